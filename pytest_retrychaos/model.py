@@ -1,0 +1,166 @@
+"""The values that pass between the floors: frozen, slotted, and free of behaviour that needs time or I/O.
+
+A request comes in, an outcome goes out. Times are integer nanoseconds; ``*_ns`` in a name says so.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+SECOND = 1_000_000_000
+"""Nanoseconds in a second."""
+
+
+class Headers(Mapping[str, str]):
+    """HTTP header fields: case-insensitive by name, in the order they were sent, repeats kept.
+
+    ``headers[name]`` is the first value of that name; `all` gives every one, `pairs` the fields as sent.
+    """
+
+    __slots__ = ("_index", "pairs")
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        given = fields.items() if isinstance(fields, Mapping) else fields
+        self.pairs: tuple[tuple[str, str], ...] = tuple(given)
+        index: dict[str, str] = {}
+        for name, value in self.pairs:
+            index.setdefault(name.lower(), value)
+        self._index = index
+
+    def __getitem__(self, name: str) -> str:
+        return self._index[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._index
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.pairs == other.pairs
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self.pairs)!r})"
+
+    def all(self, name: str) -> list[str]:
+        """List every value of a field, in the order sent."""
+        wanted = name.lower()
+        return [value for key, value in self.pairs if key.lower() == wanted]
+
+    def having(self, name: str, value: str) -> Headers:
+        """Return a copy in which the field has this one value."""
+        wanted = name.lower()
+        kept = [pair for pair in self.pairs if pair[0].lower() != wanted]
+        return Headers([*kept, (name, value)])
+
+
+NO_HEADERS = Headers()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, whole, as the service received it.
+
+    ``host`` is the name the client called, with ``:port`` where that is not the scheme's own; ``target`` is
+    path and query as sent; ``params`` holds the path parameters of the route that took it.
+    """
+
+    method: str
+    host: str
+    target: str
+    headers: Headers = NO_HEADERS
+    body: bytes = b""
+    scheme: str = "http"
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The path without the query, as sent."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's fields, decoded; of a repeated name the last value."""
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    def json(self) -> Any:  # Any: JSON has no narrower type that users could work with
+        """Decode the body as JSON; `ValueError` where it is none."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP answer. ``Content-Length``, ``Date`` and ``Connection`` are the transport's to add."""
+
+    status: int
+    headers: Headers = NO_HEADERS
+    body: bytes = b""
+
+    @classmethod
+    def json(cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """Make an answer that carries a JSON value."""
+        fields = [("Content-Type", "application/json"), *(headers or {}).items()]
+        return cls(status, Headers(fields), json.dumps(value).encode())
+
+
+class Wire(enum.Enum):
+    """What a transport makes of an attempt, seen from the client."""
+
+    ANSWER = "answer"
+    SILENCE = "silence"
+    RESET = "reset"
+    EOF = "eof"
+    TRUNCATED = "truncated"
+    GARBAGE = "garbage"
+    REFUSED = "refused"
+    NO_NAME = "no name"
+    NO_HANDSHAKE = "no handshake"
+    NO_TLS = "no TLS"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happens to one attempt on the wire: the transport renders it and decides nothing.
+
+    ``delay_ns`` passes before the first byte; the body arrives in pieces over ``spread_ns``.
+    """
+
+    wire: Wire
+    response: Response | None = None
+    delay_ns: int = 0
+    spread_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One row of the ledger: something the service did that lasts.
+
+    ``number`` counts from 1 in commit order; ``at_ns`` is virtual time since the run began;
+    ``operation`` is the name of the operation whose attempt committed it.
+    """
+
+    number: int
+    attempt: int
+    method: str
+    host: str
+    target: str
+    key: str | None
+    body: bytes
+    at_ns: int
+    operation: str = ""
+
+    @property
+    def at(self) -> float:
+        """Seconds since the run began."""
+        return self.at_ns / SECOND
