@@ -1,0 +1,232 @@
+"""The client's end of a simulated connection, for code that blocks.
+
+It carries out a conversation's actions on virtual time: what the client's socket would have done is returned
+or raised here, with the error that a real network gives.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_retrychaos.transports.http1 import Action, Conversation, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.seam import Exchange
+
+
+class Clock(Protocol):
+    """The part of the clock that a wait needs. Nanoseconds since the run began."""
+
+    @property
+    def now_ns(self) -> int: ...
+
+    def wait_until(self, deadline_ns: int) -> None: ...
+
+
+def os_error(number: int) -> OSError:
+    """Make the error that the system call would have raised."""
+    return OSError(number, os.strerror(number))
+
+
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """Nothing more arrives before this moment."""
+
+    at_ns: int
+
+
+_Item = Send | Postponed | End | _Until
+
+
+class Channel:
+    """One simulated connection as a blocking client sees it."""
+
+    __slots__ = ("_clock", "_exchange", "_queue", "_reset", "_silence", "address", "conversation",
+                 "host", "is_closed", "port", "timed_out_text", "timeout")  # fmt: skip
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        host: str,
+        address: tuple[str, int],
+        timeout: float | None,
+        silence: Callable[[Channel], BaseException],
+    ) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._silence = silence
+        self.host = host
+        self.address = address
+        self.port = address[1]
+        self.timeout = timeout
+        self.conversation = Conversation(exchange, host, "http")
+        self.is_closed = False
+        self.timed_out_text = "timed out"
+        self._queue: deque[_Item] = deque()
+        self._reset = False
+
+    # writing
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """Take all bytes that the client writes; the server reads them at once."""
+        if self.is_closed:
+            raise os_error(errno.EBADF)
+        if self._reset:
+            raise os_error(errno.EPIPE)
+        content = bytes(data)
+        if content:
+            self._push(self.conversation.receive(content))
+        return len(content)
+
+    def _push(self, actions: list[Action], *, first: bool = False) -> None:
+        """Queue what the server does, each wait turned into the moment at which it ends."""
+        at = self._clock.now_ns
+        items: list[_Item] = []
+        for action in actions:
+            if isinstance(action, Wait):
+                at += action.ns
+                items.append(_Until(at))
+            else:
+                items.append(action)
+        if first:
+            self._queue.extendleft(reversed(items))
+        else:
+            self._queue.extend(items)
+
+    # reading
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a read would return at once."""
+        while self._queue and isinstance(self._queue[0], _Until | Postponed):
+            if self._clock.now_ns < self._due(self._queue[0]):
+                return False
+            self._pass(self._queue[0])
+        return self._reset or bool(self._queue)
+
+    def receive(self, limit: int, *, peek: bool = False) -> bytes:
+        """Return up to ``limit`` bytes, ``b""`` at the end, or raise what a real socket would."""
+        if self.is_closed:
+            raise os_error(errno.EBADF)
+        if self.conversation.ticket is not None:
+            self.conversation.ticket.waits(self.timeout)
+        self._await_something()
+        head = self._queue[0]
+        if head is End.EOF:
+            if not peek:
+                self._report_eof()
+            return b""
+        if head is End.RESET:
+            self._queue.clear()
+            self._queue.append(End.EOF)
+            self._reset = True
+            error = os_error(errno.ECONNRESET)
+            self._report(error)
+            self.conversation.ticket = None
+            raise error
+        return self._take(limit, peek=peek)
+
+    def _take(self, limit: int, *, peek: bool) -> bytes:
+        parts = []
+        put_back: list[_Item] = []
+        while limit and self._queue and isinstance(self._queue[0], Send):
+            piece = self._queue.popleft()
+            assert isinstance(piece, Send)
+            if peek:
+                put_back.append(piece)
+            if len(piece.data) > limit:
+                parts.append(bytes(piece.data[:limit]))
+                if not peek:
+                    rest = memoryview(piece.data)[limit:]
+                    self._queue.appendleft(Send(rest, piece.ticket, piece.moment))
+                limit = 0
+            else:
+                parts.append(bytes(piece.data))
+                limit -= len(piece.data)
+                if not peek:
+                    self._saw(piece)
+        self._queue.extendleft(reversed(put_back))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _saw(self, piece: Send) -> None:
+        if piece.ticket is None:
+            return
+        if Moment.HEADERS in piece.moment:
+            piece.ticket.saw_headers()
+        if Moment.ALL in piece.moment:
+            piece.ticket.saw_all()
+            if self.conversation.ticket is piece.ticket:
+                self.conversation.ticket = None
+
+    def _await_something(self) -> None:
+        """Wait on virtual time until the head of the queue is bytes or an end."""
+        until = None if self.timeout is None else self._clock.now_ns + round(self.timeout * 1e9)
+        while True:
+            if not self._queue:
+                self._await_nothing(until)
+            head = self._queue[0]
+            if not isinstance(head, _Until | Postponed):
+                return
+            due = self._due(head)
+            if self._clock.now_ns < due:
+                if self.timeout == 0:
+                    raise os_error(errno.EAGAIN)
+                if until is not None and due > until:
+                    self._time_out(until)
+                self._clock.wait_until(due)
+            self._pass(head)
+
+    def _await_nothing(self, until: int | None) -> None:
+        if self.timeout == 0:
+            raise os_error(errno.EAGAIN)
+        if until is None:
+            error = self._silence(self)
+            self._report(error, silent=True)
+            raise error
+        self._time_out(until)
+
+    def _time_out(self, until: int) -> None:
+        self._clock.wait_until(until)
+        error = TimeoutError(self.timed_out_text)
+        self._report(error)
+        raise error
+
+    def _due(self, item: _Until | Postponed) -> int:
+        return item.at_ns if isinstance(item, _Until) else self._exchange.awaited(item.ticket)
+
+    def _pass(self, item: _Until | Postponed) -> None:
+        """Take away a wait that is over."""
+        self._queue.popleft()
+        if isinstance(item, Postponed):
+            self._push(self.conversation.resolve(item.ticket), first=True)
+
+    def _report(self, error: BaseException, *, silent: bool = False) -> None:
+        if self.conversation.ticket is not None:
+            self.conversation.ticket.saw_error(error, timeout=self.timeout, silent=silent)
+
+    def _report_eof(self) -> None:
+        if self.conversation.ticket is not None:
+            self.conversation.ticket.saw_eof()
+            self.conversation.ticket = None
+
+    # closing
+
+    def drop_idle(self) -> None:
+        """Let the server close the connection, if no request is under way on it."""
+        if self.conversation.drop():
+            self._queue.append(End.EOF)
+
+    def close(self) -> None:
+        """Close the client's end."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.conversation.client_closed()
+        if self.conversation.ticket is not None:
+            self.conversation.ticket.was_closed()
+            self.conversation.ticket = None
+        self._queue.clear()

@@ -1,0 +1,360 @@
+"""HTTP/1.1 as a server speaks it, sans-I/O: bytes in, actions out.
+
+Laws of this module:
+1. It holds no socket, reads no clock but for ``Date``, and decides nothing: faults come as outcomes.
+2. One `Conversation` a connection. `receive` takes what the client wrote and returns what the server does.
+3. An answer's header block and the end of its body carry their ticket, so that a driver can tell the attempt
+   when the client has seen them.
+4. What a real server would refuse (limits, syntax) is refused with the status a real server gives.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import http
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httptools
+
+from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
+from pytest_retrychaos.transports.seam import Exchange, Ticket
+
+LONGEST_TARGET = 8190
+"""Bytes of a request target: Apache's LimitRequestLine; nginx's large_client_header_buffers is 8k too."""
+
+LONGEST_HEAD = 65_536
+"""Bytes of a request's head: gunicorn and Node's --max-http-header-size lie between 8k and 64k."""
+
+DRIPS = 10
+"""Pieces in which a dripping body arrives."""
+
+NO_BODY_STATUSES = frozenset({204, 304})
+
+
+class Moment(enum.Flag):
+    """What the client has seen once a piece was handed to it."""
+
+    NOTHING = 0
+    HEADERS = 1
+    ALL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Bytes for the client; once the last of them is handed over, the ticket's moment has come."""
+
+    data: bytes | memoryview
+    ticket: Ticket | None = None
+    moment: Moment = Moment.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Time passes before the next action."""
+
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The answer is decided at a time to come (`Exchange.awaited`)."""
+
+    ticket: Ticket
+
+
+class End(enum.Enum):
+    """The server ends the connection."""
+
+    EOF = "eof"
+    RESET = "reset"
+
+
+Action = Send | Wait | Postponed | End
+
+
+class Conversation:
+    """The server's side of one connection."""
+
+    def __init__(self, exchange: Exchange, host: str, scheme: str) -> None:
+        self._exchange = exchange
+        self.host = host
+        self.scheme = scheme
+        self.ticket: Ticket | None = None
+        """The attempt whose answer the client is waiting for."""
+        self.served = 0
+        self._answering = False
+        self._dropped = False
+        self.is_idle = True
+        self.is_over = False
+        """The server has ended the connection, or will once its actions are carried out."""
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._head: Request | None = None
+        self._head_size = 0
+        self._announced: int | None = None
+        self._out: list[Action] = []
+
+    # what a driver calls
+
+    def receive(self, data: bytes) -> list[Action]:
+        """Take bytes that the client wrote and return what the server does about them."""
+        if self.is_over and not self._dropped:
+            return []
+        self.is_idle = False
+        if self._head is None:
+            self._head_size += len(data)
+            if self._refused_early(data):
+                return self._out
+        out: list[Action] = []
+        self._out = out
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            raise self._exchange.refuse(
+                "WebSocket and other protocol upgrades cannot be simulated: "
+                "point the client at a real server on loopback"
+            ) from None
+        except httptools.HttpParserCallbackError as error:
+            if error.__context__ is not None:
+                raise error.__context__ from None
+            raise
+        except httptools.HttpParserError:
+            return self._reject(400)
+        return out
+
+    def resolve(self, ticket: Ticket) -> list[Action]:
+        """Render a postponed answer, whose time has come."""
+        assert self._head is not None
+        return list(self._render(self._exchange.decided(ticket), ticket, self._head))
+
+    def drop(self) -> bool:
+        """Close the connection if it is idle; what the client still writes to it is never read."""
+        if not self.is_idle or self.is_over:
+            return False
+        self.is_over = self._dropped = True
+        return True
+
+    def client_closed(self) -> None:
+        """Note that the client closed the connection."""
+        if not self.is_over and not self.is_idle and self._head is not None and not self._answering:
+            assert self.ticket is not None
+            self._exchange.cut_short(self.ticket, b"".join(self._body), self._announced)
+        self.is_over = True
+
+    @property
+    def awaits_body(self) -> bool:
+        """Whether a request has begun and not arrived whole."""
+        return self._head is not None and not self._answering
+
+    # what the parser calls
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        method = self._parser.get_method().decode("ascii")
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields])
+        if method == "CONNECT":
+            raise self._exchange.refuse(
+                f"a proxy tunnel to {self._url.decode('latin-1')} cannot be simulated: "
+                "call the service itself"
+            )
+        if "upgrade" in headers and headers["upgrade"].lower() != "h2c":
+            raise self._exchange.refuse(
+                f"an upgrade to {headers['upgrade']!r} cannot be simulated: "
+                "point the client at a real server on loopback"
+            )
+        self._head = head = self._request(method, headers)
+        self._answering = False
+        if "content-length" in headers:
+            self._announced = int(headers["content-length"])
+        if self._dropped:
+            self.ticket = self._exchange.found_closed(head)
+            return
+        self.ticket = self._exchange.arriving(head, reused=self.served > 0)
+        if headers.get("expect", "").lower() == "100-continue":
+            self._out.append(Send(b"HTTP/1.1 100 Continue\r\n\r\n"))
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        assert self._head is not None
+        assert self.ticket is not None
+        self._answering = True
+        if self._dropped:
+            return
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        outcome = self._exchange.arrived(self.ticket, body)
+        if outcome is None:
+            self._out.append(Postponed(self.ticket))
+            return
+        self._out.extend(self._render(outcome, self.ticket, self._head))
+
+    # inside
+
+    def _request(self, method: str, headers: Headers) -> Request:
+        target, host = self._url.decode("latin-1"), headers.get("host", self.host)
+        if not target.startswith(("/", "*")):  # absolute form, as sent to a proxy
+            parts = urlsplit(target)
+            host = parts.netloc or host
+            target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+        usual = ":443" if self.scheme == "https" else ":80"
+        return Request(method, host.removesuffix(usual), target, headers, scheme=self.scheme)
+
+    def _refused_early(self, data: bytes) -> bool:
+        """Refuse what must not reach the parser: another protocol, and a head over the limits."""
+        if self._head_size == len(data) and data.startswith(b"PRI * HTTP/2.0"):
+            raise self._exchange.refuse(
+                "HTTP/2 by prior knowledge cannot be simulated: let the client negotiate "
+                "(the service offers HTTP/1.1), or point it at a real server on loopback"
+            )
+        if self._head_size <= LONGEST_TARGET:
+            return False
+        line_end = data.find(b"\r\n") if self._head_size == len(data) else 0
+        target = data if line_end < 0 else data[:line_end]
+        if len(target) > LONGEST_TARGET:
+            self._url = target.split(b" ")[1] if target.count(b" ") else target
+            self._out = []
+            self._reject(414, target.split(b" ")[0])
+            return True
+        end = data.find(b"\r\n\r\n")
+        if (end if end >= 0 else self._head_size) > LONGEST_HEAD:
+            self._out = []
+            self._reject(431, target.split(b" ")[0])
+            return True
+        return False
+
+    def _reject(self, status: int, method: bytes = b"") -> list[Action]:
+        verb = (method or b"GET").decode("latin-1")
+        head = Request(verb, self.host, (self._url or b"/").decode("latin-1")[:200], scheme=self.scheme)
+        self.ticket = self._exchange.malformed(head, status)
+        self._answering = True
+        self._head = head
+        self._out.extend(self._render(Outcome(Wire.ANSWER, Response(status)), self.ticket, head, close=True))
+        return self._out
+
+    def _render(
+        self, outcome: Outcome, ticket: Ticket, head: Request, *, close: bool = False
+    ) -> Iterator[Action]:
+        if outcome.delay_ns:
+            yield Wait(outcome.delay_ns)
+        if outcome.wire is Wire.SILENCE:
+            return
+        if outcome.wire in _ENDS:
+            self.is_over = True
+            yield _ENDS[outcome.wire]
+            return
+        if outcome.wire is Wire.GARBAGE:
+            self.is_over = True
+            yield Send(GARBAGE, ticket, Moment.HEADERS)
+            yield End.EOF
+            return
+        assert outcome.response is not None
+        close = close or not self._keeps_alive()
+        block, body = render(outcome.response, head, wall_ns=self._exchange.wall_ns(), close=close)
+        truncated = outcome.wire is Wire.TRUNCATED
+        if truncated:
+            body = body[: len(body) // 2]
+        yield from _pieces(block, body, outcome.spread_ns, ticket, whole=not truncated)
+        self._finish(head, close=close or truncated)
+        if self.is_over:
+            yield End.EOF
+
+    def _keeps_alive(self) -> bool:
+        try:
+            return bool(self._parser.should_keep_alive())
+        except httptools.HttpParserError:  # the parser gave up: so does the server
+            return False
+
+    def _finish(self, head: Request, *, close: bool) -> None:
+        self.served += 1
+        self.is_idle = True
+        self._head = None
+        self._url = b""
+        self._fields = []
+        self._body = []
+        self._head_size = 0
+        self._announced = None
+        if close or self._exchange.wants_idle_closed(head.host):
+            self.is_over = self._dropped = True
+
+
+_ENDS = {Wire.RESET: End.RESET, Wire.EOF: End.EOF}
+
+GARBAGE = b"\x00\x8f\xff this is not HTTP \x07\x1b\r\n\r\n\x9c\xe2"
+"""What `garbage` sends: no status line."""
+
+
+def _pieces(block: bytes, body: bytes, spread_ns: int, ticket: Ticket, *, whole: bool) -> Iterator[Action]:
+    last = Moment.ALL if whole else Moment.NOTHING
+    if not body:
+        if spread_ns:
+            yield Wait(spread_ns)
+        yield Send(block, ticket, Moment.HEADERS | last)
+        return
+    yield Send(block, ticket, Moment.HEADERS)
+    if not spread_ns:
+        yield Send(body, ticket, last)
+        return
+    count = min(DRIPS, len(body))
+    for number in range(count):
+        start, stop = len(body) * number // count, len(body) * (number + 1) // count
+        yield Wait(spread_ns * (number + 1) // count - spread_ns * number // count)
+        yield Send(body[start:stop], ticket, last if number == count - 1 else Moment.NOTHING)
+
+
+@functools.lru_cache(maxsize=128)
+def _reason(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+@functools.lru_cache(maxsize=8)
+def http_date(epoch_s: int) -> str:
+    """Write a moment as an IMF-fixdate (RFC 9110, 5.6.7)."""
+    from email.utils import formatdate
+
+    return formatdate(epoch_s, usegmt=True)
+
+
+def render(response: Response, head: Request, *, wall_ns: int, close: bool) -> tuple[bytes, bytes]:
+    """Write an answer: its header block, and the body as it goes over the wire.
+
+    ``Date`` is always there, and ``Content-Length`` unless the answer is chunked or can have no body.
+    """
+    headers, body = response.headers, response.body
+    lines = [f"HTTP/1.1 {response.status} {_reason(response.status)}"]
+    lines.extend(f"{name}: {value}" for name, value in headers.pairs)
+    if "date" not in headers:
+        lines.append(f"Date: {http_date(wall_ns // SECOND)}")
+    chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+    if response.status in NO_BODY_STATUSES:
+        body = b""
+    elif chunked:
+        body = _chunks(body)
+    elif "content-length" not in headers:
+        lines.append(f"Content-Length: {len(body)}")
+    if close and "connection" not in headers:
+        lines.append("Connection: close")
+    if head.method == "HEAD":
+        body = b""
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), body
+
+
+def _chunks(body: bytes, size: int = 65_536) -> bytes:
+    parts = []
+    for start in range(0, len(body), size):
+        piece = body[start : start + size]
+        parts += [b"%x\r\n" % len(piece), piece, b"\r\n"]
+    return b"".join([*parts, b"0\r\n\r\n"])

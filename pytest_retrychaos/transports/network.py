@@ -1,0 +1,385 @@
+"""The simulated network for clients that block: every host but loopback is the fake service.
+
+``socket.socket`` is patched in place, method by method, so that classes, instances and names that existed
+before follow; only the installing thread's new connections are simulated. Each simulated socket has a
+`Channel`; it holds no descriptor, and ``fileno()`` answers one of two shared pipe ends, so that a client's
+``poll`` sees it as readable or not.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import ssl
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pytest_retrychaos.model import Wire
+from pytest_retrychaos.transports import tls
+from pytest_retrychaos.transports.channel import Channel, Clock, os_error
+from pytest_retrychaos.transports.seam import Exchange
+from pytest_retrychaos.transports.sockets import REAL, SIMULATED
+
+KERNEL_CONNECT_S = 127.0
+"""How long Linux tries to connect before ETIMEDOUT (tcp_syn_retries = 6, RFC 6298 back-off from 1 s)."""
+
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
+
+
+def is_loopback(host: object) -> bool:
+    """Whether a host is this machine itself, which stays real."""
+    if host is None:
+        return True
+    name = (host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)).strip("[]").lower()
+    if name in {"", "localhost"} or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+class Names:
+    """Addresses for simulated hosts, one each, from the range set aside for benchmarks (RFC 2544)."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, str] = {}
+        self._by_address: dict[str, str] = {}
+
+    def address(self, host: str) -> str:
+        """Give a host's address; an IP address is its own."""
+        try:
+            return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
+        except ValueError:
+            pass
+        known = self._by_name.get(host)
+        if known is None:
+            known = str(ipaddress.ip_address("198.18.0.1") + len(self._by_name))
+            self._by_name[host] = known
+            self._by_address[known] = host
+        return known
+
+    def host(self, address: str) -> str:
+        """Give the name that was looked up to get an address, or the address."""
+        return self._by_address.get(address, address)
+
+
+class Network:
+    """The patched ``socket`` and ``ssl`` modules, while installed."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        *,
+        silence: Callable[[Channel], BaseException],
+        checks_host: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._silence = silence
+        self._checks_host = checks_host
+        self._names = Names()
+        self._channels: dict[int, tuple[Channel, weakref.ref[socket.socket]]] = {}
+        self._undo: list[tuple[object, str, object, bool]] = []
+        self._thread = threading.get_ident()
+        self._environment: dict[str, str] = {}
+        self.pipe_ends: tuple[int, ...] = ()
+        """The shared descriptors: never readable, its writing end, always readable, its writing end."""
+
+    # while it lasts
+
+    def install(self) -> None:
+        """Patch; `remove` undoes it exactly."""
+        self._thread = threading.get_ident()
+        never, never_end = os.pipe()
+        always, always_end = os.pipe()
+        os.write(always_end, b"x")
+        self.pipe_ends = (never, never_end, always, always_end)
+        for name in list(os.environ):
+            if name.lower() in PROXY_VARIABLES:
+                self._environment[name] = os.environ.pop(name)
+        for name, replacement in self._methods():
+            self._patch(socket.socket, name, replacement)
+        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+            self._patch(socket, name, self._lookup(name, getattr(socket, name)))
+        self._patch(ssl.SSLContext, "wrap_socket", self._wrap_socket())
+        self._patch(ssl.SSLSocket, "_real_connect", self._connect_secure())
+
+    def remove(self) -> None:
+        """Close every simulated connection and put everything back."""
+        for channel, _ in list(self._channels.values()):
+            channel.close()
+        while self._undo:
+            owner, name, value, was_own = self._undo.pop()
+            if was_own:
+                setattr(owner, name, value)
+            else:
+                delattr(owner, name)
+        os.environ.update(self._environment)
+        self._environment.clear()
+        for descriptor in self.pipe_ends:
+            os.close(descriptor)
+        self.pipe_ends = ()
+
+    def close_idle(self) -> None:
+        """Close the idle connections to hosts whose next step strikes at connecting."""
+        for channel in self.channels():
+            if self._exchange.wants_idle_closed(channel.host):
+                channel.drop_idle()
+
+    def channels(self) -> Iterator[Channel]:
+        """Iterate over the open simulated connections, oldest first."""
+        return iter([channel for channel, _ in self._channels.values() if not channel.is_closed])
+
+    def _patch(self, owner: object, name: str, value: object) -> None:
+        was_own = name in vars(owner)
+        self._undo.append((owner, name, vars(owner).get(name), was_own))
+        setattr(owner, name, value)
+
+    # connecting
+
+    def _is_ours(self, sock: socket.socket, host: object) -> bool:
+        return (
+            threading.get_ident() == self._thread
+            and sock.family in (socket.AF_INET, socket.AF_INET6)
+            and not is_loopback(host)
+        )
+
+    def _open(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+        """Connect a socket of the client's to the service, or fail as the script says."""
+        host, port = self._names.host(str(address[0])), int(address[1])
+        if sock.type != socket.SOCK_STREAM:
+            raise self._exchange.refuse(
+                f"a datagram to {host}:{port} cannot be simulated and must not leave this machine: "
+                "send it to loopback, or switch it off in this test"
+            )
+        self._checks_host(host)
+        timeout = REAL["gettimeout"](sock)
+        outcome = self._exchange.connecting(host, port, timeout)
+        if outcome is not None:
+            raise self._failed_connect(outcome.wire, timeout)
+        descriptor = REAL["detach"](sock)
+        if descriptor >= 0:
+            os.close(descriptor)
+        _mark_open(sock)
+        self.adopt(
+            sock, Channel(self._exchange, self._clock, host, (str(address[0]), port), timeout, self._silence)
+        )
+
+    def _failed_connect(self, wire: Wire, timeout: float | None) -> OSError:
+        error: OSError
+        if wire is Wire.NO_HANDSHAKE:
+            patience = KERNEL_CONNECT_S if timeout is None else timeout
+            if timeout == 0:
+                error = os_error(errno.EINPROGRESS)
+            else:
+                self._clock.wait_until(self._clock.now_ns + round(patience * 1e9))
+                error = os_error(errno.ETIMEDOUT) if timeout is None else TimeoutError("timed out")
+        else:
+            error = os_error(errno.ECONNREFUSED)
+        self._exchange.not_sent(error, timeout)
+        return error
+
+    def adopt(self, sock: socket.socket, channel: Channel) -> None:
+        """Let a socket object stand for the client's end of a channel."""
+        number = id(sock)
+        channels = self._channels
+        channels[number] = (channel, weakref.ref(sock, lambda _: channels.pop(number, None)))
+
+    def channel(self, sock: object) -> Channel | None:
+        """Give the channel of a simulated socket."""
+        found = self._channels.get(id(sock))
+        return None if found is None else found[0]
+
+    # what takes the place of socket's own
+
+    def _methods(self) -> Iterator[tuple[str, object]]:
+        channels = self._channels
+        real = REAL
+
+        def connect(sock: socket.socket, address: Any) -> None:  # Any: an address of whatever family
+            if not isinstance(address, tuple) or not self._is_ours(sock, address[0]):
+                real["connect"](sock, address)
+                return
+            self._open(sock, address)
+
+        def connect_ex(sock: socket.socket, address: Any) -> int:  # Any: as above
+            if not isinstance(address, tuple) or not self._is_ours(sock, address[0]):
+                return real["connect_ex"](sock, address)  # type: ignore[no-any-return]  # the real one's
+            try:
+                self._open(sock, address)
+            except OSError as error:
+                return error.errno or errno.EAGAIN
+            return 0
+
+        yield "connect", connect
+        yield "connect_ex", connect_ex
+        for name, simulated in SIMULATED.items():
+            if name in real:
+                yield name, _choose(channels, simulated, real[name])
+
+        def fileno(sock: socket.socket) -> int:
+            found = channels.get(id(sock))
+            if found is None:
+                return real["fileno"](sock)  # type: ignore[no-any-return]  # the real one's
+            if found[0].is_closed:
+                return -1
+            return self.pipe_ends[2] if found[0].is_readable else self.pipe_ends[0]
+
+        yield "fileno", fileno
+        yield "timeout", property(lambda sock: sock.gettimeout())
+        yield "sendto", self._sendto()
+        if "dup" in real:
+            yield "dup", self._no_descriptor("dup", "duplicated")
+
+    def _sendto(self) -> object:
+        def sendto(
+            sock: socket.socket, data: bytes, *arguments: Any
+        ) -> int:  # Any: sendto(data[, flags], address)
+            address = arguments[-1] if arguments else None
+            found = self._channels.get(id(sock))
+            if found is not None:
+                return found[0].send(data)
+            if isinstance(address, tuple) and self._is_ours(sock, address[0]):
+                self._open(sock, address)
+            return REAL["sendto"](sock, data, *arguments)  # type: ignore[no-any-return]  # the real one's
+
+        return sendto
+
+    def _no_descriptor(self, name: str, done: str) -> object:
+        def refuse(sock: socket.socket, *arguments: Any) -> Any:  # Any: the real one's
+            if id(sock) in self._channels:
+                raise self._exchange.refuse(
+                    f"a simulated connection cannot be {done}: it has no descriptor of its own; "
+                    "point this client at a real server on loopback"
+                )
+            return REAL[name](sock, *arguments)
+
+        return refuse
+
+    def _lookup(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def lookup(host: Any, *arguments: Any, **named: Any) -> Any:  # Any: the real one's signature
+            if threading.get_ident() != self._thread or is_loopback(host):
+                return real(host, *arguments, **named)
+            text = host.decode("ascii") if isinstance(host, bytes) else str(host)
+            self._checks_host(text)
+            outcome = self._exchange.resolving(text)
+            if outcome is not None:
+                error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+                self._exchange.not_sent(error, None)
+                raise error
+            address = self._names.address(text)
+            if name == "gethostbyname":
+                return address
+            if name == "gethostbyname_ex":
+                return text, [], [address]
+            return _addresses(address, *arguments, **named)
+
+        return lookup
+
+    # TLS
+
+    def _wrap_socket(self) -> object:
+        real = ssl.SSLContext.wrap_socket
+
+        def wrap_socket(
+            context: ssl.SSLContext,
+            sock: socket.socket,
+            server_side: bool = False,
+            do_handshake_on_connect: bool = True,
+            suppress_ragged_eofs: bool = True,
+            server_hostname: str | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> ssl.SSLSocket:
+            channel = self.channel(sock)
+            if channel is None:
+                return real(
+                    context,
+                    sock,
+                    server_side,
+                    do_handshake_on_connect,
+                    suppress_ragged_eofs,
+                    server_hostname,
+                    session,
+                )
+            secure = tls.secure_twin(
+                channel, context, server_hostname, suppress_ragged_eofs=suppress_ragged_eofs
+            )
+            self._secure(channel)
+            self.adopt(secure, channel)
+            del self._channels[id(sock)]
+            return secure
+
+        return wrap_socket
+
+    def _secure(self, channel: Channel) -> None:
+        outcome = self._exchange.securing(channel.host)
+        if outcome is not None:
+            error = tls.handshake_failure()
+            self._exchange.not_sent(error, channel.timeout)
+            channel.close()
+            raise error
+
+    def _connect_secure(self) -> object:
+        real = ssl.SSLSocket._real_connect  # type: ignore[attr-defined]  # private: where a wrapped socket connects
+
+        def connect(
+            secure: Any, address: Any, connect_ex: bool
+        ) -> int | None:  # Any: an SSLSocket not connected yet
+            if not isinstance(address, tuple) or not self._is_ours(secure, address[0]):
+                return real(secure, address, connect_ex)  # type: ignore[no-any-return]  # the real one's
+            self._open(secure, address)
+            channel = self.channel(secure)
+            assert channel is not None
+            self._secure(channel)
+            channel.conversation.scheme = "https"
+            secure._sslobj = tls.PlainText(channel, secure.context, secure.server_hostname)
+            secure._connected = True
+            return 0 if connect_ex else None
+
+        return connect
+
+
+def _mark_open(sock: socket.socket) -> None:
+    """Undo what ``detach`` noted: the object is to be used on, without its descriptor."""
+    sock._closed = False  # type: ignore[attr-defined]  # private: socket.socket's own flag
+
+
+def _addresses(
+    address: str,
+    port: object = None,
+    family: int = 0,
+    type: int = 0,  # noqa: A002 - getaddrinfo's own name
+    proto: int = 0,
+    flags: int = 0,
+) -> list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]]:
+    number = port if isinstance(port, int) else int(port) if str(port).isdigit() else 0  # type: ignore[call-overload]  # a text of digits
+    if not number and port:
+        number = socket.getservbyname(port.decode() if isinstance(port, bytes) else str(port))
+    six = ":" in address
+    if family == socket.AF_INET6 and not six:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    kind = socket.AF_INET6 if six else socket.AF_INET
+    place: tuple[Any, ...] = (address, number, 0, 0) if six else (address, number)
+    choices = [(socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17)]
+    return [(kind, chosen, protocol, "", place) for chosen, protocol in choices if type in (0, chosen)]
+
+
+def _choose(
+    channels: dict[int, tuple[Channel, weakref.ref[socket.socket]]],
+    simulated: Callable[..., Any],
+    real: Callable[..., Any],
+) -> Callable[..., Any]:
+    def method(sock: socket.socket, *arguments: Any, **named: Any) -> Any:  # Any: the real one's signature
+        found = channels.get(id(sock))
+        if found is None:
+            return real(sock, *arguments, **named)
+        return simulated(found[0], *arguments, **named)
+
+    return method

@@ -1,0 +1,126 @@
+"""TLS towards the simulated service: the client's own ``ssl.SSLSocket``, with plain text beneath.
+
+The one place that knows how ``ssl.SSLSocket`` is built. The handshake always succeeds unless the script says
+otherwise; no certificate is checked, since there is none.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from pytest_retrychaos.transports.channel import Channel
+
+
+class PlainText:
+    """Stands where an ``ssl.SSLSocket`` keeps its TLS engine, and passes bytes through."""
+
+    session: object = None
+    session_reused = False
+    server_side = False
+
+    def __init__(self, channel: Channel, context: ssl.SSLContext, server_hostname: str | None) -> None:
+        self._channel = channel
+        self.context = context
+        self.server_hostname = server_hostname
+
+    def read(self, limit: int, buffer: Any = None) -> bytes | int:  # Any: whatever has the buffer protocol
+        content = self._channel.receive(limit if buffer is None else min(limit, len(buffer)) or len(buffer))
+        if buffer is None:
+            return content
+        buffer[: len(content)] = content
+        return len(content)
+
+    def write(self, data: bytes) -> int:
+        return self._channel.send(data)
+
+    def pending(self) -> int:
+        return 0
+
+    def do_handshake(self) -> None:
+        """Do nothing: it took place when the socket was wrapped."""
+
+    def shutdown(self) -> None:
+        """Do nothing: closing the connection is enough."""
+
+    def getpeercert(self, binary_form: bool = False) -> dict[str, object] | bytes:
+        if binary_form:
+            return b""
+        name = self.server_hostname or self._channel.host
+        kind = "IP Address" if name.replace(".", "").isdigit() or ":" in name else "DNS"
+        return {
+            "subject": ((("commonName", name),),),
+            "subjectAltName": ((kind, name),),
+            "notBefore": "Jan  1 00:00:00 2020 GMT",
+            "notAfter": "Jan  1 00:00:00 2120 GMT",
+        }
+
+    def version(self) -> str:
+        return "TLSv1.3"
+
+    def cipher(self) -> tuple[str, str, int]:
+        return ("TLS_AES_256_GCM_SHA384", "TLSv1.3", 256)
+
+    def shared_ciphers(self) -> None:
+        return None
+
+    def compression(self) -> None:
+        return None
+
+    def selected_alpn_protocol(self) -> None:
+        """Name no protocol, so that a client that could speak HTTP/2 speaks HTTP/1.1."""
+
+    def selected_npn_protocol(self) -> None:
+        return None
+
+    def get_channel_binding(self, kind: str) -> None:
+        return None
+
+    def verify_client_post_handshake(self) -> None:
+        return None
+
+    def get_verified_chain(self) -> list[object]:
+        return []
+
+    def get_unverified_chain(self) -> list[object]:
+        return []
+
+
+HANDSHAKE_FAILURE = (
+    ssl.SSLErrorNumber.SSL_ERROR_SSL,
+    "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure (_ssl.c:1006)",
+)
+
+
+def handshake_failure() -> ssl.SSLError:
+    """Make the error of a server that answers the greeting with an alert."""
+    error = ssl.SSLError(*HANDSHAKE_FAILURE)
+    error.library, error.reason = "SSL", "SSLV3_ALERT_HANDSHAKE_FAILURE"
+    return error
+
+
+def secure_twin(
+    channel: Channel,
+    context: ssl.SSLContext,
+    server_hostname: str | None,
+    *,
+    suppress_ragged_eofs: bool,
+) -> ssl.SSLSocket:
+    """Build the ``SSLSocket`` that takes the place of a connected plain socket."""
+    if context.check_hostname and not server_hostname:
+        raise ValueError("check_hostname requires server_hostname")
+    kind = getattr(context, "sslsocket_class", None) or ssl.SSLSocket
+    secure: Any = kind.__new__(kind)  # Any: its slots are filled as SSLSocket._create does
+    secure._context = context
+    secure._session = None
+    secure._closed = False
+    secure._io_refs = 0
+    secure.server_side = False
+    secure.server_hostname = server_hostname
+    secure.do_handshake_on_connect = True
+    secure.suppress_ragged_eofs = suppress_ragged_eofs
+    secure._connected = True
+    secure._sslobj = PlainText(channel, context, server_hostname)
+    channel.timed_out_text = "The read operation timed out"
+    channel.conversation.scheme = "https"
+    return secure  # type: ignore[no-any-return]  # built above as an SSLSocket
