@@ -1,0 +1,62 @@
+"""Names of what may differ each time one request is sent, each with its source."""
+
+from __future__ import annotations
+
+FIELDS = frozenset(
+    {
+        "request_id",  # AIP-155; Plaid
+        "requestid",  # Azure, Google (requestId)
+        "x_request_id",
+        "nonce",  # OAuth 1.0a (RFC 5849, 3.3); HTTP Digest (RFC 7616)
+        "oauth_nonce",
+        "timestamp",  # OAuth 1.0a; AWS Signature 2 (Timestamp)
+        "oauth_timestamp",
+        "oauth_signature",
+        "signature",  # AWS Signature 2
+        "idempotency_key",  # Square
+        "idempotencykey",  # Adyen, Worldpay
+        "idempotency-key",
+        "clienttoken",  # Amazon EC2 and others (ClientToken)
+        "clientrequesttoken",  # AWS CloudFormation, Secrets Manager
+        "client_request_id",
+        "correlation_id",
+        "correlationid",
+        "trace_id",
+        "traceid",
+        "sent_at",  # Segment
+        "sentat",
+        "x-amz-date",  # AWS Signature 4 in a query
+        "x-amz-signature",
+        "x-amz-credential",
+        "x-goog-date",  # Google Cloud Storage signed URLs
+        "x-goog-signature",
+        "_",  # jQuery's cache: false
+        "cache_buster",
+    }
+)
+"""Fields of a query, a form or a JSON object, in lower case."""
+
+NUMBERED_HEADERS = frozenset(
+    {
+        "x-request-id",
+        "request-id",
+        "x-correlation-id",
+        "correlation-id",
+        "x-client-request-id",
+        "x-ms-client-request-id",
+        "amz-sdk-invocation-id",
+        "x-amzn-trace-id",
+        "traceparent",
+        "tracestate",
+        "x-b3-traceid",
+        "x-b3-spanid",
+        "x-goog-api-client",
+        "x-goog-gcs-idempotency-token",
+        "x-stripe-client-telemetry",
+        "x-stripe-client-user-agent",
+        "user-agent",
+        "sentry-trace",
+        "baggage",
+    }
+)
+"""Headers whose values name the sending or the machine: a trace numbers them."""
