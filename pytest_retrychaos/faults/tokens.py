@@ -12,6 +12,7 @@ from pytest_retrychaos.faults.errors import ScriptError, shown
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r'[^\s,"*=]+')
 _VALUE = re.compile(r'[^\s,"*]+')
+_REST = re.compile(r"[^\s,]+")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _QUOTING = 'a text is quoted with "…" and JSON\'s escapes, so that \\" is a quote and \\n a line end'
 
@@ -92,8 +93,8 @@ def _quoted(script: str, name: str, place: int, quote: int) -> Token:
 def _check_ends(script: str, start: int, end: int) -> None:
     after = script[end : end + 1]
     if after and not after.isspace() and after not in ",*":
-        rest = _VALUE.match(script, end)
-        span = (start, rest.end() if rest else end + 1)
+        rest = _REST.match(script, end)
+        span = (start, rest.end() if rest else end)
         raise ScriptError("a quoted text stands alone behind its '=', with a space after it", _QUOTING).at(
             script, span
         )
