@@ -1,0 +1,45 @@
+"""What the service hands back for a request: an answer, or a reservation to be completed later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_retrychaos.model import Request, Response
+from pytest_retrychaos.service.handlers import Handler
+from pytest_retrychaos.service.layer import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the service made of one request."""
+
+    response: Response
+    committed: bool
+    """It was carried out: a handler, the app or the store ran, and what it did lasts."""
+    effects: int
+    """Rows written to the ledger."""
+    replayed: bool
+    """The answer is the one that was kept for the key."""
+    key: str | None
+    """The idempotency key as sent."""
+    is_read: bool
+    error: BaseException | None = None
+    """What a handler raised, or why what it returned is no answer."""
+
+
+@dataclass(slots=True, eq=False)
+class Reservation:
+    """A request that was let in and is not carried out yet; meanwhile its key is in flight."""
+
+    request: Request
+    attempt: int
+    key: str | None
+    is_read: bool
+    handler: Handler | None = None
+    """``None``: the default store answers."""
+    counter: Callable[[], int] | None = None
+    """What counts the mounted app's effects."""
+    claim: Claim | None = None
+    """The key that is in flight."""
+    is_done: bool = False

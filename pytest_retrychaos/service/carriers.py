@@ -1,0 +1,91 @@
+"""Where services look for an idempotency key: one table, each row with its source.
+
+``X-Request-Id`` and its like are not here: they name the attempt, not the operation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_retrychaos.model import Request
+from pytest_retrychaos.service.payload import FORM, JSON, fields_of, media_type
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """One name under which a key travels, and who says so."""
+
+    place: str
+    """``header``, or ``field``: of a JSON body's top level, a form, or the query."""
+    name: str
+    source: str
+
+
+CARRIERS: tuple[Carrier, ...] = (
+    Carrier("header", "Idempotency-Key", "draft-ietf-httpapi-idempotency-key-header; Stripe, Adyen"),
+    Carrier("header", "X-Idempotency-Key", "UK Open Banking read-write API 3.1; Mercado Pago payments"),
+    Carrier("header", "PayPal-Request-Id", "developer.paypal.com, API idempotency"),
+    Carrier("header", "Cko-Idempotency-Key", "Checkout.com payments API"),
+    Carrier("header", "Idempotence-Key", "YooKassa API, interaction format"),
+    Carrier("header", "Repeatability-Request-ID", "OASIS Repeatable Requests 1.0; Azure REST guidelines"),
+    Carrier("header", "opc-retry-token", "Oracle Cloud Infrastructure REST APIs"),
+    Carrier("field", "ClientToken", "AWS query protocol: EC2, ensuring idempotency"),
+    Carrier("field", "ClientRequestToken", "AWS JSON protocols: DynamoDB transactions, CloudFormation"),
+    Carrier("field", "clientToken", "AWS REST-JSON protocols"),
+    Carrier("field", "clientRequestToken", "AWS REST-JSON protocols"),
+    Carrier("field", "IdempotencyToken", "AWS JSON protocols: the idempotencyToken trait of Smithy"),
+    Carrier("field", "idempotencyToken", "AWS REST-JSON protocols: the idempotencyToken trait of Smithy"),
+    Carrier("field", "CreatorRequestId", "AWS Route 53 Resolver, Cloud Map"),
+    Carrier("field", "idempotency_key", "Square, working with APIs: idempotency"),
+    Carrier("field", "idempotencyKey", "the same in camel case"),
+    Carrier("field", "request_id", "Google AIP-155"),
+    Carrier("field", "requestId", "Google AIP-155 as JSON and query name"),
+)
+
+HEADERS = {carrier.name.lower(): carrier.name for carrier in CARRIERS if carrier.place == "header"}
+FIELDS = tuple(carrier.name for carrier in CARRIERS if carrier.place == "field")
+
+_IN_TEXT = re.compile("|".join(FIELDS))
+_IN_BODY = re.compile("|".join(FIELDS).encode())
+
+
+def find_key(request: Request) -> tuple[str, str] | None:
+    """Find a request's idempotency key: the carrier's name and the key as sent, or ``None``.
+
+    Headers come before the body's fields, those before the query's; an empty value is no key. A carrier
+    outside the headers is named with its place: ``body:ClientToken``, ``query:requestId``.
+    """
+    headers = request.headers
+    for name in headers:
+        known = HEADERS.get(name)
+        if known is not None:
+            value = headers[name].strip()
+            if value:
+                return known, value
+    return _in_body(request) or _in_query(request)
+
+
+def _in_body(request: Request) -> tuple[str, str] | None:
+    if not request.body or _IN_BODY.search(request.body) is None:
+        return None
+    kind = media_type(request.headers)
+    if kind not in (JSON, FORM):
+        return None
+    return _named("body", fields_of(kind, request.body))
+
+
+def _in_query(request: Request) -> tuple[str, str] | None:
+    _, mark, query = request.target.partition("?")
+    if not mark or _IN_TEXT.search(query) is None:
+        return None
+    return _named("query", request.query)
+
+
+def _named(place: str, fields: Mapping[str, object]) -> tuple[str, str] | None:
+    for name in FIELDS:
+        value = fields.get(name)
+        if isinstance(value, str) and value:
+            return f"{place}:{name}", value
+    return None

@@ -1,0 +1,108 @@
+"""What a user's handler returns, made into an answer; anything else is the handler's fault, by name."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pytest_retrychaos.model import Headers, Request, Response
+
+Handler = Any
+"""``Callable[[Request], Response | JSON | (status, JSON) | (status, JSON, headers)]``: JSON has no type."""
+
+FAILED = Response.json({"error": {"code": "internal_error", "message": "Internal server error."}}, 500)
+"""What a client sees of a handler that failed."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_WAY_OUT = "return a Response, a JSON value, (status, value) or (status, value, headers)"
+
+
+class HandlerError(Exception):
+    """A handler returned what is no answer; the message names the handler, the value and the rule."""
+
+
+def call_handler(handler: Handler, request: Request) -> Response:
+    """Run a handler; what it raises passes through, what it returns is checked (`HandlerError`)."""
+    return as_response(handler(request), name_of(handler))
+
+
+def name_of(handler: object) -> str:
+    """Name a handler as its author would."""
+    name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
+    return str(name).replace(".<locals>", "")
+
+
+def as_response(value: Any, name: str) -> Response:  # Any: whatever a handler returned
+    """Make an answer of what the handler called ``name`` returned."""
+    if isinstance(value, Response):
+        _check_status(value.status, name)
+        if not isinstance(value.headers, Headers):
+            raise _fault(name, f"a Response with headers {value.headers!r}", "headers are a model.Headers")
+        if not isinstance(value.body, bytes):
+            raise _fault(name, f"a Response with the body {value.body!r}", "the body is bytes")
+        _check_fields(value.headers.pairs, name)
+        return value
+    if inspect.iscoroutine(value):
+        value.close()
+        raise _fault(name, "a coroutine", "a handler is a plain function; write def, not async def")
+    if not isinstance(value, tuple):
+        return Response(200, _JSON, _encoded(value, name))
+    if len(value) not in (2, 3):
+        raise _fault(name, repr(value), f"a tuple has two or three parts; {_WAY_OUT}")
+    status, content = value[0], value[1]
+    _check_status(status, name)
+    fields = _fields(value[2], name) if len(value) == 3 else ()
+    if content is None or status in (204, 304):
+        if content is not None:
+            raise _fault(name, repr(value), f"a {status} has no body; return ({status}, None)")
+        return Response(status, Headers(fields))
+    body = _encoded(content, name)
+    typed = any(key.lower() == "content-type" for key, _ in fields)
+    return Response(status, Headers(fields if typed else (*_JSON.pairs, *fields)), body)
+
+
+_JSON = Headers([("Content-Type", "application/json")])
+
+
+def _fault(name: str, what: str, rule: str) -> HandlerError:
+    return HandlerError(f"handler {name} returned {what}: {rule}")
+
+
+def _check_status(status: object, name: str) -> None:
+    if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
+        raise _fault(name, f"the status {status!r}", "a status is a whole number from 200 to 599")
+
+
+def _encoded(value: object, name: str) -> bytes:
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _fault(name, f"{value!r:.200}", f"not JSON ({error}); {_WAY_OUT}") from error
+
+
+def _fields(given: Any, name: str) -> tuple[tuple[str, str], ...]:  # Any: whatever a handler returned
+    if isinstance(given, Headers):
+        given = given.pairs
+    pairs = given.items() if isinstance(given, Mapping) else given
+    if not isinstance(pairs, Iterable) or isinstance(pairs, str | bytes):
+        raise _fault(name, f"the headers {given!r}", "headers are a mapping, or pairs of name and value")
+    found = tuple(pairs)
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in found):
+        raise _fault(name, f"the headers {given!r}", "headers are a mapping, or pairs of name and value")
+    _check_fields(found, name)
+    return found
+
+
+def _check_fields(pairs: Iterable[tuple[object, object]], name: str) -> None:
+    for key, value in pairs:
+        if not isinstance(key, str) or not _TOKEN.match(key):
+            raise _fault(name, f"the header name {key!r}", "a name is letters, digits and !#$%&'*+.^_`|~-")
+        if not isinstance(value, str) or any(letter in value for letter in "\r\n\0"):
+            raise _fault(name, f"the header {key}: {value!r}", "a value is a str without CR, LF or NUL")
+        try:
+            value.encode("latin-1")
+        except UnicodeEncodeError as error:
+            raise _fault(name, f"the header {key}: {value!r}", "a value is Latin-1 text") from error

@@ -1,0 +1,92 @@
+"""The effect ledger: what the service did that lasts, one row an effect, in commit order."""
+
+from __future__ import annotations
+
+from pytest_retrychaos.model import Effect, Request
+from pytest_retrychaos.service.database import Database
+from pytest_retrychaos.service.payload import JSON, is_same_payload, media_type
+
+IDEMPOTENT = frozenset({"PUT", "DELETE"})
+"""Writes that, sent again, leave everything as it is (RFC 9110, 9.2.2)."""
+
+_COLUMNS = "number, attempt, method, host, target, key, body, at_ns"
+
+
+class Ledger:
+    """The effects in a database. Writing is done inside the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        found: int | None = database.one("SELECT max(number) FROM effects")[0]
+        self._earlier = found or 0
+        self._read: list[Effect] = []
+
+    def add(self, request: Request, attempt: int, key: str | None, at_ns: int) -> None:
+        """Write one effect."""
+        self._database.execute(
+            "INSERT INTO effects (attempt, method, host, path, target, key, body, at_ns)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                attempt,
+                request.method,
+                request.host,
+                request.path.rstrip("/"),
+                request.target,
+                key,
+                request.body,
+                at_ns,
+            ),
+        )
+
+    def repeats(self, request: Request) -> bool:
+        """Tell whether an idempotent write only says again what was last written at its path.
+
+        That is PUT, DELETE and a merging PATCH; written means at the path itself, or by PUT, PATCH or DELETE
+        at a path above it. The host does not matter: the service is one, hosts are its names.
+        """
+        kind = media_type(request.headers)
+        merges = request.method == "PATCH" and kind == JSON and "json-patch" not in request.headers["content-type"]
+        if request.method not in IDEMPOTENT and not merges:
+            return False
+        path = request.path.rstrip("/")
+        above = _above(path)
+        row = self._database.one(
+            "SELECT method, target, body FROM effects WHERE path = ?"
+            f" OR (path IN ({', '.join('?' * len(above))}) AND method != 'POST')"
+            " ORDER BY number DESC LIMIT 1",
+            (path, *above),
+        )
+        return (
+            row is not None
+            and row[0] == request.method
+            and row[1] == request.target
+            and is_same_payload(kind, request.body, row[2])
+        )
+
+    def holds(self, request: Request) -> bool:
+        """Tell whether the same request, body and all, has had its effect."""
+        kind = media_type(request.headers)
+        rows = self._database.all(
+            "SELECT body FROM effects WHERE path = ? AND method = ? AND target = ?",
+            (request.path.rstrip("/"), request.method, request.target),
+        )
+        return any(is_same_payload(kind, request.body, row[0]) for row in rows)
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The effects since this service began."""
+        last = self._read[-1].number if self._read else self._earlier
+        rows = self._database.all(f"SELECT {_COLUMNS} FROM effects WHERE number > ? ORDER BY number", (last,))
+        self._read += [Effect(*row) for row in rows]
+        return tuple(self._read)
+
+    @property
+    def remembered(self) -> tuple[Effect, ...]:
+        """The effects of earlier runs that the file held when it was opened."""
+        rows = self._database.all(f"SELECT {_COLUMNS} FROM effects WHERE number <= ? ORDER BY number", (self._earlier,))
+        return tuple(Effect(*row) for row in rows)
+
+
+def _above(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -1,0 +1,145 @@
+"""Which requests change nothing, and which are safe to repeat because of a precondition.
+
+A request is a read by its method, or, where it travels by POST, by a row of `READS_BY_POST`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_retrychaos.model import Request
+from pytest_retrychaos.service.payload import FORM, JSON, fields_of, media_type, read_json
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""RFC 9110, 9.2.1."""
+
+_AWS_READ = re.compile(r"(?:Get|List|Describe|Query|Scan|Head|BatchGet)(?![a-z])")
+_ELASTIC = frozenset({"_search", "_msearch", "_count", "_mget"})
+_GRAPHQL_NOISE = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*"""|"(?:[^"\\\n]|\\.)*"|#[^\n]*', re.DOTALL)
+_GRAPHQL_TOKEN = re.compile(r"[{}]|[_A-Za-z][_0-9A-Za-z]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadByPost:
+    """One protocol whose reads travel by POST."""
+
+    name: str
+    source: str
+    matches: Callable[[Request], bool]
+
+
+def _aws_target(request: Request) -> bool:
+    target = request.headers.get("x-amz-target")
+    return target is not None and _AWS_READ.match(target.rpartition(".")[2]) is not None
+
+
+def _aws_action(request: Request) -> bool:
+    action: object = None
+    if b"Action=" in request.body and media_type(request.headers) == FORM:
+        action = fields_of(FORM, request.body).get("Action")
+    elif "Action=" in request.target:
+        action = request.query.get("Action")
+    return isinstance(action, str) and _AWS_READ.match(action) is not None
+
+
+def _token(request: Request) -> bool:
+    if b"grant_type" not in request.body:
+        return False
+    kind = media_type(request.headers)
+    return kind in (FORM, JSON) and isinstance(fields_of(kind, request.body).get("grant_type"), str)
+
+
+def _elastic(request: Request) -> bool:
+    return request.path.rpartition("/")[2] in _ELASTIC
+
+
+def _graphql(request: Request) -> bool:
+    if b"query" not in request.body or media_type(request.headers) != JSON:
+        return False
+    try:
+        value = read_json(request.body)
+    except ValueError:
+        return False
+    calls = value if isinstance(value, list) else [value]
+    return bool(calls) and all(isinstance(call, dict) and _is_query(call) for call in calls)
+
+
+def _is_query(call: dict[str, object]) -> bool:
+    document = call.get("query")
+    if not isinstance(document, str):
+        return False
+    operations = _operations(_GRAPHQL_NOISE.sub(" ", document))
+    wanted = call.get("operationName")
+    if isinstance(wanted, str) and wanted:
+        operations = [pair for pair in operations if pair[1] == wanted]
+    return bool(operations) and all(kind == "query" for kind, _ in operations)
+
+
+def _operations(document: str) -> list[tuple[str, str]]:
+    """List the operations of a GraphQL document as (kind, name); none where it is no such document."""
+    if not re.match(r"\s*(?:\{|(?:query|mutation|subscription|fragment)\b)", document):
+        return []
+    found: list[tuple[str, str]] = []
+    depth, head = 0, [""]
+    for token in _GRAPHQL_TOKEN.findall(re.sub(r"\([^()]*\)", " ", document)):
+        if token == "{":
+            if depth == 0 and head[0] != "fragment":
+                found.append((head[0] or "query", head[1] if len(head) > 1 else ""))
+            depth += 1
+        elif token == "}":
+            depth -= 1
+            head = [""] if depth == 0 else head
+        elif depth == 0:
+            head = [token] if head == [""] else [*head, token]
+    return found
+
+
+READS_BY_POST: tuple[ReadByPost, ...] = (
+    ReadByPost("AWS JSON", "AWS JSON 1.0 and 1.1 protocols of Smithy: X-Amz-Target", _aws_target),
+    ReadByPost("AWS query", "AWS query protocol of Smithy: Action", _aws_action),
+    ReadByPost("OAuth token", "RFC 6749, 4: a form with grant_type; JSON at Auth0", _token),
+    ReadByPost("Elasticsearch", "Elasticsearch REST API: search, count and multi-get by POST", _elastic),
+    ReadByPost("GraphQL", "GraphQL over HTTP, and the operation types of the GraphQL language", _graphql),
+)
+
+GUARDS: tuple[tuple[str, str, str], ...] = (
+    ("header", "if-match", "RFC 9110, 13.1.1"),
+    ("header", "if-none-match", "RFC 9110, 13.1.2"),
+    ("header", "if-unmodified-since", "RFC 9110, 13.1.4"),
+    ("header", "x-goog-if-generation-match", "Cloud Storage XML API, request preconditions"),
+    ("header", "x-goog-if-metageneration-match", "Cloud Storage XML API, request preconditions"),
+    ("query", "ifGenerationMatch", "Cloud Storage JSON API, request preconditions"),
+    ("query", "ifMetagenerationMatch", "Cloud Storage JSON API, request preconditions"),
+)
+"""Preconditions under which repeating a request does nothing: (place, name, source)."""
+
+_GUARD_HEADERS = tuple(name for place, name, _ in GUARDS if place == "header")
+_GUARD_FIELDS = tuple(name for place, name, _ in GUARDS if place == "query")
+
+
+def is_read(request: Request) -> bool:
+    """Tell whether a request changes nothing, by its method or by the table of reads that travel by POST."""
+    if request.method in SAFE_METHODS:
+        return True
+    return request.method == "POST" and any(row.matches(request) for row in READS_BY_POST)
+
+
+def is_guarded(request: Request) -> bool:
+    """Tell whether a request carries a precondition under which repeating it does nothing."""
+    headers = request.headers
+    return any(name in headers for name in _GUARD_HEADERS) or _has_field(request, _GUARD_FIELDS)
+
+
+def is_guarded_by_generation(request: Request) -> bool:
+    """Tell whether the precondition is on a Cloud Storage generation, which every write changes."""
+    headers = request.headers
+    return any(name in headers for name in _GUARD_HEADERS[3:]) or _has_field(request, _GUARD_FIELDS)
+
+
+def _has_field(request: Request, names: tuple[str, ...]) -> bool:
+    if "eneration" not in request.target:
+        return False
+    query = request.query
+    return any(name in query for name in names)

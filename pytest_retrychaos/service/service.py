@@ -1,0 +1,318 @@
+"""The fake service that remembers: what answers every request of a run.
+
+A request goes to a route, else to the mounted app, else to the default store. The idempotency layer stands
+before all three. An effect and the answer kept for its key are written in one transaction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar, overload
+
+from pytest_retrychaos.model import SECOND, Effect, Request, Response
+from pytest_retrychaos.service import carriers, reads
+from pytest_retrychaos.service.answers import Answer, Reservation
+from pytest_retrychaos.service.database import Database, file_named
+from pytest_retrychaos.service.handlers import FAILED, Handler, HandlerError, call_handler
+from pytest_retrychaos.service.idempotency import Idempotency, Record, Refuse, Replay
+from pytest_retrychaos.service.layer import Layer
+from pytest_retrychaos.service.ledger import Ledger
+from pytest_retrychaos.service.profiles import Problem, profile_named, refusal, scripted_problem
+from pytest_retrychaos.service.routing import Route, Router, make_route
+from pytest_retrychaos.service.store import Store, Stored
+from pytest_retrychaos.service.values import Values
+from pytest_retrychaos.service.wsgi import App, Mounted, mounted
+
+__all__ = ["Answer", "Reservation", "Service"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class Service:
+    """The fake service of one run.
+
+    ``now`` gives virtual nanoseconds since the run began, ``wall`` the wall clock in epoch nanoseconds.
+    ``database`` is a file that outlives the run; without it everything is in memory. `StoreError` says what
+    is wrong with a file.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], int],
+        wall: Callable[[], int],
+        seed: int = 0,
+        database: str | Path | None = None,
+        profile: str = "default",
+    ) -> None:
+        self._profile = profile_named(profile)
+        self._idempotency = self._profile.idempotency
+        self._now = now
+        self._latency = 0.0
+        self._router = Router()
+        self._mounted: Mounted | None = None
+        self._database = Database(file_named(database))
+        self._values = Values(seed)
+        self._store = Store(self._database, self._values, wall)
+        self._ledger = Ledger(self._database)
+        self._layer = Layer(self._database, now())
+        self._answers = 0
+
+    @overload
+    def route(
+        self, method: str, path: str, handler: None = None, *, effect: bool | None = None
+    ) -> Callable[[F], F]: ...
+
+    @overload
+    def route(self, method: str, path: str, handler: Handler, *, effect: bool | None = None) -> None: ...
+
+    def route(
+        self, method: str, path: str, handler: Handler | None = None, *, effect: bool | None = None
+    ) -> Callable[[F], F] | None:
+        """Let a handler take requests of this method and path; without a handler, a decorator.
+
+        ``{name}`` in the path stands for one segment, given decoded in ``request.params``. The path may name
+        a host: ``api.stripe.com/v1/charges``. The handler takes the `Request` and returns a `Response`, a JSON
+        value (status 200), ``(status, value)`` or ``(status, value, headers)``; ``(204, None)`` has no body.
+        ``effect=False`` declares a read, ``effect=True`` a write whatever the method. Bad arguments raise
+        `ValueError` or `TypeError`.
+        """
+        if handler is not None:
+            self._router.add(make_route(method, path, handler, effect))
+            return None
+        make_route(method, path, _placeholder, effect)
+
+        def add(function: F) -> F:
+            self._router.add(make_route(method, path, function, effect))
+            return function
+
+        return add
+
+    def mount(self, app: App, *, idempotency: str = "ours", effects: Callable[[], int] | None = None) -> None:
+        """Let a WSGI app answer whatever no route takes.
+
+        ``idempotency="own"`` leaves keys to the app; then ``effects``, a function that gives how many effects
+        the app has had so far, tells a replay from a second effect. Bad arguments raise `TypeError` or
+        `ValueError`.
+        """
+        if self._mounted is not None:
+            raise ValueError("mount: an app is mounted already; use one service for each, or routes")
+        self._mounted = mounted(app, idempotency, effects)
+
+    @property
+    def profile(self) -> str:
+        """The provider whose ways are followed; setting it sets `idempotency` too."""
+        return self._profile.name
+
+    @profile.setter
+    def profile(self, name: str) -> None:
+        self._profile = profile_named(name)
+        self._idempotency = self._profile.idempotency
+
+    @property
+    def idempotency(self) -> Idempotency:
+        """What is done with keys; change it with ``dataclasses.replace``."""
+        return self._idempotency
+
+    @idempotency.setter
+    def idempotency(self, settings: Idempotency) -> None:
+        if not isinstance(settings, Idempotency):
+            raise TypeError(
+                f"service.idempotency = {settings!r}: give an Idempotency, such as"
+                " dataclasses.replace(service.idempotency, lifetime=3600)"
+            )
+        self._idempotency = settings
+
+    @property
+    def latency(self) -> float:
+        """Seconds of virtual time that a round trip takes; 0 at first."""
+        return self._latency
+
+    @latency.setter
+    def latency(self, seconds: float) -> None:
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not math.isfinite(seconds) or seconds < 0:
+            raise ValueError(f"service.latency = {seconds!r}: latency is a number of seconds, 0 or more")
+        self._latency = float(seconds)
+
+    @property
+    def latency_ns(self) -> int:
+        """The latency in nanoseconds."""
+        return round(self._latency * SECOND)
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What was done in this run, in commit order."""
+        return self._ledger.effects
+
+    @property
+    def remembered(self) -> tuple[Effect, ...]:
+        """What earlier runs did, where the database file holds it."""
+        return self._ledger.remembered
+
+    @property
+    def database(self) -> Path | None:
+        """The store's file, or ``None`` where it is in memory."""
+        return self._database.file
+
+    @property
+    def unused_routes(self) -> tuple[str, ...]:
+        """The routes that no request has taken."""
+        return tuple(str(route) for route in self._router.unused)
+
+    def close(self) -> None:
+        """Close the store; its file keeps what was committed."""
+        self._database.close()
+
+    def handle(self, request: Request, *, attempt: int) -> Answer:
+        """Carry a request out now."""
+        reserved = self.reserve(request, attempt=attempt)
+        return self.complete(reserved) if isinstance(reserved, Reservation) else reserved
+
+    def reserve(self, request: Request, *, attempt: int) -> Answer | Reservation:
+        """Let a request in: an answer where the idempotency layer has one, else what `complete` takes."""
+        found = carriers.find_key(request)
+        key = found[1] if found is not None else None
+        taken = self._router.find(request)
+        app = self._mounted if taken is None else None
+        is_read = _is_read(request, taken[0] if taken else None)
+        reservation = Reservation(request, attempt, key, is_read)
+        if taken is not None:
+            self._router.mark(taken[0])
+            reservation.request = replace(request, params=taken[1])
+            reservation.handler = taken[0].handler
+        elif app is not None:
+            reservation.handler, reservation.counter = app.handler, app.counter
+        own = app is not None and app.has_own_keys
+        return reservation if is_read or own else self._admit(reservation)
+
+    def _admit(self, reservation: Reservation) -> Answer | Reservation:
+        key, settings = reservation.key, self._idempotency
+        admitted = self._layer.admit(reservation.request, key, settings, self._now())
+        if isinstance(admitted, Replay):
+            return self._replay(admitted.record, reservation)
+        if isinstance(admitted, Refuse):
+            problem = refusal(admitted.status, admitted.reason, key, settings, self._profile)
+            response = self._dress(self._profile.render(problem), key)
+            return Answer(response, False, 0, False, key, False)
+        reservation.claim = admitted
+        return reservation
+
+    def complete(self, reservation: Reservation) -> Answer:
+        """Carry out what was let in; `RuntimeError` the second time, `StoreError` where it cannot be kept."""
+        if reservation.is_done:
+            raise RuntimeError("this reservation was completed or released already; reserve the request again")
+        try:
+            if reservation.handler is None:
+                return self._from_store(reservation)
+            return self._from_handler(reservation, reservation.handler)
+        finally:
+            self.release(reservation)
+
+    def release(self, reservation: Reservation) -> None:
+        """Give up what was let in: its key is no longer in flight."""
+        reservation.is_done = True
+        if reservation.claim is not None:
+            self._layer.release(reservation.claim)
+
+    def _from_store(self, reservation: Reservation) -> Answer:
+        request = reservation.request
+        with self._database:
+            if not reservation.is_read and reads.is_guarded_by_generation(request) and self._ledger.holds(request):
+                problem = Problem(412, "conditionNotMet", "The generation has changed.")
+                stored = Stored(self._profile.render(problem))
+            else:
+                stored = self._store.answer(request, self._profile)
+            response = self._dress(stored.response, reservation.key)
+            counts = not reservation.is_read and _is_effect(response.status)
+            count = int(counts and (stored.changed or not self._ledger.repeats(request)))
+            self._write(reservation, response, count, keep=stored.executed)
+        return Answer(response, stored.executed, count, False, reservation.key, reservation.is_read)
+
+    def _from_handler(self, reservation: Reservation, handler: Handler) -> Answer:
+        request, counter = reservation.request, reservation.counter
+        try:
+            before = _counted(counter)
+            response = call_handler(handler, request)
+            count = _counted(counter) - before
+            if count < 0:
+                raise HandlerError("the app's effects= went backwards: it gives how many there are so far")
+        except Exception as error:
+            return Answer(FAILED, False, 0, False, reservation.key, reservation.is_read, error)
+        response = self._dress(response, reservation.key)
+        with self._database:
+            if counter is None:
+                counts = not reservation.is_read and _is_effect(response.status)
+                count = int(counts and not self._ledger.repeats(request))
+            self._write(reservation, response, count, keep=True)
+        return Answer(response, True, count, False, reservation.key, reservation.is_read)
+
+    def _write(self, reservation: Reservation, response: Response, count: int, *, keep: bool) -> None:
+        now_ns = self._now()
+        for _ in range(count):
+            self._ledger.add(reservation.request, reservation.attempt, reservation.key, now_ns)
+        if reservation.claim is not None and keep and self._idempotency.keeps(response.status):
+            self._layer.keep(reservation.claim, response, now_ns)
+
+    def _replay(self, record: Record, reservation: Reservation) -> Answer:
+        response, marker = record.response, self._idempotency.replay_marker
+        if self._profile.is_stripe:
+            original = response.headers.get("request-id", "")
+            headers = response.headers.having("Original-Request", original)
+            response = self._dress(replace(response, headers=headers), reservation.key)
+        if marker is not None:
+            response = replace(response, headers=response.headers.having(*marker))
+        return Answer(response, False, 0, True, reservation.key, False)
+
+    def _dress(self, response: Response, key: str | None) -> Response:
+        """Add the headers that the provider puts on every answer."""
+        if not self._profile.is_stripe:
+            return response
+        self._answers += 1
+        name = self._values.digest(of="request", number=self._answers, characters=14)
+        headers = response.headers.having("Request-Id", f"req_{name}")
+        if key is not None:
+            headers = headers.having("Idempotency-Key", key)
+        return replace(response, headers=headers)
+
+    def is_read(self, request: Request) -> bool:
+        """Tell whether a request changes nothing: by its route's ``effect``, its method, or its protocol."""
+        taken = self._router.find(request)
+        return _is_read(request, taken[0] if taken else None)
+
+    def is_guarded(self, request: Request) -> bool:
+        """Tell whether a request carries a precondition under which repeating it does nothing."""
+        return reads.is_guarded(request)
+
+    def find_key(self, request: Request) -> tuple[str, str] | None:
+        """Find a request's idempotency key, as (carrier, key)."""
+        return carriers.find_key(request)
+
+    def error_shape(self, status: int, request: Request) -> Response | None:
+        """Word a scripted status as the provider would; ``None`` where the profile has no way of its own."""
+        if status < 400 or not self._profile.shapes_errors:
+            return None
+        found = carriers.find_key(request)
+        response = self._profile.render(scripted_problem(status, self._profile))
+        return self._dress(response, found[1] if found else None)
+
+
+def _placeholder(request: Request) -> None:
+    """Stand for the function that a decorator will get, so that the other arguments are checked at once."""
+
+
+def _is_read(request: Request, route: Route | None) -> bool:
+    if route is not None and route.effect is not None:
+        return not route.effect
+    return reads.is_read(request)
+
+
+def _is_effect(status: int) -> bool:
+    return 200 <= status < 300 or status == 303
+
+
+def _counted(counter: Callable[[], int] | None) -> int:
+    return 0 if counter is None else counter()
