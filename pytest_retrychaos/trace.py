@@ -254,9 +254,7 @@ class Trace:
 
     def to_json(self) -> str:
         """Write the numbered trace as JSON: the same run gives the same bytes."""
-        return json.dumps(
-            {"format": FORMAT, **_plain(self.numbered())}, ensure_ascii=False, separators=(",", ":")
-        )
+        return json.dumps({"format": FORMAT, **_plain(self.numbered())}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Trace:
@@ -267,9 +265,7 @@ class Trace:
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"this is not a trace written by Trace.to_json(): {text[:60]!r}") from error
         if found != FORMAT:
-            raise ValueError(
-                f"a trace of format {found!r}: this version reads format {FORMAT}; record it again"
-            )
+            raise ValueError(f"a trace of format {found!r}: this version reads format {FORMAT}; record it again")
         return _trace(value)
 
 
@@ -417,9 +413,7 @@ def _trace(value: dict[str, Any]) -> Trace:
                 ScriptRecord(**{**item, "steps": tuple(ScriptStep(**step) for step in item["steps"])})
                 for item in value["scripts"]
             ),
-            "effects": tuple(
-                Effect(**{**item, "body": item["body"].encode("latin-1")}) for item in value["effects"]
-            ),
+            "effects": tuple(Effect(**{**item, "body": item["body"].encode("latin-1")}) for item in value["effects"]),
             "ended": _told(value["ended"]),
             "notes": tuple(value["notes"]),
         }

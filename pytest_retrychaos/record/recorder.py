@@ -62,9 +62,7 @@ class OperationSheet:
 class Recorder:
     """The record of one run while it grows."""
 
-    def __init__(
-        self, now: Callable[[], int], wall: Callable[[], int], test_code: CodeType | None = None
-    ) -> None:
+    def __init__(self, now: Callable[[], int], wall: Callable[[], int], test_code: CodeType | None = None) -> None:
         self._now = now
         self._wall = wall
         self._test_code = test_code
@@ -82,7 +80,16 @@ class Recorder:
         self._unsent: dict[tuple[str, int], OperationSheet] = {}
         self._streaks: dict[int, tuple[Sheet, int]] = {}
 
+    def watch(self, test_code: CodeType) -> None:
+        """Name the function that makes the calls: the test."""
+        self._test_code = test_code
+
     # scopes
+
+    @property
+    def is_in_scope(self) -> bool:
+        """Whether a scope is open in this context."""
+        return self._scope.get() is not None
 
     def open_scope(self, name: str) -> tuple[int, object]:
         """Begin a scope for this context; give its number and what `close_scope` needs."""
@@ -304,9 +311,7 @@ class Recorder:
             if earlier is not None:
                 sheet.relation = _relation(earlier, sheet)
                 earlier.full_body = b"" if sheet.relation == sameness.SAME else earlier.full_body
-            operation.by_identity[identity] = (
-                sheet if earlier is None or sheet.relation == sameness.SAME else earlier
-            )
+            operation.by_identity[identity] = sheet if earlier is None or sheet.relation == sameness.SAME else earlier
         operation.attempts.append(sheet)
         self._latest[sheet.lineage] = operation
 
@@ -368,14 +373,9 @@ def _of_other_host(operation: OperationSheet, sheet: Sheet) -> Sheet | None:
 
 def _relation(earlier: Sheet, sheet: Sheet) -> str:
     if earlier.kept_body.sha256 == sheet.kept_body.sha256 and earlier.kept_body.size == sheet.kept_body.size:
-        return sameness.SAME if earlier.full_body == sheet.full_body else _same_or_volatile(earlier, sheet)
+        is_same = not earlier.full_body or earlier.full_body == sheet.full_body  # empty: let go of
+        return sameness.SAME if is_same else sameness.VOLATILE
     return sameness.relate((earlier.headers, earlier.full_body), (sheet.headers, sheet.full_body))
-
-
-def _same_or_volatile(earlier: Sheet, sheet: Sheet) -> str:
-    if not earlier.full_body:  # let go of: equal to a later one by its digest
-        return sameness.SAME
-    return sameness.VOLATILE
 
 
 def _had_ended(operation: OperationSheet, sheet: Sheet) -> bool:

@@ -87,7 +87,7 @@ class PlainText:
 
 
 HANDSHAKE_FAILURE = (
-    ssl.SSLErrorNumber.SSL_ERROR_SSL,
+    int(ssl.SSLErrorNumber.SSL_ERROR_SSL),
     "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure (_ssl.c:1006)",
 )
 

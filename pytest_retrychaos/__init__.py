@@ -1,0 +1,85 @@
+"""Find out whether code that retries is right: scripted faults, a service that remembers, virtual time, laws.
+
+Names come lazily, so that importing the package loads nothing that a test does not use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.chaos import CannotTell, Chaos, NoTimeout
+    from pytest_retrychaos.faults import (
+        Script,
+        ScriptError,
+        connect_timeout,
+        dns,
+        down,
+        drip,
+        duplicate,
+        eof,
+        garbage,
+        ok,
+        parse,
+        refuse,
+        reset,
+        slow,
+        stale,
+        status,
+        timeout,
+        tls,
+        truncate,
+    )
+    from pytest_retrychaos.model import Response
+    from pytest_retrychaos.views import LawsBroken
+
+_HOMES = {
+    "pytest_retrychaos.chaos": ("CannotTell", "Chaos", "NoTimeout"),
+    "pytest_retrychaos.faults": (
+        "Script", "ScriptError", "connect_timeout", "dns", "down", "drip", "duplicate", "eof", "garbage", "ok",
+        "parse", "refuse", "reset", "slow", "stale", "status", "timeout", "tls", "truncate",
+    ),
+    "pytest_retrychaos.model": ("Response",),
+    "pytest_retrychaos.views": ("LawsBroken",),
+}  # fmt: skip
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CannotTell",
+    "Chaos",
+    "LawsBroken",
+    "NoTimeout",
+    "Response",
+    "Script",
+    "ScriptError",
+    "connect_timeout",
+    "dns",
+    "down",
+    "drip",
+    "duplicate",
+    "eof",
+    "garbage",
+    "ok",
+    "parse",
+    "refuse",
+    "reset",
+    "slow",
+    "stale",
+    "status",
+    "timeout",
+    "tls",
+    "truncate",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,420 @@
+"""`Chaos`: what the fixture hands out. It wires script, service, clock, transport and record together."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.clock.install import Installation, install
+from pytest_retrychaos.clock.virtual import Clock, VirtualClock
+from pytest_retrychaos.entropy import Entropy
+from pytest_retrychaos.exchange import Board, Exchange
+from pytest_retrychaos.faults import Script, Step, parse
+from pytest_retrychaos.laws import Verdict, judge
+from pytest_retrychaos.model import SECOND, Effect
+from pytest_retrychaos.options import Options
+from pytest_retrychaos.record import Recorder
+from pytest_retrychaos.record.recorder import OperationSheet
+from pytest_retrychaos.record.telling import tell_error, tell_value
+from pytest_retrychaos.service import Service
+from pytest_retrychaos.text import failure_text
+from pytest_retrychaos.trace import Attempt, Told, Trace
+from pytest_retrychaos.views import Assertions, LawsBroken, OperationView
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.engine import Retry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+HOST = "service.test"
+"""The fake service's own name: ``.test`` never resolves elsewhere (RFC 6761)."""
+
+
+class NoTimeout(BaseException):
+    """A client without any timeout met silence: it would have waited for ever (BK07).
+
+    It is no `Exception`, so that no retry loop can catch it and go on.
+    """
+
+
+class CannotTell(AssertionError):
+    """There is nothing to judge: no request was made."""
+
+
+class Phase(contextlib.AbstractContextManager["Phase"]):
+    """A script that was set; as a context manager it ends with its block."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+
+class Chaos(Assertions):
+    """A fake service on a simulated network and clock, the faults to come, and the record of what happened.
+
+    As a fixture it is there for one test; outside pytest it is a context manager::
+
+        with Chaos("503 retry-after=2, ok") as chaos:
+            PaymentClient(chaos.url).charge(amount=1000, currency="USD")
+            chaos.verify()
+
+    The arguments are those of the marker ``@pytest.mark.chaos``; see `Options`.
+    """
+
+    _active: Chaos | None = None
+
+    def __init__(
+        self,
+        script: str | Script | Step | Sequence[Step] | None = None,
+        *,
+        name: str = "chaos",
+        test_code: CodeType | None = None,
+        database: str | Path | None = None,
+        **options: Any,  # Any: checked one by one by Options
+    ) -> None:
+        self.options = Options.read(options)
+        self._name = name
+        self._given = None if script is None else parse(script)
+        self._test_code = test_code
+        seed = self.options.seed or 0
+        self._virtual = VirtualClock()
+        self.clock = Clock(self._virtual)
+        self.service = Service(
+            now=lambda: self._virtual.now_ns,
+            wall=lambda: self._virtual.wall_ns,
+            seed=seed,
+            database=database,
+            profile=self.options.profile,
+        )
+        self._board = Board()
+        self._recorder = Recorder(lambda: self._virtual.now_ns, lambda: self._virtual.wall_ns, test_code)
+        self._exchange = Exchange(
+            self._board,
+            self.service,
+            self._recorder,
+            now=lambda: self._virtual.now_ns,
+            wall=lambda: self._virtual.wall_ns,
+            traffic=self._virtual.note_traffic,
+        )
+        self._entropy = Entropy(seed, seeds_system=self.options.entropy == "seeded")
+        self._stack = contextlib.ExitStack()
+        self._close_idle: Callable[[], None] = lambda: None
+        self._successes: dict[Callable[..., object], list[object]] = {}
+        self._ended: Told | None = None
+        self._judged = False
+        self.verdict: Verdict | None = None
+        """What the last judgement said."""
+        self.shown = False
+        """Whether the failure text already has the timeline."""
+        if self._given is not None:
+            self.script(self._given, strict=self.options.strict)
+
+    # its life
+
+    def __enter__(self) -> Chaos:
+        if Chaos._active is not None:
+            raise Refused(
+                "a second chaos was started while one is active: there is one clock and one network in a process. "
+                "Let the first end before the second begins, or use the one that is there"
+            )
+        if self._test_code is None:
+            self._recorder.watch(sys._getframe(1).f_code)
+        Chaos._active = self
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._deactivate)
+            stack.enter_context(self._entropy)
+            installation = install(self._virtual, timezone=self.options.timezone)
+            stack.callback(installation.remove)
+            self._install_transport(stack, installation)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and self._ended is None:
+            self.note_end(error)
+        self._stack.close()
+
+    @staticmethod
+    def _deactivate() -> None:
+        Chaos._active = None
+
+    def _install_transport(self, stack: contextlib.ExitStack, installation: Installation) -> None:
+        if self.options.transport == "responses":
+            from pytest_retrychaos.transports.responses import ResponsesTransport
+
+            transport = ResponsesTransport(self._exchange, self._virtual, silence=self._no_timeout)
+            transport.install()
+            stack.callback(transport.remove)
+            return
+        from pytest_retrychaos.transports.network import Network
+
+        network = Network(
+            self._exchange,
+            self._virtual,
+            silence=lambda channel: self._no_timeout(channel.host),
+            checks_host=self._check_host,
+        )
+        stack.callback(network.remove)
+        network.install()
+        self._virtual.simulated_descriptors.update(network.pipe_ends)
+        self._close_idle = network.close_idle
+
+    def _check_host(self, host: str) -> None:
+        allowed = self.options.hosts
+        if allowed and host not in (*allowed, HOST):
+            raise self._exchange.refuse(
+                f"the code called {host!r}, which is not among hosts={allowed!r}: add it there, or point the code "
+                "at one of them"
+            )
+
+    def _no_timeout(self, host: str) -> BaseException:
+        return NoTimeout(
+            f"the client waits for {host} without any timeout and met silence: it would wait for ever (BK07). "
+            "Give every request a timeout, as in requests.get(url, timeout=10)"
+        )
+
+    # what a test sets up
+
+    @property
+    def url(self) -> str:
+        """The fake service's base URL, without a slash at its end."""
+        return f"http://{HOST}"
+
+    def script(
+        self,
+        spec: str | Script | Step | Sequence[Step],
+        route: str | None = None,
+        host: str | None = None,
+        per: str = "service",
+        strict: bool = True,
+    ) -> Phase:
+        """Set the faults to come.
+
+        ``route`` (``"POST /payments"``) and ``host`` narrow it to some requests; the most specific script
+        decides. ``per="operation"``: every operation meets the script from its first step. ``strict=False``
+        lets faults be left over. As a context manager it is a phase, which ends with its block.
+
+        Raises `ScriptError` for a bad script, `ValueError` where it cannot be bound so, or where an earlier one
+        for the same requests still has steps left.
+        """
+        active = self._board.set(
+            spec, route=route, host=host, per=per, strict=strict, in_scope=self._recorder.is_in_scope
+        )
+        self._close_idle()
+
+        def end() -> None:
+            active.is_closed = True
+
+        return Phase(end)
+
+    @contextlib.contextmanager
+    def operation(self, name: str) -> Iterator[None]:
+        """Open a scope: what is sent inside belongs to the operation of that name."""
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"chaos.operation({name!r}): give the operation a name, as in chaos.operation('order 7')")
+        number, token = self._recorder.open_scope(name)
+        try:
+            yield
+        finally:
+            self._recorder.close_scope(number, token, None)
+
+    def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the code under test in a scope of its own, record what the caller is told, and tell it."""
+        number, token = self._recorder.open_scope(getattr(fn, "__qualname__", type(fn).__name__))
+        told: Told | None = None
+        try:
+            value = fn(*args, **kwargs)
+            known = self._successes.setdefault(fn, [])
+            told = tell_value(value, is_known_success=any(_equal(value, one) for one in known))
+            if self._succeeded(number):
+                known.append(value)
+            return value
+        except BaseException as error:
+            told = tell_error(error)
+            raise
+        finally:
+            self._recorder.close_scope(number, token, told)
+
+    def _succeeded(self, scope: int) -> bool:
+        """Whether every operation of a scope met no fault at all: what it returned is what success looks like."""
+        sheets = [sheet for sheet in self._recorder.sheets if sheet.scope == scope]
+        return bool(sheets) and not any(sheet.failed or sheet.fault not in (None, "ok") for sheet in sheets)
+
+    def faulty(
+        self,
+        fn: Callable[P, R],
+        errors: Mapping[str, BaseException | type[BaseException] | Callable[[], BaseException]] | None = None,
+    ) -> Callable[P, R]:
+        """Wrap a function that does not go over HTTP, so that it meets the script call by call.
+
+        ``errors`` maps a fault's word (``timeout``, ``reset``, ``503``) to the error that the wrapped function
+        raises; without it, ``timeout`` is a `TimeoutError`, ``reset`` a `ConnectionResetError`, and a status an
+        error with ``.status``.
+        """
+        from pytest_retrychaos.transports.function import faulty
+
+        return faulty(fn, errors or {}, self._exchange, self._virtual)
+
+    # what happened
+
+    @property
+    def trace(self) -> Trace:
+        """The record so far: a value, see `Trace`."""
+        self._exchange.settle()
+        operations = self._recorder.freeze_operations()
+        return Trace(
+            test=self._name,
+            seed=self.options.seed or 0,
+            script=self._script_text(),
+            attempts=tuple(sheet.freeze(_position(sheet.operation)) for sheet in self._recorder.sheets),
+            operations=operations,
+            scopes=tuple(self._recorder.scopes),
+            scripts=tuple(one.record() for one in self._board.scripts),
+            effects=self.ledger,
+            ended=self._ended,
+            finished_ns=self._virtual.now_ns,
+            notes=tuple(self._virtual.notes),
+        )
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every sending of a request, in the order in which they began."""
+        return self.trace.attempts
+
+    @property
+    def operations(self) -> tuple[OperationView, ...]:
+        """The operations, in the order in which they began, each with its attempts."""
+        trace = self.trace
+        return tuple(OperationView(trace, number) for number in range(len(trace.operations)))
+
+    @property
+    def waits(self) -> list[float]:
+        """Seconds between the end of each attempt and the start of the next of its operation."""
+        from pytest_retrychaos.trace import waits
+
+        trace = self.trace
+        return [wait / SECOND for operation in trace.operations for wait in waits(trace.of(operation))]
+
+    @property
+    def ledger(self) -> tuple[Effect, ...]:
+        """What the service did that lasts, in commit order."""
+        self._exchange.settle()
+        sheets = self._recorder.sheets
+        return tuple(_with_operation(effect, sheets[effect.attempt - 1].operation) for effect in self.service.effects)
+
+    def _script_text(self) -> str:
+        general = [one for one in self._board.scripts if str(one.binding) == "every request"]
+        return str(general[0].script) if general else ""
+
+    # judging
+
+    def verify(
+        self,
+        policy: Retry | None = None,
+        *,
+        breaker: object | None = None,
+        only: Collection[str] = (),
+        ignore: Collection[str] = (),
+    ) -> Verdict:
+        """Check every law that applies to what happened.
+
+        Returns the verdict: held, broken or does not apply, each with its reason. ``policy`` makes the laws
+        exact; ``only`` and ``ignore`` take codes, families or shapes (``ID04``, ``BK``, ``BK04/early``).
+
+        Raises `LawsBroken` with every finding, `CannotTell` before any request, and what went wrong in the
+        test's own service.
+        """
+        __tracebackhide__ = True
+        self._judged = True
+        self.raise_problems()
+        if not self._recorder.sheets:
+            raise CannotTell(
+                "verify() before any request: cannot tell whether the code is right. Call the code under test first, "
+                f"with the service's address ({self.url}), or any other but loopback"
+            )
+        self._exchange.settle(all_of_them=True)
+        return self._judge(policy, breaker=breaker, only=only, ignore=ignore, scripts="closed")
+
+    def _judge(
+        self,
+        policy: Retry | None = None,
+        *,
+        breaker: object | None = None,
+        only: Collection[str] = (),
+        ignore: Collection[str] = (),
+        scripts: str,
+    ) -> Verdict:
+        __tracebackhide__ = True
+        trace = self.trace
+        ignored = (*ignore, *self.options.expect)
+        verdict = judge(trace, policy, only=only, ignore=ignored, scripts=scripts, breaker=breaker)
+        if self.verdict is None or not only:
+            self.verdict = verdict
+        if not verdict.ok:
+            self.shown = True
+            raise LawsBroken(failure_text(trace, verdict), verdict)
+        if self.options.expect:
+            self._check_expected(judge(trace, policy, only=self.options.expect, scripts=scripts, breaker=breaker))
+        return verdict
+
+    def _check_expected(self, verdict: Verdict) -> None:
+        __tracebackhide__ = True
+        held = [result.code for result in verdict.results if not result.findings]
+        if held:
+            raise LawsBroken(f"{', '.join(held)} expected to be broken, but it is not: take it out of expect=", verdict)
+
+    def raise_problems(self) -> None:
+        """Raise what could not be simulated or went wrong in a handler, if anything did."""
+        __tracebackhide__ = True
+        if self._exchange.problems:
+            raise self._exchange.problems[0]
+
+    def begin_test(self) -> None:
+        """Seed ``random`` for the test itself: other plugins reseed it right before the call."""
+        self._entropy.seed()
+
+    def note_end(self, error: BaseException) -> None:
+        """Note how the test ended: a law asks whether the retry loop ended in an error of its own."""
+        self._ended = tell_error(error)
+
+    def finish(self, *, judge_all: bool = False) -> None:
+        """Judge what a test that passed left over: a fault that never fired, or, if asked, every law."""
+        __tracebackhide__ = True
+        self.raise_problems()
+        if judge_all and not self._judged and self._recorder.sheets:
+            self._exchange.settle(all_of_them=True)
+            self._judge(scripts="all")
+        else:
+            self._judge(only=("NV01",), scripts="all")
+
+    def _snapshot(self) -> tuple[Trace, int | None]:
+        self._judged = True
+        self.raise_problems()
+        return self.trace, None
+
+
+def _position(operation: object) -> int:
+    return operation.position if isinstance(operation, OperationSheet) else -1
+
+
+def _with_operation(effect: Effect, operation: object) -> Effect:
+    from dataclasses import replace
+
+    return replace(effect, operation=operation.name) if isinstance(operation, OperationSheet) else effect
+
+
+def _equal(value: object, other: object) -> bool:
+    try:
+        return bool(value == other)
+    except Exception:  # an __eq__ of the code under test that fails says: not equal
+        return False

@@ -1,0 +1,348 @@
+"""The exchange: takes each attempt through script and service, and tells the transport what becomes of it.
+
+Laws of this module:
+1. A step is taken once, by one attempt: at connecting where it strikes before sending, else when the request's
+   head has arrived (with ``per="operation"`` when its body has, since only that tells the operation).
+2. The service takes effect exactly where the fault table says so, before the fault strikes.
+3. What cannot be simulated, and what a handler did wrong, is kept in `problems`: it cannot be swallowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
+from pytest_retrychaos.faults import OK, Kind, Progress, Step, render_header
+from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
+from pytest_retrychaos.record import Recorder, Sheet
+from pytest_retrychaos.record.recorder import OperationSheet
+from pytest_retrychaos.service import Answer, Reservation, Service
+
+_AT_CONNECTING = {
+    Kind.REFUSE: Wire.REFUSED,
+    Kind.CONNECT_TIMEOUT: Wire.NO_HANDSHAKE,
+    Kind.DOWN: Wire.REFUSED,
+}
+
+_LOST = {
+    Kind.TIMEOUT: Wire.SILENCE,
+    Kind.RESET: Wire.RESET,
+    Kind.EOF: Wire.EOF,
+    Kind.STALE: Wire.EOF,
+}
+"""Faults by which no answer arrives, and what the client sees instead."""
+
+
+class HandlerFailed(RuntimeError):
+    """A route's handler raised, or returned what is no answer: a fault of the test's service, not of the client."""
+
+
+class Exchange:
+    """Script, service and record of one run, put together."""
+
+    def __init__(
+        self,
+        board: Board,
+        service: Service,
+        recorder: Recorder,
+        now: Callable[[], int],
+        wall: Callable[[], int],
+        traffic: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.board = board
+        self.service = service
+        self.recorder = recorder
+        self.problems: list[BaseException] = []
+        self._now = now
+        self._wall = wall
+        self._traffic = traffic
+        self._postponed: list[Sheet] = []
+        self._outage: tuple[int, Step, int] | None = None  # until when, which step, which script
+        self._connecting: Sheet | None = None
+
+    # before a request is sent
+
+    def resolving(self, host: str) -> Outcome | None:
+        """Take a ``dns`` step, if it is next."""
+        return self._strike(host, {Kind.DNS: Wire.NO_NAME})
+
+    def connecting(self, host: str, port: int, timeout: float | None) -> Outcome | None:  # noqa: ARG002 - the seam's
+        """Take a step that strikes at connecting, if it is next; an outage refuses as long as it lasts."""
+        self._traffic()
+        outage = self._current_outage()
+        if outage is not None and outage[1].status is None:
+            self._begin_unsent(host, outage[1], outage[2])
+            return Outcome(Wire.REFUSED)
+        return self._strike(host, _AT_CONNECTING)
+
+    def securing(self, host: str) -> Outcome | None:
+        """Take a ``tls`` step, if it is next."""
+        return self._strike(host, {Kind.TLS: Wire.NO_TLS}, scheme="https")
+
+    def not_sent(self, error: BaseException, timeout: float | None) -> None:
+        """Note how the client learnt of the step just taken."""
+        sheet, self._connecting = self._connecting, None
+        assert sheet is not None
+        sheet.saw_error(error, timeout=timeout)
+        self.recorder.not_sent(sheet)
+
+    def wants_idle_closed(self, host: str) -> bool:
+        """Tell whether the next step for a host can strike only a new connection."""
+        outage = self._current_outage()
+        if outage is not None and outage[1].status is None:
+            return True
+        active = self.board.for_host(_name(host))
+        return active is not None and strikes_at_connecting(active.progress.peek())
+
+    def _strike(self, host: str, kinds: dict[Kind, Wire], scheme: str = "http") -> Outcome | None:
+        active = self.board.for_host(_name(host))
+        if active is None:
+            return None
+        step = active.progress.peek()
+        if step.kind not in kinds or not strikes_at_connecting(step):
+            return None
+        active.progress.take()
+        if step.kind is Kind.DOWN:
+            self._outage = (self._now() + (step.duration_ns or 0), step, active.number)
+        self._begin_unsent(host, step, active.number, scheme)
+        return Outcome(kinds[step.kind])
+
+    def _begin_unsent(self, host: str, step: Step, script: int, scheme: str = "http") -> None:
+        sheet = self.recorder.begin(host, scheme)
+        sheet.fault, sheet.script = str(step), script
+        self._connecting = sheet
+
+    def _current_outage(self) -> tuple[int, Step, int] | None:
+        if self._outage is not None and self._now() >= self._outage[0]:
+            self._outage = None
+        return self._outage
+
+    # a request
+
+    def arriving(self, head: Request, *, reused: bool) -> Sheet:
+        """Take an attempt whose head has arrived, and the step that it meets."""
+        self._traffic()
+        self.settle()
+        sheet = self.recorder.begin_request(head)
+        sheet.reached = True
+        active = self.board.for_request(_name(head.host), head.method, head.path)
+        sheet.payload = _Arrival(head, active, reused)
+        if self._current_outage() is not None or active is None or active.per == "service":
+            self._meet(sheet, None if active is None else active.progress)
+        return sheet
+
+    def _meet(self, sheet: Sheet, progress: Progress | None) -> None:
+        """Let an attempt take the step that is next for it."""
+        arrival = sheet.payload
+        assert isinstance(arrival, _Arrival)
+        arrival.step = OK
+        outage = self._current_outage()
+        if outage is not None:
+            arrival.step, sheet.script = outage[1], outage[2]
+        elif progress is not None and arrival.active is not None:
+            step = progress.peek()
+            if step.kind is Kind.STALE and not arrival.reused:
+                return  # it waits for a request on a connection that has served before
+            if step.kind is Kind.TLS and arrival.head.scheme == "http":
+                raise self.refuse(
+                    f"`tls` cannot strike {arrival.head.method} http://{arrival.head.host}{arrival.head.target}: "
+                    "there is no handshake. Use https:// in this test"
+                )
+            if strikes_at_connecting(step):
+                sheet.reached = False  # finds its connection closed; the step waits for the next one
+                return
+            index, arrival.step = progress.take()
+            if index is not None:
+                sheet.script = arrival.active.number
+            if step.kind is Kind.DOWN:
+                self._outage = (self._now() + (step.duration_ns or 0), step, arrival.active.number)
+        if arrival.step is not OK or sheet.script is not None:
+            sheet.fault = str(arrival.step)
+
+    def arrived(self, ticket: Sheet, body: bytes) -> Outcome | None:
+        """Carry out a request that has arrived whole."""
+        arrival = ticket.payload
+        assert isinstance(arrival, _Arrival)
+        ticket.payload = None
+        ticket.arrived_ns = self._now()
+        arrival.head = request = replace(arrival.head, body=body)
+        self._note_request(ticket, request)
+        self.recorder.complete(ticket, body)
+        if arrival.step is None:
+            assert arrival.active is not None
+            operation = ticket.operation
+            assert isinstance(operation, OperationSheet)
+            ticket.payload = arrival
+            self._meet(ticket, arrival.active.of(id(operation)))
+            ticket.payload = None
+        if not ticket.reached:
+            return Outcome(Wire.EOF)
+        outcome = self._carry_out(ticket, request, arrival.step or OK)
+        latency = self.service.latency
+        if outcome is not None and latency:
+            outcome = replace(outcome, delay_ns=outcome.delay_ns + round(latency * SECOND))
+        return outcome
+
+    def _note_request(self, sheet: Sheet, request: Request) -> None:
+        found = self.service.find_key(request)
+        if found is not None:
+            sheet.key_carrier, sheet.key = found
+        sheet.is_read = self.service.is_read(request)
+        sheet.is_guarded = self.service.is_guarded(request)
+
+    def _carry_out(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
+        kind = step.kind
+        if kind is Kind.SLOW and step.before_commit:
+            return self._postpone(sheet, request, step)
+        answer = self._handle(sheet, request) if step.commits else None
+        if kind is Kind.DUPLICATE:
+            self._handle(sheet, request)
+        if kind in _LOST:
+            return Outcome(_LOST[kind])
+        if kind is Kind.GARBAGE:
+            sheet.is_damaged = True
+            return Outcome(Wire.GARBAGE)
+        if kind in (Kind.STATUS, Kind.DOWN):
+            response = self._scripted(step, request, answer)
+            sheet.own_answer = answer is not None and (step.status or 0) < 300
+        else:
+            assert answer is not None
+            response, sheet.own_answer = answer.response, True
+        sheet.status, sheet.response = response.status, response
+        if kind is Kind.TRUNCATE:
+            sheet.is_damaged = True
+            return Outcome(Wire.TRUNCATED, response)
+        if kind is Kind.SLOW:
+            return Outcome(Wire.ANSWER, response, delay_ns=step.duration_ns or 0)
+        return Outcome(Wire.ANSWER, response, spread_ns=(step.duration_ns or 0) if kind is Kind.DRIP else 0)
+
+    def _handle(self, sheet: Sheet, request: Request) -> Answer:
+        answer = self.service.handle(request, attempt=sheet.index)
+        self._note_answer(sheet, answer)
+        return answer
+
+    def _note_answer(self, sheet: Sheet, answer: Answer) -> None:
+        sheet.committed = sheet.committed or answer.committed
+        sheet.effects += answer.effects
+        sheet.replayed = sheet.replayed or answer.replayed
+        if answer.error is not None:
+            problem = HandlerFailed(
+                f"the handler for {sheet.method} {sheet.target} failed, not the client: "
+                f"{type(answer.error).__name__}: {answer.error}"
+            )
+            problem.__cause__ = answer.error
+            self.problems.append(problem)
+
+    def _scripted(self, step: Step, request: Request, answer: Answer | None) -> Response:
+        """Make the answer of a status step: the service's own under another status, or an error."""
+        assert step.status is not None
+        if step.status < 300 and answer is not None:
+            base = replace(answer.response, status=step.status)
+        else:
+            base = self.service.error_shape(step.status, request) or Response(step.status)
+        headers, body = base.headers, base.body
+        asked = step.retry_after_value(self._wall())
+        fields = list(headers.pairs)
+        if asked is not None:
+            fields = [pair for pair in fields if pair[0].lower() != "retry-after"]
+            fields.append(("Retry-After", asked))
+        fields += [(name, render_header(value, self._wall())) for name, value in step.headers]
+        if step.body is not None:
+            body = step.body.encode()
+            if "content-type" not in headers:
+                kind = "application/json" if body[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
+                fields.append(("Content-Type", kind))
+        return Response(step.status, Headers(fields), body)
+
+    # postponed requests
+
+    def _postpone(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
+        result = self.service.reserve(request, attempt=sheet.index)
+        if isinstance(result, Answer):
+            self._note_answer(sheet, result)
+            sheet.status, sheet.response, sheet.own_answer = result.response.status, result.response, True
+            return Outcome(Wire.ANSWER, result.response)
+        sheet.payload = result
+        sheet.due_ns = self._now() + (step.duration_ns or 0)
+        self._postponed.append(sheet)
+        return None
+
+    def awaited(self, ticket: Sheet) -> int:
+        """Tell when a postponed request is carried out."""
+        assert ticket.due_ns is not None
+        return ticket.due_ns
+
+    def decided(self, ticket: Sheet) -> Outcome:
+        """Give the answer of a postponed request whose time has come."""
+        self.settle()
+        assert ticket.response is not None
+        return Outcome(Wire.ANSWER, ticket.response)
+
+    def settle(self, *, all_of_them: bool = False) -> None:
+        """Carry out the postponed requests whose time has come, or all, since none is forgotten."""
+        while self._postponed:
+            sheet = min(self._postponed, key=lambda one: one.due_ns or 0)
+            if not all_of_them and (sheet.due_ns or 0) > self._now():
+                return
+            self._postponed.remove(sheet)
+            reservation, sheet.payload = sheet.payload, None
+            assert isinstance(reservation, Reservation)
+            answer = self.service.complete(reservation)
+            self._note_answer(sheet, answer)
+            sheet.status, sheet.response, sheet.own_answer = answer.response.status, answer.response, True
+
+    # what is not as it should be
+
+    def cut_short(self, ticket: Sheet, body: bytes, announced: int | None) -> None:
+        """Note a request of which only a part arrived, or that nobody read."""
+        arrival, ticket.payload = ticket.payload, None
+        if isinstance(arrival, _Arrival):
+            self._note_request(ticket, replace(arrival.head, body=body))
+        self.recorder.complete(ticket, body, announced)
+
+    def malformed(self, head: Request, status: int) -> Sheet:
+        """Take a request that is refused before it is understood."""
+        self._traffic()
+        sheet = self.recorder.begin_request(head)
+        sheet.reached = True
+        sheet.own_answer = True
+        sheet.status = status
+        sheet.response = Response(status)
+        self.recorder.complete(sheet, b"")
+        return sheet
+
+    def found_closed(self, head: Request) -> Sheet:
+        """Take a request written to a connection that had been closed while idle."""
+        self._traffic()
+        sheet = self.recorder.begin_request(head)
+        sheet.payload = _Arrival(head, None, True)
+        return sheet
+
+    def refuse(self, text: str) -> BaseException:
+        """Make, and keep, the error for what cannot be simulated."""
+        error = Refused(text)
+        self.problems.append(error)
+        return error
+
+    def wall_ns(self) -> int:
+        """Read the wall clock."""
+        return self._wall()
+
+
+class _Arrival:
+    """What is known of a request between its head and its body."""
+
+    __slots__ = ("active", "head", "reused", "step")
+
+    def __init__(self, head: Request, active: ActiveScript | None, reused: bool) -> None:
+        self.head = head
+        self.active = active
+        self.reused = reused
+        self.step: Step | None = None
+
+
+def _name(host: str) -> str:
+    """Give a host without its port."""
+    return host.rsplit(":", 1)[0] if host.rsplit(":", 1)[-1].isdigit() and not host.endswith("]") else host

@@ -1,0 +1,80 @@
+"""The options of a run: the arguments of the marker and of `Chaos`, checked where they are written."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+TRANSPORTS = ("network", "responses")
+ENTROPIES = ("real", "seeded")
+PROFILES = ("default", "stripe", "ietf", "naive")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is set up."""
+
+    transport: str = "network"
+    """``network``: simulated sockets. ``responses``: around what the test registered with ``responses``."""
+    profile: str = "default"
+    """The provider whose idempotency rules the service follows."""
+    seed: int | None = None
+    """``None``: from ``--chaos-seed`` and the test's id."""
+    timezone: str | None = None
+    """The local time zone meanwhile, an IANA name."""
+    hosts: tuple[str, ...] = ()
+    """The only hosts that may be called; empty: any."""
+    strict: bool = True
+    """Whether a fault that never fires fails the test."""
+    expect: tuple[str, ...] = ()
+    """Laws that this code is known to break: not raised, and the test fails once they hold."""
+    entropy: str = "real"
+    """``seeded``: ``os.urandom``, ``uuid`` and ``secrets`` too follow the seed."""
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Options:  # Any: what a user wrote
+        """Check options by name, type and value; `TypeError` or `ValueError` names what is wrong."""
+        names = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                hint = f", did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"unknown chaos option {name!r}{hint} The options are: {', '.join(names)}")
+        values = dict(given)
+        for name in ("hosts", "expect"):
+            values[name] = _texts(name, values.get(name, ()))
+        _check_choice("transport", values.get("transport", "network"), TRANSPORTS)
+        _check_choice("profile", values.get("profile", "default"), PROFILES)
+        _check_choice("entropy", values.get("entropy", "real"), ENTROPIES)
+        _check_type("strict", values.get("strict", True), bool)
+        seed = values.get("seed")
+        if seed is not None:
+            _check_type("seed", seed, int)
+            if isinstance(seed, bool) or seed < 0:
+                raise ValueError(f"seed={seed!r}: a seed is a whole number, 0 or more")
+        if values.get("timezone") is not None:
+            _check_type("timezone", values["timezone"], str)
+        return cls(**values)
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, tuple | list | set | frozenset) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"{name}={value!r}: give a text or several, as in {name}=('…', '…')")
+    return tuple(value)
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value in choices:
+        return
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else "."
+    raise ValueError(f"{name}={value!r} is unknown{hint} It is one of {', '.join(choices)}")
+
+
+def _check_type(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: it has to be a {kind.__name__}")

@@ -1,0 +1,139 @@
+"""The pytest plugin: hooks, options, the marker and the fixture. Everything else is imported where it is used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.chaos import Chaos
+
+SEED_OPTION = "--chaos-seed"
+MARKER = (
+    "chaos(*scripts, transport='network', profile='default', seed=None, timezone=None, hosts=(), strict=True, "
+    "expect=(), entropy='real'): script faults into the fake service; several scripts parametrize the test."
+)
+RUN: pytest.StashKey[Chaos] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options and their ini twins."""
+    group = parser.getgroup("retrychaos", "pytest-retrychaos: code that retries")
+    group.addoption(
+        SEED_OPTION,
+        type=int,
+        metavar="N",
+        help="seed of every chaos test, together with the test's id (default: ini chaos_seed, else 0)",
+    )
+    parser.addini("chaos_seed", "seed of every chaos test, as --chaos-seed", default="0")
+    parser.addini(
+        "chaos_verify",
+        "'auto': judge by every law at the end of a chaos test that did not judge itself; 'manual' (default): "
+        "only that every scripted fault fired",
+        default="manual",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker and check the options."""
+    config.addinivalue_line("markers", MARKER)
+    _seed(config)
+    if config.getini("chaos_verify") not in ("auto", "manual"):
+        raise pytest.UsageError(
+            f"ini chaos_verify = {config.getini('chaos_verify')!r} is unknown: it is 'auto' or 'manual'"
+        )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say the seed, so that a run can be repeated."""
+    return f"retrychaos: {SEED_OPTION}={_seed(config)}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a marker bring its fixture, and several scripts parametrize the test."""
+    marker = metafunc.definition.get_closest_marker("chaos")
+    if marker is None:
+        return
+    if "chaos" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("chaos")
+    if len(marker.args) > 1:
+        metafunc.parametrize("chaos", marker.args, indirect=True, ids=[str(script) for script in marker.args])
+
+
+@pytest.fixture
+def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
+    """Provide a fake service on a simulated network and clock; see ``pytest_retrychaos.Chaos``."""
+    from pytest_retrychaos.chaos import Chaos
+
+    marker = request.node.get_closest_marker("chaos")
+    script = getattr(request, "param", marker.args[0] if marker is not None and marker.args else None)
+    options: dict[str, Any] = dict(marker.kwargs) if marker is not None else {}  # Any: what the user wrote
+    if options.get("seed") is None:
+        options["seed"] = _derived(_seed(request.config), request.node.nodeid)
+    run = Chaos(script, name=request.node.nodeid, test_code=_code(request), **options)
+    with run:
+        request.node.stash[RUN] = run
+        yield run
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Judge what a test that passed left over, while its virtual time still runs."""
+    run = pyfuncitem.stash.get(RUN, None)
+    if run is None:
+        return (yield)
+    run.begin_test()
+    try:
+        result = yield
+    except BaseException as error:
+        run.note_end(error)
+        raise
+    run.finish(judge_all=pyfuncitem.config.getini("chaos_verify") == "auto")
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the timeline under a failure, whatever its reason, and the verdict under ``-v``."""
+    report = yield
+    run = item.stash.get(RUN, None)
+    if run is None or report.when != "call":
+        return report
+    if report.failed:
+        from pytest_retrychaos.text import section
+
+        report.sections.append(("retrychaos", section(run.trace, run.shown)))
+    elif item.config.get_verbosity() > 0 and run.verdict is not None:
+        from pytest_retrychaos.text import verdict_text
+
+        report.sections.append(("retrychaos verdict", verdict_text(run.verdict)))
+    return report
+
+
+def _seed(config: pytest.Config) -> int:
+    given: int | None = config.getoption(SEED_OPTION)
+    if given is None:
+        text = str(config.getini("chaos_seed"))
+        if not text.strip().isdecimal():
+            raise pytest.UsageError(f"ini chaos_seed = {text!r} is no seed: give a whole number, 0 or more")
+        return int(text)
+    if given < 0:
+        raise pytest.UsageError(f"{SEED_OPTION}={given} is no seed: give a whole number, 0 or more")
+    return given
+
+
+def _derived(seed: int, test: str) -> int:
+    """Mix the run's seed with a test's id, so that tests differ and each can be run alone."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{test}".encode()).digest()[:4])
+
+
+def _code(request: pytest.FixtureRequest) -> Any:  # Any: a code object, or None where there is no function
+    import inspect
+
+    function = getattr(request, "function", None)
+    return None if function is None else inspect.unwrap(function).__code__

@@ -1,0 +1,112 @@
+"""What a test asks of a run or of one operation: counts, times, effects, each as an assertion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_retrychaos.laws import Verdict, assertions
+from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.trace import Attempt, Operation, Told, Trace, waits
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.engine import Backoff
+
+
+class LawsBroken(AssertionError):
+    """Laws were broken, or an ``assert_…`` does not hold; the text's first line starts with the laws' codes."""
+
+    def __init__(self, text: str, verdict: Verdict | None = None) -> None:
+        super().__init__(text)
+        self.verdict = verdict
+        """Every ruling, where laws were judged."""
+
+
+class Assertions:
+    """Assertions over a whole run, or over one operation of it. None of them passes where it cannot tell."""
+
+    def _snapshot(self) -> tuple[Trace, int | None]:
+        """Give the trace, and the operation that is asked about (``None``: all)."""
+        raise TypeError("only a run or an operation can be asked")
+
+    def assert_retried(self, times: int | None = None) -> None:
+        """Assert that there were retries, or exactly so many."""
+        __tracebackhide__ = True
+        self._check(assertions.retried, times)
+
+    def assert_not_retried(self) -> None:
+        """Assert that every operation was sent once."""
+        __tracebackhide__ = True
+        self._check(assertions.not_retried)
+
+    def assert_attempts(self, count: int) -> None:
+        """Assert how many attempts there were."""
+        __tracebackhide__ = True
+        self._check(assertions.attempts, count)
+
+    def assert_backoff(self, backoff: Backoff) -> None:
+        """Assert that every wait lies within the back-off's bounds, or between them and what the server asked."""
+        __tracebackhide__ = True
+        self._check(assertions.backoff, backoff)
+
+    def assert_retry_after_honoured(self) -> None:
+        """Assert that the server's ``Retry-After`` was obeyed wherever it came and a retry followed."""
+        __tracebackhide__ = True
+        self._check(assertions.retry_after_honoured)
+
+    def assert_within(self, seconds: float) -> None:
+        """Assert that every operation ended within a time, the attempt in flight included."""
+        __tracebackhide__ = True
+        self._check(assertions.within, seconds)
+
+    def assert_no_duplicates(self) -> None:
+        """Assert that no operation had two effects, and that there was an effect at all to tell by."""
+        __tracebackhide__ = True
+        self._check(assertions.no_duplicates)
+
+    def assert_key_reused(self) -> None:
+        """Assert that every retry of an unsafe request carried the key of its first attempt."""
+        __tracebackhide__ = True
+        self._check(assertions.key_reused)
+
+    def _check(self, question: Any, *arguments: object) -> None:  # Any: functions of one family, unlike arguments
+        __tracebackhide__ = True
+        trace, operation = self._snapshot()
+        text = question(trace, *arguments, operation=operation)
+        if text is not None:
+            raise LawsBroken(text)
+
+
+class OperationView(Assertions):
+    """One operation of a run."""
+
+    def __init__(self, trace: Trace, number: int) -> None:
+        self._trace = trace
+        self._number = number
+        self.record: Operation = trace.operations[number]
+
+    def _snapshot(self) -> tuple[Trace, int | None]:
+        return self._trace, self._number
+
+    @property
+    def name(self) -> str:
+        """``POST /payments``, or the name of its scope."""
+        return self.record.name
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Its attempts, legs included, in order."""
+        return self._trace.of(self.record)
+
+    @property
+    def waits(self) -> list[float]:
+        """Seconds between the end of each attempt and the start of the next."""
+        return [wait / SECOND for wait in waits(self.attempts)]
+
+    @property
+    def told(self) -> Told | None:
+        """What the caller was told; ``None`` where that was not seen (see ``chaos.call``)."""
+        return None if self.record.scope is None else self._trace.scopes[self.record.scope].told
+
+    def __repr__(self) -> str:
+        count = len(self.record.attempts)
+        return f"<Operation {self.name}, {count} {'attempt' if count == 1 else 'attempts'}>"
