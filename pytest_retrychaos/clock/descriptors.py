@@ -1,0 +1,140 @@
+"""Waits on file descriptors: `select.select`, ``poll`` and ``epoll``, and with them every selector.
+
+A wait on nothing, or on simulated descriptors only, is a sleep and costs virtual time. A wait on real ones
+(a child's pipe, a test server on loopback) is given real time first.
+"""
+
+from __future__ import annotations
+
+import functools
+import select
+from _thread import get_ident
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.cpython import (
+    BuiltinSwap,
+    TypePatch,
+    following_twin,
+    polled_descriptors,
+)
+from pytest_retrychaos.clock.refusals import refuse_running_loop
+from pytest_retrychaos.clock.waits import nanoseconds, wait, wait_outside
+from pytest_retrychaos.model import SECOND
+
+Method = Callable[..., Any]  # Any: a C function, whatever it takes
+Ready = list[Any]  # Any: descriptors or pairs of them, as the function gives them back
+_MILLISECOND = SECOND // 1000
+
+
+def _wait(attempt: Callable[[float], Ready], found: Callable[[Ready], bool], limit_ns: int | None, real: bool) -> Ready:
+    latest: list[Ready] = []
+
+    def once(seconds: float) -> bool:
+        latest[:] = [attempt(seconds)]
+        return found(latest[0])
+
+    deadline = None if limit_ns is None else ACTIVE.clock.now_ns + limit_ns
+    if limit_ns == 0:
+        once(0)
+        ACTIVE.clock.wait_until(0)
+    elif real:
+        wait_outside(once, deadline)
+    else:
+        wait(once, deadline, "file descriptors of which none can become ready")
+    return latest[0]
+
+
+def _any_real(descriptors: Iterable[int]) -> bool:
+    return any(number not in ACTIVE.clock.simulated_descriptors for number in descriptors)
+
+
+def _number(item: Any) -> int:  # Any: a descriptor or what has one
+    return item if isinstance(item, int) else int(item.fileno())
+
+
+def _select(real: Method) -> Method:
+    def select_(*args: Any) -> Ready:  # Any: as the caller gives it
+        if get_ident() != ACTIVE.owner:
+            return real(*args)  # type: ignore[no-any-return]  # three lists
+        refuse_running_loop()
+        if not 3 <= len(args) <= 4 or not all(hasattr(each, "__iter__") for each in args[:3]):
+            return real(*args)  # type: ignore[no-any-return]  # raises before it waits
+        lists = [list(each) for each in args[:3]]
+        timeout = args[3] if len(args) == 4 else None
+        limit = None if timeout is None else _limit(lambda: real([], [], [], timeout), timeout, SECOND)
+        outside = _any_real(_number(item) for each in lists for item in each)
+        return _wait(lambda seconds: real(*lists, seconds), any, limit, outside)
+
+    return select_
+
+
+def _limit(raises: Callable[[], object], timeout: Any, unit: int) -> int:  # Any: as the caller gives it
+    try:
+        ns = nanoseconds(timeout)
+    except (TypeError, ValueError, OverflowError):
+        raises()
+        raise
+    if ns < 0 or ns >= 2**63 or (isinstance(timeout, float) and timeout < 0):
+        raises()
+    return ns * unit // SECOND
+
+
+def _poll(real: Method) -> Method:
+    def poll(poller: Any, *args: Any) -> Ready:  # Any: as the caller gives it
+        if get_ident() != ACTIVE.owner or len(args) > 1:
+            return real(poller, *args)  # type: ignore[no-any-return]  # a list of pairs
+        refuse_running_loop()
+        limit = _unlimited(args[0] if args else None, real, select.poll(), _MILLISECOND)
+        known = polled_descriptors(poller)
+        outside = known is None or _any_real(known)
+        return _wait(lambda seconds: real(poller, seconds * 1000), bool, limit, outside)
+
+    return poll
+
+
+def _unlimited(timeout: Any, real: Method, scratch: Any, unit: int) -> int | None:  # Any: as the caller gives it
+    # poll and epoll take None and anything negative for "no limit".
+    if timeout is None or (isinstance(timeout, (int, float)) and timeout < 0):
+        return None
+    return _limit(lambda: real(scratch, timeout), timeout, unit)
+
+
+def _bind_epoll(timeout: Any = None, maxevents: int = -1) -> tuple[Any, int]:  # Any: as the caller gives it
+    return timeout, maxevents
+
+
+def _epoll(real: Method) -> Method:
+    def poll(poller: Any, *args: Any, **kwargs: Any) -> Ready:  # Any: as the caller gives it
+        if get_ident() != ACTIVE.owner or len(args) > 2 or not kwargs.keys() <= {"timeout", "maxevents"}:
+            return real(poller, *args, **kwargs)  # type: ignore[no-any-return]  # a list of pairs
+        refuse_running_loop()
+        timeout, most = _bind_epoll(*args, **kwargs)
+        ready: Ready = real(poller, 0, most)
+        if ready:
+            return ready
+        with select.epoll() as scratch:
+            limit = _unlimited(timeout, real, scratch, SECOND)
+        outside = limit != 0 and _any_real(_epolled(poller.fileno()))
+        return _wait(lambda seconds: real(poller, seconds, most), bool, limit, outside)
+
+    return poll
+
+
+def _epolled(number: int) -> list[int]:
+    # Which descriptors an epoll object watches is known to the kernel alone: proc_pid_fdinfo(5), "tfd".
+    with open(f"/proc/self/fdinfo/{number}", encoding="ascii") as lines:
+        return [int(line.split()[1]) for line in lines if line.startswith("tfd:")]
+
+
+@functools.cache
+def descriptor_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
+    """Make the swaps of the functions that wait on descriptors, once in a process."""
+    swaps: list[BuiltinSwap | TypePatch] = [BuiltinSwap(select.select, _select(following_twin(select.select)))]
+    if hasattr(select, "poll"):
+        kind = type(select.poll())
+        swaps.append(TypePatch(kind, "poll", _poll(kind.__dict__["poll"])))
+    if hasattr(select, "epoll"):
+        swaps.append(TypePatch(select.epoll, "poll", _epoll(select.epoll.__dict__["poll"])))
+    return tuple(swaps)

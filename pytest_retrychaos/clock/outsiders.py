@@ -1,0 +1,57 @@
+"""Modules that go on seeing real time: pytest's durations, pytest-timeout, Hypothesis' deadlines.
+
+They hold the functions of `time` under names of their own, so those names are set to real twins for a while.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Iterator
+from types import ModuleType
+
+from pytest_retrychaos.clock.functions import builtin, real
+
+OUTSIDERS = (
+    "_pytest.runner",
+    "_pytest.subtests",
+    "_pytest.timing",
+    "hypothesis.core",
+    "hypothesis.database",
+    "hypothesis.internal.conjecture.data",
+    "hypothesis.internal.conjecture.engine",
+    "hypothesis.internal.conjecture.junkdrawer",
+    "hypothesis.internal.conjecture.shrinker",
+    "hypothesis.internal.observability",
+    "hypothesis.stateful",
+    "pytest_timeout",
+)
+_NAMES = ("sleep", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+
+
+@functools.cache
+def real_time() -> ModuleType:
+    """Make a module like `time` whose functions stay on real time."""
+    module = ModuleType("time", time.__doc__)
+    module.__dict__.update(time.__dict__)
+    module.__dict__.update({name: real(name) for name in _NAMES})
+    return module
+
+
+@functools.cache
+def _twins() -> dict[int, object]:
+    return {id(time): real_time(), **{id(builtin(name)): real(name) for name in _NAMES}}
+
+
+def outside_names() -> Iterator[tuple[ModuleType, str, object]]:
+    """List the module attributes that hold `time` or one of its functions, each with its real twin."""
+    twins = _twins()
+    for name in OUTSIDERS:
+        module = sys.modules.get(name)
+        if module is None:
+            continue
+        for attribute, value in list(module.__dict__.items()):
+            twin = twins.get(id(value))
+            if twin is not None:
+                yield module, attribute, twin

@@ -1,0 +1,105 @@
+"""What virtual time for one thread does not cover, refused by name before it can run in real time."""
+
+from __future__ import annotations
+
+import _thread
+import functools
+import sys
+from _thread import get_ident
+from collections.abc import Callable
+from typing import Any
+
+from pytest_retrychaos.clock.active import ACTIVE, place
+from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin
+from pytest_retrychaos.clock.errors import Refused
+
+Function = Callable[..., Any]  # Any: a built-in of any signature
+_STARTERS = ("start_new_thread", "start_new", "start_joinable_thread")
+
+
+def _refused_thread(target: object) -> Refused:
+    owner = getattr(target, "__self__", None)
+    name = getattr(owner, "name", None) or getattr(target, "__qualname__", repr(target))
+    return Refused(
+        f"{place()} starts a thread ({name}) while chaos runs: only the test's own thread is on virtual time, "
+        "and what another one does would take real time. Run the work in the test's thread, or start the "
+        "thread before chaos begins if it is to stay on real time."
+    )
+
+
+def _start(real: Function) -> Function:
+    def start(*args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
+        if get_ident() == ACTIVE.owner and ACTIVE.forbid_threads:
+            raise _refused_thread(args[0] if args else kwargs.get("function"))
+        return real(*args, **kwargs)
+
+    return start
+
+
+def refused_loop(kind: str) -> Refused:
+    """Make the error for an event loop."""
+    return Refused(
+        f"{place()} runs an event loop ({kind}) while chaos runs: only blocking code is on virtual time, "
+        "and the loop's timers would take real time. Test the blocking client, or run the loop outside chaos."
+    )
+
+
+def running_loop() -> str | None:
+    """Name the event loop that runs in this thread, if any."""
+    events = sys.modules.get("asyncio.events")
+    loop = events._get_running_loop() if events is not None else None
+    if loop is not None:
+        return f"{type(loop).__module__}.{type(loop).__qualname__}"
+    run = sys.modules.get("trio._core._run")
+    if run is not None and hasattr(run.GLOBAL_RUN_CONTEXT, "runner"):
+        return "trio"
+    return None
+
+
+def refuse_running_loop() -> None:
+    """Refuse a wait on descriptors that an event loop does: one imported during the test is met only here."""
+    kind = running_loop()
+    if kind is not None:
+        raise refused_loop(kind)
+
+
+def _set_running_loop(real: Function) -> Function:
+    def set_running_loop(loop: Any) -> Any:  # Any: an event loop, or None
+        if loop is not None and get_ident() == ACTIVE.owner:
+            raise refused_loop(f"{type(loop).__module__}.{type(loop).__qualname__}")
+        return real(loop)
+
+    return set_running_loop
+
+
+@functools.cache
+def thread_swaps() -> tuple[BuiltinSwap, ...]:
+    """Make the swaps of what starts a thread, once in a process."""
+    starters = [getattr(_thread, name) for name in _STARTERS if hasattr(_thread, name)]
+    return tuple(BuiltinSwap(starter, _start(following_twin(starter))) for starter in starters)
+
+
+@functools.cache
+def _loop_swap(builtin: Function) -> BuiltinSwap:
+    return BuiltinSwap(builtin, _set_running_loop(following_twin(builtin)))
+
+
+def loop_swaps() -> tuple[BuiltinSwap, ...]:
+    """Make the swap of what every asyncio loop calls when it begins to run, if asyncio is loaded."""
+    module = sys.modules.get("_asyncio")
+    return () if module is None else (_loop_swap(module._set_running_loop),)
+
+
+def trio_setup() -> tuple[Any, Function] | None:  # Any: a module
+    """Find trio's function that sets up every run and what refuses in its place, if trio is loaded."""
+    run = sys.modules.get("trio._core._run")
+    if run is None:
+        return None
+    real = run.setup_runner
+
+    def setup_runner(*args: Any, **kwargs: Any) -> Any:  # Any: as trio gives it
+        if get_ident() == ACTIVE.owner:
+            raise refused_loop("trio")
+        return real(*args, **kwargs)
+
+    return run, setup_runner

@@ -1,0 +1,150 @@
+"""A clock that moves only when it is told to: the state, without any function being replaced.
+
+1. Time is an integer of nanoseconds since the run began; it never goes back.
+2. The wall clock begins at `EPOCH`; the monotonic clock begins where the real one stood.
+3. A wait moves time to its deadline at once.
+4. Reading the clock moves nothing, until a loop has read it `POLLS_ALLOWED` times without waiting: then time
+   moves, a little at first, so that the loop ends; it is named in `notes`.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from pytest_retrychaos.clock.errors import ClockPolled
+from pytest_retrychaos.model import SECOND
+
+EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
+"""What the wall clock shows when a run begins."""
+EPOCH_NS = int(EPOCH.timestamp()) * SECOND
+
+MILLISECOND = SECOND // 1000
+SHORTEST_WAIT = 50_000
+"""A shorter wait counts as a reading: the timer slack makes every real one last as long (prctl(2))."""
+POLLS_ALLOWED = 10_000
+"""So many readings in a row, with no wait and no traffic, are taken for work that looks at the clock."""
+POLLS_A_STEP = 1_000
+"""After that, time moves once in so many readings."""
+POLLED_TOO_LONG = 24 * 3600 * SECOND
+"""A loop that has not ended after so much virtual time does not wait for a time."""
+
+
+class VirtualClock:
+    """One run's time. All of it is plain state; `install` lets the functions of `time` read it."""
+
+    __slots__ = (
+        "_places",
+        "_spun_ns",
+        "epoch_ns",
+        "monotonic_start_ns",
+        "notes",
+        "now_ns",
+        "readings",
+        "simulated_descriptors",
+        "watch_at",
+    )
+
+    def __init__(self, *, epoch_ns: int = EPOCH_NS, monotonic_start_ns: int = 0) -> None:
+        self.now_ns = 0
+        """Nanoseconds since the run began."""
+        self.epoch_ns = epoch_ns
+        self.monotonic_start_ns = monotonic_start_ns
+        """What the monotonic clock shows when the run begins."""
+        self.notes: list[str] = []
+        """What was noticed: loops that poll the clock, each place once."""
+        self.readings = 0
+        """Readings since the last wait or traffic."""
+        self.watch_at = POLLS_ALLOWED
+        """At so many readings `polled` has to be called."""
+        self.simulated_descriptors: set[int] = set()
+        """Descriptors that no one outside will ever make ready: a wait on them alone costs no real time."""
+        self._spun_ns = 0
+        self._places: set[str] = set()
+
+    @property
+    def wall_ns(self) -> int:
+        """The wall clock: nanoseconds since 1970."""
+        return self.epoch_ns + self.now_ns
+
+    @property
+    def monotonic_ns(self) -> int:
+        """The monotonic clock, in nanoseconds since whenever the real one counts from."""
+        return self.monotonic_start_ns + self.now_ns
+
+    def advance(self, ns: int) -> None:
+        """Move time forward."""
+        self.wait_until(self.now_ns + ns)
+
+    def wait_until(self, deadline_ns: int) -> None:
+        """Move time to a moment of the run; one that has passed already moves nothing."""
+        moved = deadline_ns - self.now_ns
+        if moved > 0:
+            self.now_ns = deadline_ns
+        if moved >= SHORTEST_WAIT:
+            self.note_traffic()
+        else:
+            self.readings += 1
+
+    def note_traffic(self) -> None:
+        """Say that the code under test did something but read the clock: the watch begins anew."""
+        self.readings = 0
+        self.watch_at = POLLS_ALLOWED
+        self._spun_ns = 0
+
+    def polled(self, place: str) -> None:
+        """Move time for a loop that polls the clock at a place; raise `ClockPolled` after a day of that.
+
+        Steps begin at a millisecond and grow with the time already spun away, by a twentieth: an hour takes a
+        few hundred of them and is overshot by at most that twentieth.
+        """
+        if place not in self._places:
+            self._places.add(place)
+            self.notes.append(
+                f"{place} polls the clock without waiting: time was moved for it; sleep between two looks"
+            )
+        step = max(MILLISECOND, self._spun_ns // 20)
+        self.now_ns += step
+        self._spun_ns += step
+        self.watch_at = self.readings + POLLS_A_STEP
+        if self._spun_ns > POLLED_TOO_LONG:
+            self.note_traffic()
+            raise ClockPolled(
+                f"{place} polls the clock without waiting, and 24 h of virtual time have not ended it. "
+                "What it waits for does not come by time: end the loop by a limit, or wait with a timeout."
+            )
+
+
+class Clock:
+    """A run's time as a test sees it: ``chaos.clock``."""
+
+    __slots__ = ("_virtual",)
+
+    def __init__(self, virtual: VirtualClock) -> None:
+        self._virtual = virtual
+
+    @property
+    def now(self) -> datetime:
+        """The wall clock, in UTC; it begins at 2030-01-01 00:00."""
+        return EPOCH + timedelta(microseconds=(self._virtual.wall_ns - EPOCH_NS) // 1000)
+
+    @property
+    def elapsed(self) -> float:
+        """Virtual seconds since the run began."""
+        return self._virtual.now_ns / SECOND
+
+    def advance(self, seconds: float) -> None:
+        """Move time forward by so many seconds, as if the test had slept.
+
+        Raises `TypeError` for what is no number, `ValueError` for one that is negative, infinite or NaN.
+        """
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise TypeError(f"clock.advance({seconds!r}): seconds must be an int or a float")
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise ValueError(
+                f"clock.advance({seconds!r}): time moves forward, by a finite number of seconds: give 0 or more"
+            )
+        self._virtual.advance(round(seconds * SECOND))
+
+    def __repr__(self) -> str:
+        return f"<Clock {self.now.isoformat()}, {self.elapsed:g} s since the run began>"
