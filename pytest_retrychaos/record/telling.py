@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_retrychaos.engine.classify import carried_status, exception_chain
+from pytest_retrychaos.engine.answers import carried_status
+from pytest_retrychaos.engine.classify import exception_chain
 from pytest_retrychaos.trace import Raised, Told
 
 SUCCESS_WORDS = frozenset(

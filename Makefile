@@ -1,0 +1,49 @@
+# Two commands matter: `make demo` shows the main job, `make test` passes lint, types and tests.
+# Both do all set-up themselves; they need Python 3.11 or newer, git and make.
+
+PYTHON ?= python3
+VENV   ?= .venv
+RUN    := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+.PHONY: demo test lint types pytest test-all bench mutation format clean
+
+demo: $(READY)
+	@$(RUN) examples/payments/demo.py
+
+test: lint types pytest
+
+lint: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(READY)
+	$(RUN) -m mypy
+
+pytest: $(READY)
+	$(RUN) -m pytest -q -n 2
+
+# Every interpreter found, serially and in parallel, and the long runs.
+test-all: test
+	$(RUN) tests/every_interpreter.py
+
+bench: $(READY)
+	$(RUN) -m pip install -q -e ".[test,bench]"
+	$(RUN) benchmarks/run.py
+
+mutation: $(READY)
+	$(RUN) benchmarks/mutation.py
+
+format: $(READY)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q --upgrade pip
+	$(RUN) -m pip install -q -e ".[test]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,114 @@
+"""The house: a module imports only from floors below its own, and importing costs nothing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "pytest_retrychaos"
+
+FLOORS: dict[str, int] = {
+    "model": 1,
+    "volatile": 1,
+    "engine": 1,
+    "clock": 2,
+    "faults": 2,
+    "service": 2,
+    "trace": 2,
+    "record": 3,
+    "laws": 3,
+    "text": 4,
+    "transports": 4,
+    "options": 4,
+    "entropy": 4,
+    "exchange": 5,
+    "views": 5,
+    "chaos": 6,
+    "plugin": 7,
+    "__init__": 8,
+}
+"""The floors, the lowest first. Packages may import within themselves; no one imports from above or beside."""
+
+OWN_DEPENDENCIES = {
+    "engine": set(),
+    "model": set(),
+    "faults": {"model"},
+    "service": {"model"},
+    "trace": {"model"},
+    "laws": {"trace", "engine", "model", "volatile"},
+}
+"""What the rooms that must stay pure may import at most."""
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    """List the rooms that a module imports from, wherever in it the import stands; types apart."""
+    tree = ast.parse(path.read_text())
+    rooms: set[str] = set()
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module or ""]
+            if node.module == "pytest_retrychaos":
+                names = [f"pytest_retrychaos.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name.startswith("pytest_retrychaos.")}
+    return rooms
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_floors_below(path: Path) -> None:
+    """An import from above or beside is named."""
+    own = _room(path)
+
+    upward = {room for room in _imports(path) if room != own and FLOORS[room] >= FLOORS[own]}
+
+    assert not upward, f"{own} (floor {FLOORS[own]}) imports {upward}, which is not below it"
+
+
+@pytest.mark.parametrize("room", sorted(OWN_DEPENDENCIES))
+def test_a_pure_room_knows_only_what_it_needs(room: str) -> None:
+    """The engine imports nothing of the package; laws know traces and the engine."""
+    found = {name for path in MODULES if _room(path) == room for name in _imports(path)} - {room}
+
+    assert found <= OWN_DEPENDENCIES[room]
+
+
+@pytest.mark.parametrize("module", ["pytest_retrychaos", "pytest_retrychaos.plugin"])
+def test_importing_loads_nothing_but_the_standard_library_and_pytest(module: str) -> None:
+    """Heavy parts are imported where they are used."""
+    code = (
+        "import sys, pytest; before = set(sys.modules); "
+        f"import {module}; "
+        "new = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names); "
+        "print(sorted(new))"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert loaded.strip() == "['pytest_retrychaos']"
+
+
+def test_the_engine_loads_only_the_standard_library() -> None:
+    """People import it in production."""
+    code = (
+        "import sys; before = set(sys.modules); import pytest_retrychaos.engine; "
+        "new = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names); "
+        "print(sorted(new))"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert loaded.strip() == "['pytest_retrychaos']"
