@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from pytest_retrychaos.model import SECOND, Effect, Headers
+from pytest_retrychaos.volatile import NUMBERED_HEADERS
 
 FORMAT = 1
 """Version of the JSON form; a reader refuses another one."""
@@ -71,7 +72,7 @@ class Attempt:
     key_carrier: str | None
     """Where it was found: ``Idempotency-Key``, ``body:ClientToken``, …"""
     credentials: str | None
-    """The credentials sent (``Authorization``, ``Cookie``, an API key header)."""
+    """The credentials sent (``Authorization`` without its scheme, ``Cookie``, an API key header)."""
     volatile: tuple[str, ...]
     """Values in headers, query and body that may differ on every attempt: request ids, nonces, timestamps."""
     body_relation: str
@@ -159,6 +160,8 @@ class Operation:
     """It follows a failed operation with an equal body, from another line of the test: one or two?"""
     reused_key_of: int | None
     """An earlier operation that had used its idempotency key."""
+    follows: int | None = None
+    """Which operation that is, where it is one or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,8 @@ class Told:
     value: str | None
     """The value as text, shortened."""
     raised: tuple[Raised, ...] = ()
+    claimed_by: str | None = None
+    """What says so: ``status``, ``ok``, or ``same value`` (as an earlier success of the function returned)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +305,7 @@ class _Numbers:
 
 
 def _number(trace: Trace) -> Trace:
+    """Number values by first appearance; numbering twice changes nothing."""
     numbers = _Numbers()
     attempts = []
     renamed: dict[int, list[tuple[str, str]]] = {}
@@ -312,20 +318,20 @@ def _number(trace: Trace) -> Trace:
         pairs += [(value, numbers.name("V", value)) for value in attempt.volatile if value != attempt.key]
         pairs.sort(key=lambda pair: -len(pair[0]))
         renamed[attempt.index] = pairs
-        if pairs:
-            known = dict(pairs)
-            attempt = replace(
+        known = dict(pairs)
+        attempts.append(
+            replace(
                 attempt,
                 key=known[attempt.key] if attempt.key else attempt.key,
                 credentials=known[attempt.credentials] if attempt.credentials else attempt.credentials,
-                volatile=tuple(known[value] for value in attempt.volatile),
+                volatile=tuple(known.get(value, value) for value in attempt.volatile),
                 target=_renamed_text(attempt.target, pairs) if attempt.target else attempt.target,
-                headers=_renamed_headers(attempt.headers, pairs),
+                headers=_renamed_headers(attempt.headers, pairs, numbers),
                 body=_renamed_body(attempt.body, pairs),
-                response_headers=_renamed_headers(attempt.response_headers, pairs),
+                response_headers=_renamed_headers(attempt.response_headers, pairs, numbers),
                 response_body=_renamed_body(attempt.response_body, pairs),
             )
-        attempts.append(attempt)
+        )
     effects = tuple(
         replace(
             effect,
@@ -350,8 +356,11 @@ def _renamed_bytes(content: bytes, pairs: list[tuple[str, str]]) -> bytes:
     return content
 
 
-def _renamed_headers(headers: Headers, pairs: list[tuple[str, str]]) -> Headers:
-    return Headers((name, _renamed_text(value, pairs)) for name, value in headers.pairs)
+def _renamed_headers(headers: Headers, pairs: list[tuple[str, str]], numbers: _Numbers) -> Headers:
+    return Headers(
+        (name, numbers.name("V", value) if name.lower() in NUMBERED_HEADERS else _renamed_text(value, pairs))
+        for name, value in headers.pairs
+    )
 
 
 def _renamed_body(body: Body, pairs: list[tuple[str, str]]) -> Body:

@@ -38,7 +38,7 @@ class Runaway(BaseException):
 class OperationSheet:
     """An operation while it grows."""
 
-    __slots__ = ("attempts", "by_identity", "name", "one_or_two", "position", "reused_key_of", "scope")
+    __slots__ = ("attempts", "by_identity", "follows", "name", "position", "reused_key_of", "scope")
 
     def __init__(self, name: str, scope: int | None) -> None:
         self.name = name
@@ -46,7 +46,8 @@ class OperationSheet:
         self.attempts: list[Sheet] = []
         self.by_identity: dict[tuple[str, str, str], Sheet] = {}
         """The latest attempt of each identity: what the next one is compared with."""
-        self.one_or_two = False
+        self.follows: OperationSheet | None = None
+        """The failed operation with an equal body that it may be the same as."""
         self.reused_key_of: OperationSheet | None = None
         self.position = -1
 
@@ -78,6 +79,7 @@ class Recorder:
         self._latest: dict[int, OperationSheet] = {}  # by lineage
         self._legs: dict[int, tuple[OperationSheet, str, str]] = {}
         self._unsent: dict[tuple[str, int], OperationSheet] = {}
+        self._doubtful: OperationSheet | None = None
         self._streaks: dict[int, tuple[Sheet, int]] = {}
 
     def watch(self, test_code: CodeType) -> None:
@@ -157,8 +159,9 @@ class Recorder:
                 attempts=tuple(sheet.index for sheet in operation.attempts),
                 legs=tuple(sheet.index for sheet in operation.attempts if sheet.joined == "leg"),
                 scope=operation.scope,
-                one_or_two=operation.one_or_two,
+                one_or_two=operation.follows is not None,
                 reused_key_of=None if operation.reused_key_of is None else operation.reused_key_of.position,
+                follows=None if operation.follows is None else operation.follows.position,
             )
             for operation in kept
         )
@@ -213,6 +216,7 @@ class Recorder:
         self._index(sheet)
 
     def _find(self, sheet: Sheet) -> tuple[OperationSheet | None, str]:
+        self._doubtful = None
         leg = self._legs.pop(sheet.lineage, None)
         if leg is not None and leg[1:] == (sheet.host, sheet.target) and leg[0].scope == sheet.scope:
             return leg[0], "leg"
@@ -255,7 +259,7 @@ class Recorder:
                 sameness.SAME,
                 sameness.VOLATILE,
             ):
-                sheet.payload = _ONE_OR_TWO
+                self._doubtful = operation
         return None
 
     def _is_sent_again(self, latest: OperationSheet, sheet: Sheet) -> bool:
@@ -287,9 +291,7 @@ class Recorder:
         operation = OperationSheet(name, sheet.scope)
         operation.position = len(self.operations)
         self.operations.append(operation)
-        if sheet.payload is _ONE_OR_TWO:
-            sheet.payload = None
-            operation.one_or_two = True
+        operation.follows, self._doubtful = self._doubtful, None
         self._add(operation, sheet, "began")
         return operation
 
@@ -303,8 +305,6 @@ class Recorder:
     def _add(self, operation: OperationSheet, sheet: Sheet, reason: str) -> None:
         sheet.operation = operation
         sheet.joined = reason
-        if sheet.payload is _ONE_OR_TWO:
-            sheet.payload = None
         if sheet.method is not None:
             identity = _identity(sheet)
             earlier = operation.by_identity.get(identity) or _of_other_host(operation, sheet)
@@ -353,9 +353,6 @@ class Recorder:
         operation = sheet.operation
         if isinstance(operation, OperationSheet):
             self._legs[sheet.lineage] = (operation, place.netloc.removesuffix(usual), target)
-
-
-_ONE_OR_TWO = object()
 
 
 def _identity(sheet: Sheet) -> tuple[str, str, str]:

@@ -16,12 +16,15 @@ from urllib.parse import parse_qsl
 from pytest_retrychaos.model import Headers
 from pytest_retrychaos.service.payload import FORM, JSON, MULTIPART, fields_of, media_type
 from pytest_retrychaos.trace import NO_BODY, WHOLE, Body
-from pytest_retrychaos.volatile import FIELDS, NUMBERED_HEADERS
+from pytest_retrychaos.volatile import FIELDS
 
 SAME, VOLATILE, REST, DIFFERENT = "same", "volatile", "rest", "different"
 
 CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token")
 """Headers that say who is calling (RFC 9110, 11; RFC 6265; API-key headers in common use)."""
+
+SHORTEST = 6
+"""Characters of a volatile value: a shorter one may stand elsewhere by chance."""
 
 POSITIONS = ("content-range", "range", "upload-offset")
 """Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0)."""
@@ -42,7 +45,11 @@ def boundary(headers: Mapping[str, str]) -> str | None:
 def credentials(headers: Headers) -> str | None:
     """Give what the request says of who is calling."""
     found = [headers[name] for name in CREDENTIALS if name in headers]
-    return "\n".join(found) if found else None
+    if not found:
+        return None
+    if "authorization" in headers:  # the scheme is no secret, and says whether the request is signed
+        found[0] = found[0].partition(" ")[2] or found[0]
+    return "\n".join(found)
 
 
 def canonical_target(target: str) -> str:
@@ -55,18 +62,16 @@ def canonical_target(target: str) -> str:
 
 
 def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ...]:
-    """List the volatile values of a request, in order: of headers, query, and body."""
-    found = [value for name, value in headers.pairs if value and name.lower() in NUMBERED_HEADERS]
+    """List the volatile values of query and body, in order; those of headers are known by the headers' names."""
     edge = boundary(headers)
-    if edge:
-        found.append(edge)
+    found = [edge] if edge else []
     query = target.partition("?")[2]
     if query and _NAMES.search(query.encode()):
         found += [value for name, value in parse_qsl(query) if name.lower() in FIELDS]
     if body and len(body) <= WHOLE and _NAMES.search(body):
         fields = fields_of(media_type(headers), body) if not edge else {}
         found += [str(value) for name, value in fields.items() if name.lower() in FIELDS]
-    return tuple(dict.fromkeys(value for value in found if len(value) > 1))
+    return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST))
 
 
 def keep(body: bytes, leave_out: tuple[str, ...] = (), announced: int | None = None) -> Body:

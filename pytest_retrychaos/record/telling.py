@@ -26,14 +26,14 @@ LONGEST = 200
 
 def tell_value(value: object, *, is_known_success: bool = False) -> Told:
     """Note a returned value; ``is_known_success``: it equals what an earlier success returned."""
-    claims = claims_success(value)
+    claims, source = claims_success(value)
     if claims is None and is_known_success:
-        claims = True
+        claims, source = True, "same value"
     try:
         text = repr(value)
     except Exception as error:  # a broken __repr__ of the code under test is not this test's matter
         text = f"<{type(value).__name__}, whose repr() raised {type(error).__name__}>"
-    return Told(claims, _steady(text)[:LONGEST])
+    return Told(claims, _steady(text)[:LONGEST], claimed_by=source)
 
 
 def tell_error(error: BaseException) -> Told:
@@ -41,28 +41,24 @@ def tell_error(error: BaseException) -> Told:
     return Told(None, None, tuple(_raised(link) for link in exception_chain(error)))
 
 
-def claims_success(value: object) -> bool | None:
-    """Say whether a value claims success (`True`), claims failure (`False`), or says neither."""
+def claims_success(value: object) -> tuple[bool | None, str | None]:
+    """Say whether a value claims success, failure or neither (``None``), and what in it says so."""
     if isinstance(value, Mapping):
-        return _from_fields(value.get("ok"), value.get("status", value.get("status_code")))
-    status = getattr(value, "status_code", None)
-    if not isinstance(status, int):
-        status = getattr(value, "status", None)
-    ok = getattr(value, "ok", None)
-    return _from_fields(ok if isinstance(ok, bool) else None, status)
-
-
-def _from_fields(ok: object, status: object) -> bool | None:
+        ok, status = value.get("ok"), value.get("status", value.get("status_code"))
+    else:
+        ok, status = getattr(value, "ok", None), getattr(value, "status_code", None)
+        if not isinstance(status, int):
+            status = getattr(value, "status", None)
     if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
-        return 200 <= status < 300
+        return 200 <= status < 300, "status"
     if isinstance(ok, bool):
-        return ok
+        return ok, "ok"
     if isinstance(status, bool):
-        return status
-    word = str(getattr(status, "value", status)).lower() if status is not None else ""
-    if word in SUCCESS_WORDS:
-        return True
-    return False if word in FAILURE_WORDS else None
+        return status, "status"
+    word = str(getattr(status, "value", status)).lower()
+    if word in SUCCESS_WORDS or word in FAILURE_WORDS:
+        return word in SUCCESS_WORDS, "status"
+    return None, None
 
 
 def _raised(error: BaseException) -> Raised:
