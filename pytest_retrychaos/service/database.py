@@ -125,7 +125,10 @@ class Database:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.execute("COMMIT" if kind is None else "ROLLBACK")
+            if kind is None:
+                self.execute("COMMIT")
+            elif self._connection.in_transaction:  # SQLite rolls back by itself where the disk is full
+                self.execute("ROLLBACK")
         except sqlite3.Error as failure:
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")

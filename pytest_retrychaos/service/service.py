@@ -26,8 +26,6 @@ from pytest_retrychaos.service.store import Store, Stored
 from pytest_retrychaos.service.values import Values
 from pytest_retrychaos.service.wsgi import App, Mounted, mounted
 
-__all__ = ["Answer", "Reservation", "Service"]
-
 F = TypeVar("F", bound=Callable[..., object])
 
 

@@ -1,0 +1,79 @@
+"""Where idempotency keys are found."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_retrychaos.service.carriers import CARRIERS, FIELDS, HEADERS, find_key
+
+
+@pytest.mark.parametrize("name", HEADERS.values())
+def test_header_is_a_carrier(ask, name):
+    """Every header of the table carries a key, whatever its case."""
+    request = ask("POST", "/x", **{name.upper().replace("-", "_"): "k-1"})
+
+    assert find_key(request) == (name, "k-1")
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_json_field_is_a_carrier(ask, name):
+    """Every field of the table carries a key at the top level of a JSON body."""
+    assert find_key(ask("POST", "/x", {"amount": 1, name: "k-1"})) == (f"body:{name}", "k-1")
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_query_field_is_a_carrier(ask, name):
+    """Every field of the table carries a key in the query."""
+    assert find_key(ask("POST", f"/x?a=1&{name}=k%2D1")) == (f"query:{name}", "k-1")
+
+
+def test_form_field_is_a_carrier(ask):
+    """The AWS query protocol sends ClientToken in a form."""
+    request = ask(
+        "POST",
+        "/",
+        b"Action=RunInstances&ClientToken=k-1",
+        media="application/x-www-form-urlencoded; charset=utf-8",
+    )
+
+    assert find_key(request) == ("body:ClientToken", "k-1")
+
+
+def test_header_comes_before_body_and_query(ask):
+    """Where several carriers are filled, the header's key counts."""
+    request = ask("POST", "/x?requestId=q", {"idempotency_key": "b"}, key="h")
+
+    assert find_key(request) == ("Idempotency-Key", "h")
+
+
+@pytest.mark.parametrize(
+    ("body", "media"),
+    [
+        (b'{"payment": {"idempotency_key": "deep"}}', "application/json"),
+        (b'{"idempotency_key": 7}', "application/json"),
+        (b'{"idempotency_key": ""}', "application/json"),
+        (b'[{"idempotency_key": "k"}]', "application/json"),
+        (b'{"idempotency_key": "k"', "application/json"),
+        (b'{"idempotency_key": "k"}', "text/plain"),
+        (b"\xff idempotency_key", "application/json"),
+    ],
+    ids=["nested", "a number", "empty", "in a list", "broken", "text", "invalid UTF-8"],
+)
+def test_no_key_is_found(ask, body, media):
+    """What only looks like a key is none."""
+    assert find_key(ask("POST", "/x", body, media=media)) is None
+
+
+def test_request_id_headers_name_the_attempt(ask):
+    """X-Request-Id and its like are no idempotency keys."""
+    assert find_key(ask("POST", "/x", X_Request_Id="r", X_Correlation_ID="c", Request_Id="q")) is None
+
+
+def test_empty_header_is_no_key(ask):
+    """A key header without a value is as if absent."""
+    assert find_key(ask("POST", "/x", key="  ")) is None
+
+
+def test_every_carrier_has_a_source():
+    """The table says for each carrier who uses it."""
+    assert [carrier.name for carrier in CARRIERS if not carrier.source] == []

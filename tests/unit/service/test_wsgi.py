@@ -1,0 +1,177 @@
+"""Mounted WSGI apps."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_retrychaos.service.handlers import HandlerError
+
+
+def echo(environ, start_response):
+    """Answer with what arrived."""
+    names = ["REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE", "HTTP_X_A", "SERVER_NAME"]
+    seen = {name: environ.get(name) for name in [*names, "SERVER_PORT", "wsgi.url_scheme"]}
+    seen["body"] = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode()
+    start_response("201 Created", [("Content-Type", "application/json"), ("Content-Length", "1")])
+    return [json.dumps(seen).encode()]
+
+
+def test_app_sees_the_request(bench):
+    """The environ says what PEP 3333 asks for; the transport's headers are left to the transport."""
+    bench.service.mount(echo)
+    answer = bench("POST", "/caf%C3%A9?x=1", {"a": 1}, X_A="b", host="shop.test:8080")
+
+    assert json.loads(answer.response.body) == {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/cafÃ©",
+        "QUERY_STRING": "x=1",
+        "CONTENT_TYPE": "application/json",
+        "HTTP_X_A": "b",
+        "SERVER_NAME": "shop.test",
+        "SERVER_PORT": "8080",
+        "wsgi.url_scheme": "http",
+        "body": '{"a": 1}',
+    }
+    assert answer.response.headers.pairs == (("Content-Type", "application/json"),)
+    assert (answer.response.status, answer.effects) == (201, 1)
+
+
+def test_route_comes_before_the_app(bench):
+    """A route takes what it names, the app the rest."""
+    bench.service.mount(echo)
+    bench.service.route("GET", "/health", lambda _: "ok")
+
+    assert bench("GET", "/health").response.body == b'"ok"'
+    assert bench("GET", "/other").response.status == 201
+
+
+def test_our_layer_stands_before_the_app(bench):
+    """With idempotency="ours" the app sees a keyed request once."""
+    bench.service.mount(echo)
+
+    assert [bench("POST", "/x", {"a": 1}, key="k").replayed for _ in range(2)] == [False, True]
+
+
+def test_app_with_its_own_keys_counts_its_effects(bench):
+    """With idempotency="own" the app's count tells a replay from an effect."""
+    done = []
+
+    def app(environ, start_response):
+        if environ["HTTP_IDEMPOTENCY_KEY"] not in done:
+            done.append(environ["HTTP_IDEMPOTENCY_KEY"])
+        start_response("201 Created", [])
+        return [b"{}"]
+
+    bench.service.mount(app, idempotency="own", effects=lambda: len(done))
+
+    answers = [bench("POST", "/x", {"a": 1}, key=key) for key in ("a", "a", "b")]
+
+    assert [(answer.effects, answer.replayed) for answer in answers] == [(1, False), (0, False), (1, False)]
+
+
+def test_flask_like_app_with_write_and_close(bench):
+    """The write callable works, and the answer is closed."""
+    closed = []
+
+    class Pieces(list):
+        def close(self):
+            closed.append(True)
+
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        write(b"a")
+        return Pieces([b"b", b"c"])
+
+    bench.service.mount(app)
+
+    assert bench("GET", "/x").response.body == b"abc"
+    assert closed == [True]
+
+
+def test_error_answer_replaces_the_first(bench):
+    """start_response with exc_info replaces what was begun."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        start_response("502 Bad Gateway", [], (None, None, None))
+        return [b""]
+
+    bench.service.mount(app)
+
+    assert bench("GET", "/x").response.status == 502
+
+
+@pytest.mark.parametrize(
+    ("begin", "message"),
+    [
+        ([], "handler app never called start_response"),
+        (["200 OK", "200 OK"], "handler app: start_response was called twice"),
+        (["OK"], "handler app gave the status 'OK': write '200 OK'"),
+    ],
+)
+def test_app_that_breaks_the_protocol_is_at_fault(bench, begin, message):
+    """A broken app is a handler's fault, by name."""
+
+    def app(environ, start_response):
+        for status in begin:
+            start_response(status, [])
+        return []
+
+    app.__qualname__ = "app"
+    bench.service.mount(app)
+    answer = bench("GET", "/x")
+
+    assert answer.response.status == 500
+    assert isinstance(answer.error, HandlerError)
+    assert str(answer.error) == message
+
+
+class AsgiClass:
+    async def __call__(self, scope, receive, send):
+        """Serve."""
+
+
+async def asgi(scope, receive, send):
+    """Serve."""
+
+
+def asgi_plain(scope, receive, send):
+    """Serve by returning an awaitable."""
+
+
+@pytest.mark.parametrize(("app", "name"), [(AsgiClass(), "AsgiClass"), (asgi, "asgi"), (asgi_plain, "asgi_plain")])
+def test_asgi_app_is_refused(bench, app, name):
+    """An ASGI app is told apart and refused by name."""
+    with pytest.raises(TypeError) as caught:
+        bench.service.mount(app)
+
+    assert str(caught.value) == (
+        f"mount({name}): this is an ASGI app, and only WSGI apps can be mounted;"
+        " wrap it (a2wsgi.ASGIMiddleware), or write a route for it"
+    )
+
+
+def test_bad_mount_is_refused(bench):
+    """Each bad argument is named with the way out."""
+    mount = bench.service.mount
+    with pytest.raises(TypeError, match=r"^mount\(7\): an app is a WSGI callable"):
+        mount(7)
+    with pytest.raises(ValueError, match=r"^mount\(idempotency='theirs'\): use 'ours'"):
+        mount(echo, idempotency="theirs")
+    with pytest.raises(ValueError, match=r"^mount\(idempotency='own'\) needs effects=: a function"):
+        mount(echo, idempotency="own")
+    with pytest.raises(TypeError, match=r"^mount\(effects=3\): give a function"):
+        mount(echo, effects=3)
+    mount(echo)
+    with pytest.raises(ValueError, match=r"^mount: an app is mounted already"):
+        mount(echo)
+
+
+def test_count_that_goes_backwards_is_a_fault(bench):
+    """The app's count of effects only grows."""
+    counts = iter([2, 1])
+    bench.service.mount(echo, effects=lambda: next(counts))
+
+    assert str(bench("POST", "/x").error).startswith("the app's effects= went backwards")
