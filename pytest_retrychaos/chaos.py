@@ -10,7 +10,7 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pytest_retrychaos.clock.errors import Refused
-from pytest_retrychaos.clock.install import Installation, install
+from pytest_retrychaos.clock.install import install
 from pytest_retrychaos.clock.virtual import Clock, VirtualClock
 from pytest_retrychaos.entropy import Entropy
 from pytest_retrychaos.exchange import Board, Exchange
@@ -22,7 +22,7 @@ from pytest_retrychaos.record import Recorder
 from pytest_retrychaos.record.recorder import OperationSheet
 from pytest_retrychaos.record.telling import tell_error, tell_value
 from pytest_retrychaos.service import Service
-from pytest_retrychaos.text import failure_text
+from pytest_retrychaos.text import again, failure_text, timeline
 from pytest_retrychaos.trace import Attempt, Told, Trace
 from pytest_retrychaos.views import Assertions, LawsBroken, OperationView
 
@@ -131,9 +131,8 @@ class Chaos(Assertions):
         with contextlib.ExitStack() as stack:
             stack.callback(self._deactivate)
             stack.enter_context(self._entropy)
-            installation = install(self._virtual, timezone=self.options.timezone)
-            stack.callback(installation.remove)
-            self._install_transport(stack, installation)
+            stack.callback(install(self._virtual, timezone=self.options.timezone).remove)
+            self._install_transport(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -148,7 +147,7 @@ class Chaos(Assertions):
     def _deactivate() -> None:
         Chaos._active = None
 
-    def _install_transport(self, stack: contextlib.ExitStack, installation: Installation) -> None:
+    def _install_transport(self, stack: contextlib.ExitStack) -> None:
         if self.options.transport == "responses":
             from pytest_retrychaos.transports.responses import ResponsesTransport
 
@@ -161,7 +160,7 @@ class Chaos(Assertions):
         network = Network(
             self._exchange,
             self._virtual,
-            silence=lambda channel: self._no_timeout(channel.host),
+            silence=self._no_timeout,
             checks_host=self._check_host,
         )
         stack.callback(network.remove)
@@ -396,6 +395,22 @@ class Chaos(Assertions):
             self._judge(scripts="all")
         else:
             self._judge(only=("NV01",), scripts="all")
+
+    def failure_section(self) -> str:
+        """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""
+        trace = self.trace
+        if self.shown and not trace.notes and not self._exchange.problems:
+            return ""
+        lines = [] if self.shown else [timeline(trace)] if trace.attempts else ["  nothing was sent"]
+        lines += [f"note   {note}" for note in trace.notes]
+        if not self.shown and trace.attempts:
+            broken = judge(trace, ignore=(*self.options.expect, "NV01")).broken
+            lines += [f"beside {finding.headline}" for result in broken for finding in result.findings[:1]]
+        lines += [f"beside {type(problem).__name__}: {problem}" for problem in self._exchange.problems]
+        return "\n".join([*lines, f"again  {again(trace)}"])
+
+    def _showed_timeline(self) -> None:
+        self.shown = True
 
     def _snapshot(self) -> tuple[Trace, int | None]:
         self._judged = True

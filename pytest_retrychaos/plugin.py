@@ -82,6 +82,7 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Judge what a test that passed left over, while its virtual time still runs."""
+    __tracebackhide__ = True
     run = pyfuncitem.stash.get(RUN, None)
     if run is None:
         return (yield)
@@ -96,18 +97,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the timeline under a failure, whatever its reason, and the verdict under ``-v``."""
     report = yield
     run = item.stash.get(RUN, None)
     if run is None or report.when != "call":
         return report
     if report.failed:
-        from pytest_retrychaos.text import section
-
-        report.sections.append(("retrychaos", section(run.trace, run.shown)))
+        section = run.failure_section()
+        if section:
+            report.sections.append(("retrychaos", section))
     elif item.config.get_verbosity() > 0 and run.verdict is not None:
         from pytest_retrychaos.text import verdict_text
 

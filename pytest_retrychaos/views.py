@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_retrychaos.laws import Verdict, assertions
 from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.text import finding_text
 from pytest_retrychaos.trace import Attempt, Operation, Told, Trace, waits
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ class LawsBroken(AssertionError):
         super().__init__(text)
         self.verdict = verdict
         """Every ruling, where laws were judged."""
+
+
+LawsBroken.__module__ = "pytest_retrychaos"  # its public home, as a failing test's summary line shows it
 
 
 class Assertions:
@@ -71,9 +75,13 @@ class Assertions:
     def _check(self, question: Any, *arguments: object) -> None:  # Any: functions of one family, unlike arguments
         __tracebackhide__ = True
         trace, operation = self._snapshot()
-        text = question(trace, *arguments, operation=operation)
-        if text is not None:
-            raise LawsBroken(text)
+        found = question(trace, *arguments, operation=operation)
+        if found is not None:
+            self._showed_timeline()
+            raise LawsBroken(finding_text(trace, found))
+
+    def _showed_timeline(self) -> None:
+        """Note that a failure text has the timeline already."""
 
 
 class OperationView(Assertions):
