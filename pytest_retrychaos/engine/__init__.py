@@ -1,0 +1,46 @@
+"""The reference retry engine: decisions without I/O, and thin drivers that carry them out.
+
+::
+
+    from pytest_retrychaos.engine import Retry, exponential
+
+    retry = Retry(attempts=5, backoff=exponential(base=0.1, cap=20, jitter="full"), timeout=30)
+    retry.call(fn, *args)
+
+Standard library only, and never pytest: production code may import it. The same `Backoff` that makes the delays
+tells their ``bounds(retry)``, so a test can hold any client to a policy.
+"""
+
+from __future__ import annotations
+
+from pytest_retrychaos.engine.answers import carried_status
+from pytest_retrychaos.engine.backoff import Backoff, exponential, fixed
+from pytest_retrychaos.engine.classify import (
+    Kind,
+    classify_exception,
+    classify_names,
+    classify_status,
+    exception_chain,
+)
+from pytest_retrychaos.engine.decisions import Failure, Stop, Wait, decide
+from pytest_retrychaos.engine.retry import Attempt, Retry
+from pytest_retrychaos.engine.retry_after import Asked
+
+__all__ = [
+    "Asked",
+    "Attempt",
+    "Backoff",
+    "Failure",
+    "Kind",
+    "Retry",
+    "Stop",
+    "Wait",
+    "carried_status",
+    "classify_exception",
+    "classify_names",
+    "classify_status",
+    "decide",
+    "exception_chain",
+    "exponential",
+    "fixed",
+]

@@ -1,0 +1,207 @@
+"""What an answer or an exception tells the client: was it carried out, and may it be sent again?
+
+Laws of this module:
+1. Every status has one kind, by one table (see `Kind`).
+2. An exception is judged from outside to inside: by the status that it carries, or the row of its type in
+   `known_errors`; a wrapper is judged by what it holds. What nobody knows is ``None``, never a guess.
+3. No client is imported: types are known by name, so a trace read from JSON is judged as the live exception was.
+4. Where doubt remains, it is *ambiguous*: to call a request unsent that was sent is what charges twice.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from pytest_retrychaos.engine import hints, known_errors
+from pytest_retrychaos.engine.answers import Answer, answer_in_error, attribute
+from pytest_retrychaos.engine.retry_after import header_fields
+
+
+class Kind(enum.Enum):
+    """What an attempt's end tells about the request."""
+
+    SUCCESS = "success"
+    """1xx to 3xx, 304 included: nothing to retry."""
+    NOT_SENT = "not sent"
+    """Refused, no such name, connect timeout, TLS handshake: the request never left."""
+    TURNED_AWAY = "turned away"
+    """425, 429, 503; any other 4xx but 408 and 409 with ``Retry-After``, a spent rate limit, a provider's
+    throttling code or a should-retry hint: the server says that it did nothing."""
+    REFUSED = "refused"
+    """The other 4xx but 408 and 409: nothing was done, and nothing will be."""
+    AMBIGUOUS = "ambiguous"
+    """Timeout, reset, end of file, damaged answer, 408, 409, 5xx but 503: it may have been carried out."""
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether another attempt may succeed."""
+        return self in (Kind.NOT_SENT, Kind.TURNED_AWAY, Kind.AMBIGUOUS)
+
+    @property
+    def did_nothing(self) -> bool:
+        """Whether the request certainly had no effect, so that any request may be sent again."""
+        return self in (Kind.NOT_SENT, Kind.TURNED_AWAY, Kind.REFUSED)
+
+
+TURNED_AWAY_STATUSES = frozenset({425, 429, 503})
+AMBIGUOUS_4XX = frozenset({408, 409})
+
+_UNREACHABLE = frozenset(
+    {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.ENETRESET, errno.ETIMEDOUT}
+)
+_DEEPEST = 100
+"""How many exceptions of a chain are looked at."""
+
+
+def classify_status(
+    status: int,
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    *,
+    body: bytes = b"",
+) -> Kind:
+    """Tell what an answer says. ``headers`` are a mapping or pairs, names in any case.
+
+    A ``Retry-After`` counts by being there, whatever it says: the server expects the client back. A status
+    outside 100 to 599 is taken for a 5xx (RFC 9110, 15).
+    """
+    if 100 <= status < 400:
+        return Kind.SUCCESS
+    if status in TURNED_AWAY_STATUSES:
+        return Kind.TURNED_AWAY
+    if not 400 <= status < 500 or status in AMBIGUOUS_4XX:
+        return Kind.AMBIGUOUS
+    fields = lower_fields(headers)
+    is_invited = "retry-after" in fields or "retry-after-ms" in fields or hints.should_retry(fields) is True
+    if is_invited or hints.is_spent(fields) or hints.is_throttled(fields, body):
+        return Kind.TURNED_AWAY
+    return Kind.REFUSED
+
+
+def classify_answer(answer: Answer) -> Kind:
+    """Tell what an answer found in a Python object says."""
+    kind = classify_status(answer.status, answer.headers)
+    if kind is Kind.REFUSED and any(hints.names_throttling(code) for code in answer.codes):
+        return Kind.TURNED_AWAY
+    return kind
+
+
+def classify_exception(error: BaseException) -> Kind | None:
+    """Tell what a live exception says about the request; ``None`` where nothing is known about it.
+
+    Knows requests, urllib3, httpx, http.client, urllib, socket, ssl, botocore, stripe, google-api-core, aiohttp
+    and Python's own, and whatever carries an HTTP status. Beside types it looks at tracebacks: what failed while
+    connecting was not sent.
+    """
+    inside: Kind | None = None
+    for one in exception_chain(error):
+        answer = answer_in_error(one)
+        if answer is not None and answer.status >= 400:
+            return classify_answer(answer)
+        row = _row(_type_names(one))
+        if row in known_errors.OWN_MISTAKES:
+            return None
+        if row in known_errors.NOT_SENT:
+            return Kind.NOT_SENT
+        if row in known_errors.AMBIGUOUS or _is_unreachable(one):
+            return Kind.NOT_SENT if _was_connecting(one) else Kind.AMBIGUOUS
+        if row is not None:
+            inside = Kind.AMBIGUOUS
+    return inside
+
+
+def classify_names(chain: Sequence[tuple[str, ...]]) -> Kind | None:
+    """Tell what an exception says by names alone; ``None`` where nothing is known about it.
+
+    For each exception of a chain, outermost first, one tuple: the ``module.QualifiedName`` of its type, then of
+    its bases, nearest first. What only a live exception shows, its status and traceback, is not seen here.
+    """
+    inside: Kind | None = None
+    for names in chain:
+        row = _row(names)
+        if row in known_errors.OWN_MISTAKES:
+            return None
+        if row in known_errors.NOT_SENT:
+            return Kind.NOT_SENT
+        if row in known_errors.AMBIGUOUS:
+            return Kind.AMBIGUOUS
+        if row is not None:
+            inside = Kind.AMBIGUOUS
+    return inside
+
+
+def exception_chain(error: BaseException) -> list[BaseException]:
+    """List an exception and those inside it, outermost first, each once.
+
+    Inside are, in this order: its ``__cause__``, ``reason``, ``kwargs["error"]`` and ``args`` (where urllib3,
+    botocore and requests keep them),
+    then its ``__context__``, unless there is a cause or ``from None`` hides it.
+    """
+    return _walk(error, _inside)
+
+
+def answer_in_chain(error: BaseException) -> Answer | None:
+    """Find the outermost answer that an exception or those inside it carry."""
+    return next((found for one in exception_chain(error) if (found := answer_in_error(one))), None)
+
+
+def lower_fields(headers: object) -> dict[str, str]:
+    """Map header names in lower case to the first value of each."""
+    fields: dict[str, str] = {}
+    for name, value in header_fields(headers):
+        fields.setdefault(name.lower(), value)
+    return fields
+
+
+def _walk(error: BaseException, inside: Callable[[BaseException], Iterator[object]]) -> list[BaseException]:
+    found: dict[int, BaseException] = {}
+    waiting: list[object] = [error]
+    while waiting and len(found) < _DEEPEST:
+        one = waiting.pop()
+        if isinstance(one, BaseException) and id(one) not in found:
+            found[id(one)] = one
+            waiting.extend(reversed(list(inside(one))))
+    return list(found.values())
+
+
+def _held(error: BaseException) -> Iterator[object]:
+    yield error.__cause__
+    yield attribute(error, "reason")
+    kwargs = attribute(error, "kwargs")  # of botocore
+    if isinstance(kwargs, Mapping):
+        yield kwargs.get("error")
+    yield from error.args
+
+
+def _inside(error: BaseException) -> Iterator[object]:
+    yield from _held(error)
+    if not error.__suppress_context__:
+        yield error.__context__
+
+
+def _type_names(error: BaseException) -> tuple[str, ...]:
+    return tuple(f"{one.__module__}.{one.__qualname__}" for one in type(error).__mro__)
+
+
+def _row(names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name in known_errors.ALL), None)
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _UNREACHABLE
+
+
+def _was_connecting(error: BaseException) -> bool:
+    """Tell whether a traceback of what it holds runs through a function that connects.
+
+    A ``__context__`` is not looked at: it may be the failure of an earlier attempt.
+    """
+    for one in _walk(error, _held):
+        step = one.__traceback__
+        while step is not None:
+            code = step.tb_frame.f_code
+            if (step.tb_frame.f_globals.get("__name__"), code.co_name) in known_errors.CONNECTING:
+                return True
+            step = step.tb_next
+    return False

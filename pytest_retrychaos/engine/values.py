@@ -1,0 +1,93 @@
+"""Frozen, slotted value classes, as `dataclasses` makes them, at a tenth of its price.
+
+Importing `dataclasses` and making ten classes with it takes longer than the rest of the engine together, and
+production code pays that at every start. This makes what the engine uses of it: an ``__init__`` by
+position or keyword with defaults, equality, hash, repr, pattern matching, pickling and ``copy.replace``.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # importing typing would cost more than this module
+if TYPE_CHECKING:
+    from typing import Any, TypeVar, dataclass_transform
+
+    T = TypeVar("T")
+else:
+
+    def dataclass_transform(**_):
+        """Stand in for `typing.dataclass_transform`, which only type checkers read."""
+        return lambda decorator: decorator
+
+
+@dataclass_transform(frozen_default=True)
+def value(cls: type[T]) -> type[T]:
+    """Make a class of annotated fields a frozen value; ``__post_init__`` runs where there is one."""
+    return _made(cls, "")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def options(cls: type[T]) -> type[T]:
+    """Make a frozen value as `value` does, with fields that are given by keyword only."""
+    return _made(cls, "*, ")
+
+
+def _made(cls: type[T], before: str) -> type[T]:
+    names = tuple(cls.__annotations__)
+    space = {name: one for name, one in vars(cls).items() if name not in ("__dict__", "__weakref__", *names)}
+    defaults = {name: vars(cls)[name] for name in names if name in vars(cls)}
+    for name, method in _METHODS.items():
+        space.setdefault(name, method)
+    space |= {"__slots__": names, "__match_args__": names, "__init__": _init(cls, names, defaults, before)}
+    made: Any = type(cls.__name__, cls.__bases__, space)  # Any: no type checker follows a class made here
+    return made  # type: ignore[no-any-return]  # it is what cls was, with slots
+
+
+def _init(cls: type, names: tuple[str, ...], defaults: dict[str, object], before: str) -> object:
+    """Write the ``__init__``: as source, since a generic one would be slower and say less in a traceback."""
+    parameters = [f"{name}=_defaults[{name!r}]" if name in defaults else name for name in names]
+    lines = [f"    _set(self, {name!r}, {name})" for name in names]
+    if hasattr(cls, "__post_init__"):
+        lines.append("    self.__post_init__()")
+    source = f"def __init__(self, {before}{', '.join(parameters)}):\n" + "\n".join(lines)
+    found: dict[str, Any] = {}  # Any: what exec defines has no type
+    exec(source, {"_set": object.__setattr__, "_defaults": defaults}, found)
+    init = found["__init__"]
+    init.__qualname__ = f"{cls.__qualname__}.__init__"
+    init.__module__ = cls.__module__
+    return init
+
+
+def _content(self: Any) -> tuple[object, ...]:  # Any: here and below, an instance of whatever class is made
+    return tuple(getattr(self, name) for name in type(self).__slots__)
+
+
+def _repr(self: Any) -> str:
+    content = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__slots__)
+    return f"{type(self).__name__}({content})"
+
+
+def _equal(self: Any, other: object) -> bool:
+    return _content(self) == _content(other) if type(other) is type(self) else NotImplemented
+
+
+def _refuse(self: Any, name: str, *_: object) -> None:
+    raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be changed; make a new one")
+
+
+def _replace(self: Any, **changes: object) -> Any:
+    return type(self)(**{**{name: getattr(self, name) for name in type(self).__slots__}, **changes})
+
+
+def _restore(cls: Any, content: tuple[object, ...]) -> Any:
+    return cls(**dict(zip(cls.__slots__, content, strict=True)))
+
+
+_METHODS = {
+    "__repr__": _repr,
+    "__eq__": _equal,
+    "__hash__": lambda self: hash((type(self), _content(self))),
+    "__setattr__": _refuse,
+    "__delattr__": _refuse,
+    "__reduce__": lambda self: (_restore, (type(self), _content(self))),
+    "__replace__": _replace,
+}
