@@ -1,0 +1,84 @@
+"""Laws: what a correct retrier does, each a pure function of a recorded trace.
+
+Laws of this package:
+1. A law answers *held*, *broken* or *does not apply*, each with its reason; never a silent pass.
+2. A right client is never accused. Where the trace cannot tell, the law does not apply.
+3. Verdicts depend on the trace alone: a trace read back from JSON gets the same one.
+4. All laws together are one linear pass over the attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos.laws.table import FAMILIES, LAWS, Choice, Law, choose
+from pytest_retrychaos.laws.tally import Terms
+from pytest_retrychaos.laws.verdict import Finding, LawResult, Ruling, Verdict
+from pytest_retrychaos.laws.view import View
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.engine.retry import Retry
+    from pytest_retrychaos.trace import Trace
+
+__all__ = ["FAMILIES", "LAWS", "Finding", "Law", "LawResult", "Ruling", "Verdict", "judge"]
+
+NOTHING_SENT: Final = "nothing was sent"
+
+
+def judge(
+    trace: Trace,
+    policy: Retry | None = None,
+    *,
+    only: Collection[str] = (),
+    ignore: Collection[str] = (),
+    scripts: str = "all",
+    breaker: object | None = None,
+) -> Verdict:
+    """Judge a trace by every law, or by those named.
+
+    ``policy`` makes the bounds exact: did the code behave like this policy? ``only`` and ``ignore`` take codes
+    (``RT01``), families (``RT``) and shapes (``BK04/early``). ``scripts="closed"`` judges NV01 only for scripts
+    that were replaced or closed, for judging in the middle of a run. With a ``breaker`` in use, operations that
+    follow a failure may end early. `ValueError` names an unknown law and the nearest known one.
+    """
+    if scripts not in ("all", "closed"):
+        raise ValueError(f'scripts={scripts!r}: it has to be "all" or "closed"')
+    wanted, unwanted = choose("only", only), choose("ignore", ignore)
+    laws = [law for law in LAWS if not only or law.code in wanted.touched]
+    terms = Terms(policy, breaker, scripts)
+    verdict = _judge(trace, laws, terms)
+    if not verdict.ok:
+        # Findings quote paths and errors: the numbered trace gives the same text on every machine.
+        verdict = _judge(trace.numbered(), laws, terms)
+    return Verdict(tuple(_chosen(result, wanted, unwanted) for result in verdict.results))
+
+
+def _judge(trace: Trace, laws: list[Law], terms: Terms) -> Verdict:
+    view = View(trace)
+    results = []
+    for law in laws:
+        if trace.attempts or law.code == "NV01":
+            results.append(law.judge(view, terms))
+        else:
+            results.append(LawResult(law.code, Ruling.DOES_NOT_APPLY, NOTHING_SENT))
+    return Verdict(tuple(results))
+
+
+def _chosen(result: LawResult, wanted: Choice, unwanted: Choice) -> LawResult:
+    """Leave out what was not asked; a law whose every finding was left out does not apply."""
+    if result.code in unwanted.codes:
+        return LawResult(result.code, Ruling.DOES_NOT_APPLY, "left out by ignore")
+    if result.ruling is not Ruling.BROKEN:
+        return result
+    whole = result.code in wanted.codes or not wanted.touched
+    kept = tuple(
+        finding
+        for finding in result.findings
+        if finding.shape not in unwanted.shapes and (whole or finding.shape in wanted.shapes)
+    )
+    if kept:
+        return replace(result, findings=kept)
+    left_out = ", ".join(sorted({finding.shape for finding in result.findings}))
+    return LawResult(result.code, Ruling.DOES_NOT_APPLY, f"broken only as {left_out}, which was left out")

@@ -1,0 +1,218 @@
+"""BK01, BK02 and BK04: how long the client waits before it tries again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos.engine.retry_after import Asked, Unreadable
+from pytest_retrychaos.laws.ends import TOLERANCE_NS, asked_by
+from pytest_retrychaos.laws.tally import Tally, Terms, finding
+from pytest_retrychaos.laws.view import OperationView, Retry, View
+from pytest_retrychaos.laws.words import seconds
+from pytest_retrychaos.model import SECOND
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.engine.backoff import Backoff
+    from pytest_retrychaos.engine.retry import Retry as Policy
+    from pytest_retrychaos.laws.verdict import Finding, LawResult
+
+LONG_ATTEMPT_NS: Final = SECOND
+"""An attempt that itself lasted as long counts as a wait."""
+
+ASKING: Final = frozenset({413, 429, 503})
+"""Statuses whose Retry-After is to be obeyed (RFC 9110, 15.5.14 and 15.6.4; RFC 6585, 4)."""
+
+LONGEST_JUDGED_NS: Final = 3600 * SECOND
+LATEST_NS: Final = 300 * SECOND
+"""A date may be overshot by that much."""
+DAY_NS: Final = 86_400 * SECOND
+
+
+def is_backoff(retry: Retry) -> bool:
+    """Whether a wait is one of backoff: not a login, nor a move to another host."""
+    return not retry.is_login and not retry.is_failover
+
+
+def bk01(view: View, terms: Terms) -> LawResult:
+    """Judge that there is a wait before every retry."""
+    tally = Tally("BK01")
+    for operation in view.operations:
+        judged = [retry for retry in operation.retries if is_backoff(retry)]
+        if not judged:
+            continue
+        hot = _first_hot(judged, terms.policy)
+        if hot is None:
+            tally.hold()
+        else:
+            tally.accuse(
+                finding(
+                    "BK01",
+                    f"no wait: {operation.request} was sent again at once, and not for the first time",
+                    operation=operation.index,
+                    marks=[(hot.attempt.index, "no wait")],
+                    why="retries without a wait hit the service while it fails, from every client at the same moment",
+                    fix="wait before each retry, longer each time, with jitter",
+                )
+            )
+    return tally.result(noun="operation", did="waited before its retries", otherwise="no retry whose wait is judged")
+
+
+def _first_hot(retries: list[Retry], policy: Policy | None) -> Retry | None:
+    """Find the first immediate retry beyond the one that is allowed, and the one that ``Retry-After: 0`` excuses."""
+    allowed, excused = 1, 1
+    for retry in retries:
+        before = retry.before.attempt
+        lasted = (retry.before.at_ns or 0) - before.began_ns
+        if retry.wait_ns >= TOLERANCE_NS or lasted >= LONG_ATTEMPT_NS - TOLERANCE_NS:
+            continue
+        if policy is not None:
+            low, high = policy.backoff.bounds(retry.number)
+            if high * SECOND < TOLERANCE_NS:
+                continue
+            if low * SECOND >= 2 * TOLERANCE_NS:
+                return retry
+        asked = asked_by(retry.before)
+        if excused and isinstance(asked, Asked) and asked.seconds == 0:
+            excused = 0
+        elif allowed:
+            allowed = 0
+        else:
+            return retry
+    return None
+
+
+def bk02(view: View, terms: Terms) -> LawResult:
+    """Judge that waits stay inside the policy's envelope, its cap included."""
+    tally = Tally("BK02")
+    if terms.policy is None:
+        return tally.result(noun="", did="", otherwise="no policy was given: chaos.verify(policy)")
+    for operation in view.operations:
+        judge_envelope(operation, terms.policy.backoff, tally, obeys=terms.policy.respect_retry_after)
+    return tally.result(noun="wait", did="stayed inside the envelope", otherwise="no retry whose wait is judged")
+
+
+def judge_envelope(operation: OperationView, backoff: Backoff, tally: Tally, *, obeys: bool) -> None:
+    """Hold every wait of an operation to a backoff's bounds; the first that leaves them is told."""
+    previous: float | None = None
+    for retry in operation.retries:
+        if retry.is_login:
+            return
+        if not retry.is_failover:
+            low, high = _envelope(retry, backoff, previous, obeys=obeys)
+            if not low - TOLERANCE_NS <= retry.wait_ns <= high + TOLERANCE_NS:
+                tally.accuse(_outside(operation, retry, low, high))
+                return
+            tally.hold()
+        previous = max(retry.wait_ns, 0) / SECOND
+
+
+def _envelope(retry: Retry, backoff: Backoff, previous: float | None, *, obeys: bool) -> tuple[int, int]:
+    bounds = backoff.bounds(retry.number, previous=previous)
+    low, high = (int(bound * SECOND) for bound in bounds)
+    asked = asked_by(retry.before)
+    if not obeys or not isinstance(asked, Asked):
+        return low, high
+    asked_ns = int(asked.seconds * SECOND)
+    if retry.before.attempt.status in ASKING:
+        return max(low, asked_ns), asked_ns + high
+    return low, asked_ns + high
+
+
+def _outside(operation: OperationView, retry: Retry, low: int, high: int) -> Finding:
+    side = "short" if retry.wait_ns < low else "long"
+    envelope = f"between {seconds(low)} and {seconds(high)}" if low != high else f"{seconds(low)}"
+    return finding(
+        f"BK02/{side}",
+        f"wait too {side}: retry {retry.number} of {operation.request} came after {seconds(retry.wait_ns)},"
+        f" the policy says {envelope}",
+        operation=operation.index,
+        marks=[(retry.attempt.index, f"after {seconds(retry.wait_ns)}")],
+        why="the code does not wait as its policy says: another backoff, a missing cap, or two retry layers"
+        if side == "long"
+        else "the code does not wait as its policy says: another backoff, or none",
+        fix="give the client the policy that is claimed, or claim the one it has",
+    )
+
+
+def bk04(view: View, terms: Terms) -> LawResult:
+    """Judge that ``Retry-After`` is obeyed, and that past, zero, huge and malformed values do no harm."""
+    tally = Tally("BK04")
+    if terms.policy is not None and not terms.policy.respect_retry_after:
+        return tally.result(noun="", did="", otherwise="the policy does not respect Retry-After")
+    for operation in view.operations:
+        for retry in operation.retries:
+            if retry.before.attempt.status is not None:
+                broken = _judge_asked(operation, retry, tally)
+                if broken:
+                    break
+        if asked_by(operation.last) is not None:
+            tally.pass_over("the operation was given up after Retry-After, which is allowed")
+    return tally.result(noun="wait", did="obeyed Retry-After", otherwise="no answer with Retry-After was met")
+
+
+def _judge_asked(operation: OperationView, retry: Retry, tally: Tally) -> bool:
+    asked = asked_by(retry.before)
+    if asked is None:
+        return False
+    if retry.is_failover:
+        tally.pass_over("the retry went to another host, which had asked for nothing")
+        return False
+    if retry.wait_ns > DAY_NS + TOLERANCE_NS:
+        tally.accuse(_huge(operation, retry))
+        return True
+    if retry.before.attempt.status not in ASKING:
+        tally.pass_over("Retry-After came on a status other than 413, 429 and 503")
+        return False
+    if isinstance(asked, Unreadable):
+        tally.hold()
+        return False
+    asked_ns = int(asked.seconds * SECOND)
+    if asked_ns > LONGEST_JUDGED_NS:
+        tally.pass_over("more than 3 600 s were asked for: coming sooner is not judged")
+        return False
+    if retry.wait_ns < asked_ns - TOLERANCE_NS:
+        tally.accuse(_early(operation, retry, asked_ns, is_date=asked.is_date))
+        return True
+    if asked.is_date and retry.wait_ns > asked_ns + LATEST_NS + TOLERANCE_NS:
+        tally.accuse(_late(operation, retry, asked_ns))
+        return True
+    tally.hold()
+    return False
+
+
+def _early(operation: OperationView, retry: Retry, asked_ns: int, *, is_date: bool) -> Finding:
+    why = "the server said when it would be ready: whoever comes sooner is turned away again, or banned"
+    if is_date:
+        why += "; a date is GMT, whatever the time zone of the client"
+    return finding(
+        "BK04/early",
+        f"Retry-After not obeyed: {operation.request} was sent again after {seconds(retry.wait_ns)},"
+        f" {seconds(asked_ns)} were asked for",
+        operation=operation.index,
+        marks=[(retry.attempt.index, f"{seconds(asked_ns - retry.wait_ns)} too early")],
+        why=why,
+        fix="wait for the greater of the backoff and Retry-After, or give up",
+    )
+
+
+def _late(operation: OperationView, retry: Retry, asked_ns: int) -> Finding:
+    over = retry.wait_ns - asked_ns
+    return finding(
+        "BK04/late",
+        f"Retry-After overshot: {operation.request} was sent again {seconds(over)} after the date asked for",
+        operation=operation.index,
+        marks=[(retry.attempt.index, f"{seconds(over)} too late")],
+        why="the date was read wrongly, most often in local time: HTTP dates are GMT",
+        fix="read the date as GMT and subtract the present moment in UTC",
+    )
+
+
+def _huge(operation: OperationView, retry: Retry) -> Finding:
+    return finding(
+        "BK04/huge",
+        f"huge wait: {operation.request} waited {seconds(retry.wait_ns)} because Retry-After said so",
+        operation=operation.index,
+        marks=[(retry.attempt.index, "waited more than a day")],
+        why="one wrong header stops the client for more than a day",
+        fix="give up where Retry-After asks for more than the caller can wait",
+    )

@@ -1,0 +1,237 @@
+"""ID01 to ID04: an operation is carried out once, however often it is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_retrychaos.engine.classify import Kind
+from pytest_retrychaos.laws.ends import is_unsafe, path_of
+from pytest_retrychaos.laws.tally import IF_A_READ, ONE_OR_TWO, TWO_OPERATIONS, Tally, Terms, finding
+from pytest_retrychaos.laws.view import OperationView, Retry, View
+from pytest_retrychaos.laws.words import counted, singular
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.laws.verdict import Finding, LawResult
+    from pytest_retrychaos.trace import Attempt
+
+ONE_KEY = "make one key per operation, outside the retry loop, and send it on every attempt"
+
+
+def _hint(operation: OperationView, *more: str) -> str | None:
+    """What would settle it: outside a scope two equal requests may be two operations."""
+    hints = [] if operation.scope is not None else [TWO_OPERATIONS]
+    return "\n".join([*hints, *more]) or None
+
+
+def noun_of(attempt: Attempt) -> str:
+    """What the service makes at this path: ``/v1/payments`` → ``payment``."""
+    last = path_of(attempt).rstrip("/").rpartition("/")[2]
+    return singular(last.lower()) if last.isalpha() else "request"
+
+
+def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that a retried unsafe request carries an idempotency key."""
+    tally = Tally("ID01")
+    for operation in view.operations:
+        retries = [retry for retry in operation.retries if is_unsafe(retry.attempt)]
+        bare = next((retry for retry in retries if _is_bare(retry)), None)
+        if bare is not None:
+            tally.accuse(_keyless(operation, bare))
+        elif operation.index in view.two_or_one:
+            tally.pass_over(ONE_OR_TWO)
+        elif any(retry.attempt.key for retry in retries):
+            tally.hold()
+        elif retries:
+            tally.pass_over("every retry came after a failure that shows that nothing was done")
+    return tally.result(
+        noun="operation",
+        did="was retried with an idempotency key",
+        otherwise="no unsafe request was retried",
+    )
+
+
+def _is_bare(retry: Retry) -> bool:
+    """Whether an unsafe request without a key was sent again though it may have been carried out."""
+    if retry.attempt.key and retry.led_by.key:
+        return False
+    before = retry.before
+    if not retry.led_by.was_sent:
+        return False
+    if retry.led_by.status == 303:
+        return before.attempt.failed
+    return before.attempt.failed and before.kind is Kind.AMBIGUOUS
+
+
+def _keyless(operation: OperationView, retry: Retry) -> Finding:
+    what = retry.before.what
+    met = f"status {what}" if what.isdigit() else what
+    return finding(
+        "ID01",
+        f"no idempotency key: {operation.request} was sent again after {met} without a key",
+        operation=operation.index,
+        marks=[(retry.attempt.index, "sent again without a key")],
+        why=f"after {met} the request may have been carried out, and the service cannot tell"
+        f" a retry from a new {noun_of(retry.attempt)}",
+        fix=ONE_KEY,
+        hint=_hint(operation, IF_A_READ),
+    )
+
+
+def id02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that the key is the same on every attempt of an operation."""
+    tally = Tally("ID02")
+    for operation in view.operations:
+        sent = [a for a in operation.tries if a.was_sent and not a.is_read]
+        keys = {attempt.key for attempt in sent}
+        if len(sent) < 2 or keys == {None}:
+            continue
+        if len(keys) > 1:
+            tally.accuse(_other_key(operation, sent))
+        elif operation.index in view.two_or_one:
+            tally.pass_over(ONE_OR_TWO)
+        else:
+            tally.hold()
+    return tally.result(
+        noun="operation",
+        did="sent one key on every attempt",
+        otherwise="no request with an idempotency key was retried",
+    )
+
+
+def _other_key(operation: OperationView, sent: list[Attempt]) -> Finding:
+    first = sent[0]
+    other = next(attempt for attempt in sent if attempt.key != first.key)
+    is_new = other.key is not None
+    return finding(
+        "ID02/new-key" if is_new else "ID02/dropped",
+        f"key not kept: {operation.request} was sent again {'with another key' if is_new else 'without its key'}",
+        operation=operation.index,
+        marks=[(other.index, "another key" if is_new else "no key")],
+        why=f"the service knows a retry by its key: under another one it is a new {noun_of(other)}"
+        if is_new
+        else f"the service knows a retry by its key: without it, it is a new {noun_of(other)}",
+        fix=ONE_KEY,
+        hint=_hint(operation),
+    )
+
+
+def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that no key is used by two operations with different bodies, or by two that the test named."""
+    tally = Tally("ID03")
+    by_index = {operation.index: operation for operation in view.operations}
+    keyed = 0
+    for operation in view.operations:
+        first = next((a for a in operation.attempts if a.key and not a.is_read), None)
+        if first is None:
+            continue
+        keyed += 1
+        earlier = by_index.get(-1 if (of := operation.operation.reused_key_of) is None else of)
+        before = None if earlier is None else next((a for a in earlier.attempts if a.key == first.key), None)
+        if earlier is None or before is None or before.host != first.host:
+            continue
+        if before.body.sha256 != first.body.sha256:
+            tally.accuse(_shared_key(operation, before, first, "body", "with another body"))
+        elif _are_named_apart(earlier, operation):
+            tally.accuse(_shared_key(operation, before, first, "named", "in an operation of another name"))
+    if keyed > 1 and not tally.findings:
+        tally.held = keyed
+    return tally.result(
+        noun="operation", did="had keys of their own", otherwise="fewer than two operations carried a key"
+    )
+
+
+def _are_named_apart(earlier: OperationView, later: OperationView) -> bool:
+    first, second = earlier.operation.scope, later.operation.scope
+    return first is not None and second is not None and first != second
+
+
+def _shared_key(operation: OperationView, before: Attempt, first: Attempt, shape: str, how: str) -> Finding:
+    return finding(
+        f"ID03/{shape}",
+        f"key used twice: {operation.request} carries the key of an earlier operation, {how}",
+        operation=operation.index,
+        marks=[(before.index, "used the key first"), (first.index, "used it again")],
+        why="the service answers with what it stored for the first one, or refuses: the second is never carried out",
+        fix="make a new key for every operation",
+        hint="one operation sent again on purpose? put both into one chaos.operation" if shape == "named" else None,
+    )
+
+
+def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that no operation has two effects."""
+    tally = Tally("ID04")
+    for operation in view.operations:
+        done = [attempt for attempt in operation.attempts if attempt.effects]
+        twice = next((attempt for attempt in done if _was_delivered_twice(attempt)), None)
+        if len(done) > 1:
+            tally.accuse(_done_again(operation, done))
+        elif twice is not None:
+            if twice.key or twice.script is not None:
+                tally.accuse(_delivered_twice(operation, twice))
+            else:
+                tally.pass_over("the network delivered a request twice that has no key: no client can help it")
+        elif operation.index in view.two_or_one:
+            tally.pass_over(ONE_OR_TWO)
+        elif _arrived_twice(operation):
+            tally.hold()
+    return tally.result(
+        noun="operation",
+        did="reached the service more than once and had one effect at most",
+        otherwise="no write reached the service more than once",
+    )
+
+
+def _was_delivered_twice(attempt: Attempt) -> bool:
+    return attempt.effects > 1 and (attempt.fault or "").split(maxsplit=1)[:1] == ["duplicate"]
+
+
+def _arrived_twice(operation: OperationView) -> bool:
+    arrived = [attempt for attempt in operation.attempts if attempt.reached and not attempt.is_read]
+    return len(arrived) > 1 or any((a.fault or "").startswith("duplicate") for a in arrived)
+
+
+def _done_again(operation: OperationView, done: list[Attempt]) -> Finding:
+    why, fix = _why_twice(done)
+    names = ["second", "third", "fourth", "fifth"]
+    return finding(
+        "ID04",
+        f"duplicate effect: {operation.request} was carried out {len(done)} times for one operation",
+        operation=operation.index,
+        marks=[
+            (attempt.index, f"{names[place] if place < len(names) else 'one more'} effect")
+            for place, attempt in enumerate(done[1:])
+        ],
+        why=why,
+        fix=fix,
+        hint=_hint(operation, IF_A_READ),
+    )
+
+
+def _why_twice(done: list[Attempt]) -> tuple[str, str]:
+    keys = {attempt.key for attempt in done}
+    noun = noun_of(done[-1])
+    if None in keys:
+        return (
+            f"the request has no Idempotency-Key: the service cannot tell a retry from a new {noun}",
+            ONE_KEY,
+        )
+    if len(keys) > 1:
+        return f"each attempt has a key of its own: to the service each is a new {noun}", ONE_KEY
+    return (
+        "the service carried out both, though they carry the same key: the key has expired, or keys mean nothing",
+        "retry while the key lives, and only where the service keeps keys; otherwise look before repeating",
+    )
+
+
+def _delivered_twice(operation: OperationView, twice: Attempt) -> Finding:
+    return finding(
+        "ID04",
+        f"duplicate effect: {operation.request} was delivered twice and carried out {counted(twice.effects, 'time')}",
+        operation=operation.index,
+        marks=[(twice.index, f"{twice.effects} effects")],
+        why="the service carried out both, though they carry the same key: keys mean nothing to it"
+        if twice.key
+        else f"the request has no Idempotency-Key: the service cannot tell a copy from a new {noun_of(twice)}",
+        fix="send a key, to a service that keeps keys",
+        hint=IF_A_READ,
+    )

@@ -1,0 +1,271 @@
+"""RT01, RT02, RT03 and RT07: what is sent again, and how often."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos.engine.classify import Kind
+from pytest_retrychaos.engine.retry_after import Asked
+from pytest_retrychaos.laws.ends import STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe
+from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
+from pytest_retrychaos.laws.telling import crashed
+from pytest_retrychaos.laws.view import OperationView, Retry, View
+from pytest_retrychaos.laws.words import counted, seconds
+from pytest_retrychaos.model import SECOND
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.engine.retry import Retry as Policy
+    from pytest_retrychaos.laws.verdict import Finding, LawResult
+    from pytest_retrychaos.trace import Attempt
+
+RETRIED: Final = frozenset({"429", "502", "503", "504", "refuse", "connect-timeout", "reset", "eof", "timeout"})
+"""Failures after which one retry is asked of every client."""
+
+LONGEST_ASKED_S: Final = 60.0
+"""A client may give up where the server asks for more."""
+
+PERMANENT: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 415, 422})
+"""Scripted statuses that no retry will change."""
+
+MOST_ATTEMPTS: Final = 25
+LEAST_MEAN_GAP_NS: Final = SECOND
+"""More attempts than that are too many if the request is unsafe, or they come faster than one a second."""
+
+
+def rt01(view: View, terms: Terms) -> LawResult:
+    """Judge that a transient failure is retried while attempts and time remain."""
+    tally = Tally("RT01")
+    policy = terms.policy
+    for operation in view.operations:
+        if policy is not None and policy.attempts == 1:
+            tally.pass_over("the policy allows one attempt")
+        elif policy is None or policy.on is not None or terms.breaker is not None:
+            _judge_first_failure(view, operation, tally)
+        else:
+            _judge_by_policy(view, operation, policy, tally)
+    return tally.result(
+        noun="operation",
+        did="went on after a transient failure",
+        otherwise="no transient failure was met that every client should retry",
+    )
+
+
+def _judge_first_failure(view: View, operation: OperationView, tally: Tally) -> None:
+    failed = next((end for end in operation.ends if end.attempt.failed), None)
+    if failed is None or failed.what not in RETRIED:
+        return
+    if operation.last is not failed:
+        tally.hold()
+    elif len(operation.tries) > 1:
+        tally.pass_over("it was given up after a retry: the client's own maximum is not known")
+    elif view.first_failing.get(failed.attempt.host) != operation.index:
+        tally.pass_over("a breaker or a spent budget may rightly end an operation after an earlier failure")
+    elif (reason := _may_end(view, operation, failed, LONGEST_ASKED_S)) is not None:
+        tally.pass_over(reason)
+    else:
+        tally.accuse(_given_up(operation, failed, "after its first attempt"))
+
+
+def _judge_by_policy(view: View, operation: OperationView, policy: Policy, tally: Tally) -> None:
+    last = operation.last
+    made = len(operation.tries)
+    if not last.attempt.failed or made >= policy.attempts:
+        if any(end.what in RETRIED for end in operation.ends):
+            tally.hold()
+        return
+    reason: str | None = "it ended in a failure that the policy may take for permanent"
+    if last.what in RETRIED:
+        reason = _may_end(view, operation, last, policy.max_retry_after)
+    if reason is not None or _is_out_of_time(operation, last, policy):
+        tally.pass_over(reason or "no time was left for another attempt")
+    else:
+        tally.accuse(_given_up(operation, last, f"after {made} of {counted(policy.attempts, 'attempt')}"))
+
+
+def _is_out_of_time(operation: OperationView, last: Ended, policy: Policy) -> bool:
+    if policy.timeout is None or last.at_ns is None:
+        return False
+    previous = operation.retries[-1].wait_ns / SECOND if operation.retries else None
+    longest = policy.backoff.bounds(len(operation.tries), previous=previous)[1]
+    asked = asked_by(last)
+    longest += asked.seconds if isinstance(asked, Asked) else 0
+    spent = (last.at_ns - operation.attempts[0].began_ns) / SECOND
+    return spent + longest >= policy.timeout - TOLERANCE_NS / SECOND
+
+
+def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: float) -> str | None:
+    """Say why an operation may rightly end with this failure; ``None`` where it may not."""
+    attempt = failed.attempt
+    if operation.index in view.two_or_one:
+        return ONE_OR_TWO
+    if operation.scope is not None and operation.scope.cancelled_ns is not None:
+        return "the operation was cancelled"
+    if attempt.was_silent or view.was_cut_off:
+        return "the run was ended before the client could go on"
+    if crashed(view, operation):
+        return "the code ended in an error of its own (RT06)"
+    if operation.first_sent is None:
+        if _is_followed(view, operation):
+            return "nothing was sent: which operation the refused connection belongs to is not known"
+        return None
+    asked = asked_by(failed)
+    if isinstance(asked, Asked) and asked.seconds > longest_s:
+        return f"the server asked for a wait of more than {longest_s:g} s: giving up is allowed"
+    if failed.kind is Kind.AMBIGUOUS and is_unsafe(attempt) and not attempt.key:
+        return "the request is not safe to send again: it has no idempotency key and may have been carried out"
+    return None
+
+
+def _is_followed(view: View, operation: OperationView) -> bool:
+    """Whether any attempt that may be its retry came later: in its scope, or in the run."""
+    last = operation.attempts[-1]
+    later = view.trace.attempts[last.index :]
+    return any(attempt.scope == last.scope or last.scope is None for attempt in later)
+
+
+def _given_up(operation: OperationView, failed: Ended, when: str) -> Finding:
+    what = _in_words(failed)
+    return finding(
+        f"RT01/{failed.what}",
+        f"not retried: {operation.request} was given up {when}, which met {what}",
+        operation=operation.index,
+        marks=[(failed.attempt.index, "given up")],
+        why=f"{what} is a failure that passes, and this request is safe to send again",
+        fix=f"retry it: add {what} to what the client retries",
+    )
+
+
+def _in_words(failed: Ended) -> str:
+    words = {
+        "refuse": "a refused connection",
+        "connect-timeout": "a connect timeout",
+        "reset": "a connection reset",
+        "eof": "a connection closed with no answer",
+        "timeout": "a timeout",
+    }
+    return words.get(failed.what, f"status {failed.what}")
+
+
+def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that a permanent failure is not retried."""
+    tally = Tally("RT02")
+    for operation in view.operations:
+        if not any(_is_permanent(end) for end in operation.ends):
+            continue
+        again = next((r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)), None)
+        if again is None:
+            tally.hold()
+            continue
+        status = again.before.attempt.status
+        tally.accuse(
+            finding(
+                f"RT02/{status}",
+                f"permanent failure retried: {operation.request} was sent again after {status}",
+                operation=operation.index,
+                marks=[(again.attempt.index, f"sent again after {status}")],
+                why=f"{status} says that this request will not be taken: the same request gets the same answer",
+                fix=f"leave {status} out of what the client retries, and tell the caller",
+            )
+        )
+    return tally.result(
+        noun="operation",
+        did="met a permanent failure and did not repeat the request",
+        otherwise="no permanent failure was scripted and met",
+    )
+
+
+def _may_follow_refusal(retry: Retry) -> bool:
+    """Whether it is a login with other credentials, or the same question put to another host."""
+    return retry.is_login or retry.is_failover
+
+
+def _is_permanent(end: Ended) -> bool:
+    attempt = end.attempt
+    return end.how == STATUS and attempt.status in PERMANENT and not attempt.own_answer and end.kind is Kind.REFUSED
+
+
+def rt03(view: View, terms: Terms) -> LawResult:
+    """Judge that attempts stay within the maximum."""
+    tally = Tally("RT03")
+    for operation in view.operations:
+        made = len(operation.tries)
+        if made < 2:
+            continue
+        if terms.policy is not None:
+            most = terms.policy.attempts
+            why = f"the policy allows {counted(most, 'attempt')}; what nobody counts, nobody stops"
+            excess = made > most
+        else:
+            most = MOST_ATTEMPTS
+            why = _why_too_many(operation)
+            excess = made > most and bool(why)
+        if not excess:
+            tally.hold()
+            continue
+        tally.accuse(
+            finding(
+                "RT03",
+                f"too many attempts: {operation.request} was sent {counted(made, 'time')},"
+                f" at most {most} {'is' if most == 1 else 'are'} right",
+                operation=operation.index,
+                marks=[(operation.tries[most].index, f"attempt {most + 1}")],
+                why=why,
+                fix="give the loop a maximum, and keep one retry layer, not two inside each other",
+            )
+        )
+    return tally.result(noun="operation", did="stayed within the maximum", otherwise="nothing was retried")
+
+
+def _why_too_many(operation: OperationView) -> str:
+    tries = operation.tries
+    if any(is_unsafe(attempt) for attempt in tries):
+        return "each sending of an unsafe request is one more chance to carry it out twice"
+    mean_ns = (tries[-1].began_ns - tries[0].began_ns) // (len(tries) - 1)
+    if mean_ns < LEAST_MEAN_GAP_NS - TOLERANCE_NS:
+        return f"they came every {seconds(mean_ns)} on average: a service that is down is kept down"
+    return ""
+
+
+def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that a success is not sent again, whatever its headers."""
+    tally = Tally("RT07")
+    for operation in view.operations:
+        if not operation.has_success:
+            continue
+        again = _sent_after_success(operation) if len(operation.tries) > 1 else None
+        if again is None:
+            tally.hold()
+            continue
+        success, number = again
+        tally.accuse(
+            finding(
+                "RT07",
+                f"success sent again: {operation.request} was answered {success.status} and sent once more",
+                operation=operation.index,
+                marks=[(success.index, "success"), (number, "sent again")],
+                why="the work was done and the client knew it: a Retry-After on a success"
+                " says when to look, not to repeat",
+                fix="decide by the status first: a 2xx ends the retry loop",
+            )
+        )
+    return tally.result(
+        noun="operation",
+        did="succeeded and was not sent again",
+        otherwise="no operation succeeded",
+    )
+
+
+def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
+    legs = frozenset(operation.operation.legs)
+    success: Attempt | None = None
+    for end in operation.ends:
+        attempt = end.attempt
+        if attempt.index in legs:
+            continue
+        if success is not None and success.ended_ns is not None:
+            later = attempt.began_ns - success.ended_ns
+            if later > 0 or (later == 0 and attempt.lineage == success.lineage):
+                return success, attempt.index
+        if success is None and end.is_success:
+            success = attempt
+    return None

@@ -1,0 +1,181 @@
+"""RT04: a retry is the same request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_retrychaos.laws.ends import LOGIN, path_of
+from pytest_retrychaos.laws.headers import CREDENTIAL_FIELDS, SIGNING_FIELDS, SIGNING_SCHEMES, may_differ
+from pytest_retrychaos.laws.tally import Tally, Terms, finding
+from pytest_retrychaos.laws.view import OperationView, View
+from pytest_retrychaos.laws.words import counted
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.laws.verdict import LawResult
+    from pytest_retrychaos.trace import Attempt
+
+Difference = tuple[str, str]
+"""The shape's second half, and what differs in words."""
+
+FIXES = {
+    "method": "keep the method: repeat the request as it was, or follow 307 and 308 with the method they came to",
+    "path": "build the address once, outside the retry loop",
+    "body": "keep the body as bytes, or rewind the stream before every attempt",
+    "headers": "build the headers once, outside the retry loop, and send them on every attempt",
+    "credentials": "send the same credentials on every attempt; change them after 401, 403 or 407 only",
+    "key": "send the idempotency key on every leg of a redirect too",
+}
+MINTED = 'a token made for each attempt? chaos.verify(ignore=("RT04/credentials",))'
+
+
+def rt04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that a retry is the same request: method, path, body, and headers but for those that must change."""
+    tally = Tally("RT04")
+    for operation in view.operations:
+        if len(operation.attempts) < 2:
+            continue
+        compared = False
+        for place, attempt in enumerate(operation.attempts[1:], start=1):
+            before = _counterpart(operation, place)
+            if before is None:
+                continue
+            compared = True
+            if _is_plainly_equal(before, attempt):
+                continue
+            difference = _difference(operation, before, attempt)
+            if difference is not None:
+                _accuse(tally, operation, attempt, difference)
+                break
+        else:
+            if compared:
+                tally.hold()
+    return tally.result(noun="operation", did="repeated the same request", otherwise="no request was sent twice")
+
+
+def _counterpart(operation: OperationView, place: int) -> Attempt | None:
+    """Which earlier attempt this one has to equal: the first, for a leg the one that led to it."""
+    attempt = operation.attempts[place]
+    if not attempt.was_sent:
+        return None
+    if attempt.joined == "leg":
+        before = operation.attempts[place - 1]
+        return before if before.status in (307, 308) else None
+    first = operation.attempts[0]
+    if first.target == attempt.target and first.method == attempt.method:
+        return first
+    earlier = [other for other in operation.attempts[:place] if other.was_sent]
+    same = [o for o in earlier if o.method == attempt.method and path_of(o) == path_of(attempt)]
+    return next(iter(same or earlier), None)
+
+
+def _is_plainly_equal(before: Attempt, attempt: Attempt) -> bool:
+    return (
+        attempt.joined != "leg"
+        and attempt.body_relation in ("same", "volatile")
+        and before.target == attempt.target
+        and before.method == attempt.method
+        and before.headers.pairs == attempt.headers.pairs
+    )
+
+
+def _difference(operation: OperationView, before: Attempt, attempt: Attempt) -> Difference | None:
+    if before.method != attempt.method:
+        return "method", f"{attempt.method} instead of {before.method}"
+    if attempt.joined == "leg":
+        if before.body.sha256 != attempt.body.sha256:
+            return "body", _body(before, attempt)
+        return ("key", "another idempotency key") if before.key != attempt.key else None
+    if path_of(before) != path_of(attempt) or not _is_same_query(before, attempt):
+        return "path", "another path or query"
+    if _is_other_body(before, attempt):
+        return "body", _body(before, attempt)
+    return _header_difference(operation, before, attempt)
+
+
+def _is_same_query(before: Attempt, attempt: Attempt) -> bool:
+    if before.target == attempt.target:
+        return True
+    first, second = before.target or "", attempt.target or ""
+    return _blanked(first, before) == _blanked(second, attempt)
+
+
+def _blanked(text: str, attempt: Attempt) -> str:
+    """Take out what may differ on every attempt."""
+    values = {value for value in (*attempt.volatile, attempt.key, attempt.credentials) if value}
+    for value in sorted(values, key=lambda value: (-len(value), value)):
+        text = text.replace(value, "*")
+    return text
+
+
+def _is_other_body(before: Attempt, attempt: Attempt) -> bool:
+    """Whether more differs than volatile fields; the digests leave those out."""
+    return attempt.body_relation in ("rest", "different", "first") and before.body.sha256 != attempt.body.sha256
+
+
+def _body(before: Attempt, attempt: Attempt) -> str:
+    if attempt.body.size < before.body.size:
+        return f"{attempt.body.size} of {counted(before.body.size, 'byte')} of its body"
+    return "another body"
+
+
+def _header_difference(operation: OperationView, before: Attempt, attempt: Attempt) -> Difference | None:
+    first, second = _fields(before), _fields(attempt)
+    exempt = {(carrier or "").lower() for carrier in (before.key_carrier, attempt.key_carrier)}
+    for name in [*first, *(name for name in second if name not in first)]:
+        if first.get(name) == second.get(name) or name in exempt or may_differ(name):
+            continue
+        if name in CREDENTIAL_FIELDS:
+            if not _may_change_credentials(operation, before, attempt, name):
+                return "credentials", _change(name, first, second)
+        elif not _is_blank_equal(first.get(name), second.get(name), before, attempt):
+            return "headers", _change(name, first, second)
+    return None
+
+
+def _fields(attempt: Attempt) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, value in attempt.headers.pairs:
+        fields.setdefault(name.lower(), []).append(value)
+    return fields
+
+
+def _change(name: str, first: dict[str, list[str]], second: dict[str, list[str]]) -> str:
+    if name not in second:
+        return f"no {name} header"
+    return f"another {name} header" if name in first else f"a new {name} header"
+
+
+def _is_blank_equal(first: list[str] | None, second: list[str] | None, before: Attempt, attempt: Attempt) -> bool:
+    if first is None or second is None:
+        only, owner = (first or [], before) if second is None else (second, attempt)
+        return all(value in owner.volatile for value in only)
+    return [_blanked(value, before) for value in first] == [_blanked(value, attempt) for value in second]
+
+
+def _may_change_credentials(operation: OperationView, before: Attempt, attempt: Attempt, name: str) -> bool:
+    """Whether they may: after a refusal, when the request is signed, or when a token was fetched in between."""
+    earlier = [other for other in operation.attempts if other.index < attempt.index]
+    if any(other.status in LOGIN for other in earlier):
+        return True
+    value = attempt.headers.get(name)
+    if value is None:
+        return False
+    if value.partition(" ")[0].lower() in SIGNING_SCHEMES or any(f in attempt.headers for f in SIGNING_FIELDS):
+        return True
+    return name in before.headers and attempt.index - earlier[-1].index > 1
+
+
+def _accuse(tally: Tally, operation: OperationView, attempt: Attempt, difference: Difference) -> None:
+    part, what = difference
+    tally.accuse(
+        finding(
+            f"RT04/{part}",
+            f"another request: {operation.request} was sent again with {what}",
+            operation=operation.index,
+            marks=[(attempt.index, what)],
+            why="a retry asks for the same thing once more: what differs makes it another request,"
+            " which the service may refuse or carry out anew",
+            fix=FIXES[part],
+            hint=MINTED if part == "credentials" else None,
+        )
+    )

@@ -1,0 +1,145 @@
+"""The laws in one table: code, statement, shapes, and the function that judges."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_retrychaos.laws.backoff import bk01, bk02, bk04
+from pytest_retrychaos.laws.deadline import bk05, bk07
+from pytest_retrychaos.laws.ends import DAMAGED
+from pytest_retrychaos.laws.idempotency import id01, id02, id03, id04
+from pytest_retrychaos.laws.retry import PERMANENT, RETRIED, rt01, rt02, rt03, rt07
+from pytest_retrychaos.laws.same_request import FIXES, rt04
+from pytest_retrychaos.laws.tally import Terms
+from pytest_retrychaos.laws.telling import PLAIN, id05, rt05, rt06, rt09
+from pytest_retrychaos.laws.validity import nv01
+from pytest_retrychaos.laws.verdict import LawResult
+from pytest_retrychaos.laws.view import View
+
+FAMILIES: Final = {
+    "RT": "retrying",
+    "BK": "backing off",
+    "ID": "idempotency",
+    "NV": "the test's own validity",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One law: what it says, in which ways it can be broken, and who judges it."""
+
+    code: str
+    statement: str
+    judge: Callable[[View, Terms], LawResult]
+    ways: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """The first letters of the code: ``RT``, ``BK``, ``ID`` or ``NV``."""
+        return self.code[:2]
+
+    @property
+    def shapes(self) -> tuple[str, ...]:
+        """Every shape that a finding of this law can have."""
+        return tuple(f"{self.code}/{way}" for way in self.ways) or (self.code,)
+
+
+LAWS: Final[tuple[Law, ...]] = (
+    Law("RT01", "a transient failure is retried while attempts and time remain", rt01, tuple(sorted(RETRIED))),
+    Law("RT02", "a permanent failure is not retried", rt02, tuple(str(status) for status in sorted(PERMANENT))),
+    Law("RT03", "attempts stay within the maximum", rt03),
+    Law(
+        "RT04",
+        "a retry is the same request: method, path, body, and headers but for those that must change",
+        rt04,
+        tuple(FIXES),
+    ),
+    Law("RT05", "the failure that ended the operation reaches the caller", rt05),
+    Law(
+        "RT06",
+        "the retry loop survives: it never ends in an error of its own making"
+        " (a negative sleep, an overflow, an index or parse error)",
+        rt06,
+        tuple(sorted(name.removeprefix("builtins.") for name in PLAIN)),
+    ),
+    Law("RT07", "a success is not sent again, whatever its headers", rt07),
+    Law("RT09", "a damaged answer is not taken for a success", rt09, tuple(sorted(DAMAGED))),
+    Law("BK01", "there is a wait before every retry", bk01),
+    Law("BK02", "waits stay inside the policy's envelope, its cap included", bk02, ("long", "short")),
+    Law(
+        "BK04",
+        "`Retry-After` is obeyed: seconds, milliseconds and HTTP-date, in any time zone;"
+        " past, zero, huge and malformed values do no harm",
+        bk04,
+        ("early", "huge", "late"),
+    ),
+    Law("BK05", "the operation ends within its time budget, the attempt in flight included", bk05),
+    Law("BK07", "every request has a timeout", bk07),
+    Law("ID01", "a retried unsafe request carries an idempotency key", id01),
+    Law("ID02", "the key is the same on every attempt of an operation", id02, ("dropped", "new-key")),
+    Law(
+        "ID03",
+        "no key is used by two operations with different bodies (or by two that the test named)",
+        id03,
+        ("body", "named"),
+    ),
+    Law("ID04", "no operation has two effects", id04),
+    Law(
+        "ID05",
+        "the caller was told success exactly when there is an effect, or was told that it is unknown",
+        id05,
+        ("false-failure", "false-success"),
+    ),
+    Law("NV01", "every scripted fault fired (else the test cannot tell)", nv01),
+)
+"""Every law that is judged, in the order in which verdicts list them."""
+
+_SHAPES: Final = {shape: law.code for law in LAWS for shape in law.shapes}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which laws and shapes a name list means."""
+
+    codes: frozenset[str]
+    """Laws named as a whole, by code or family."""
+    shapes: frozenset[str]
+    """Single shapes."""
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """The codes of all laws that are named at all."""
+        return self.codes | {_SHAPES[shape] for shape in self.shapes}
+
+
+def choose(argument: str, names: Collection[str]) -> Choice:
+    """Read codes (``RT01``), families (``RT``) and shapes (``BK04/early``).
+
+    `ValueError` for an unknown name, with the nearest known one; `TypeError` where a bare string was given.
+    """
+    if isinstance(names, str):
+        raise TypeError(f'{argument}={names!r}: it has to be a collection of codes; write {argument}=("{names}",)')
+    codes: set[str] = set()
+    shapes: set[str] = set()
+    for name in names:
+        if name in FAMILIES:
+            codes |= {law.code for law in LAWS if law.family == name}
+        elif any(law.code == name for law in LAWS):
+            codes.add(name)
+        elif name in _SHAPES:
+            shapes.add(name)
+        else:
+            raise ValueError(_unknown(argument, name))
+    return Choice(frozenset(codes), frozenset(shapes))
+
+
+def _unknown(argument: str, name: object) -> str:
+    known = [*FAMILIES, *(law.code for law in LAWS), *_SHAPES]
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
+    return (
+        f"{argument}: {name!r} is no law; it has to be a code (RT01), a family ({', '.join(FAMILIES)})"
+        f' or a shape (BK04/early); did you mean "{near}"?'
+    )

@@ -1,0 +1,299 @@
+"""RT05, RT06, RT09 and ID05: what the caller was told, against what happened.
+
+They apply where the telling was seen: a scope that ``chaos.call`` opened, or the test's own end.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos.engine.classify import Kind, classify_names, classify_status
+from pytest_retrychaos.laws.ends import ANSWER, CUT, DAMAGED, IN_FLIGHT, is_unsafe
+from pytest_retrychaos.laws.tally import Tally, Terms, finding
+from pytest_retrychaos.laws.view import OperationView, View
+from pytest_retrychaos.laws.words import counted
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.laws.verdict import Finding, LawResult
+    from pytest_retrychaos.trace import Attempt, Raised, Scope, Told
+
+PLAIN: Final = frozenset(
+    f"builtins.{name}"
+    for name in (
+        "ValueError",
+        "TypeError",
+        "KeyError",
+        "IndexError",
+        "AttributeError",
+        "OverflowError",
+        "ZeroDivisionError",
+        "RecursionError",
+    )
+)
+"""Errors that a retry loop makes itself; a client's own subclass of one is not meant."""
+
+NOT_SEEN: Final = "what the caller was told was not seen: make the call with chaos.call(…)"
+OWN_ANSWER: Final = "it ended in an answer of the service's own, which may be what the caller wanted to know"
+_RESPONSE: Final = re.compile(r"<.*\b2[0-9][0-9]\b")
+"""How response objects print themselves: ``<Response [200]>``, ``<HTTPResponse status=200>``."""
+
+
+def _sole(view: View, index: int) -> OperationView | str:
+    """Return the one unsafe operation of a scope, whose telling is the scope's, or why there is none."""
+    unsafe = [o for o in view.by_scope.get(index, []) if any(is_unsafe(a) for a in o.attempts)]
+    if len(unsafe) == 1:
+        return unsafe[0]
+    if unsafe:
+        return f"the scope holds {counted(len(unsafe), 'unsafe operation')}: which one was told of is not known"
+    return "the scope holds no unsafe operation"
+
+
+def _told(view: View) -> list[tuple[int, Scope, Told]]:
+    return [(i, s, s.told) for i, s in enumerate(view.trace.scopes) if s.told is not None]
+
+
+def _was_read_back(view: View, index: int, operation: OperationView) -> bool:
+    """Whether another operation of the scope succeeded after this one: the client may have looked."""
+    after = operation.last.attempt.index
+    return any(
+        end.is_success and end.attempt.index > after
+        for other in view.by_scope[index]
+        if other is not operation
+        for end in other.ends
+    )
+
+
+def rt05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that the failure that ended the operation reaches the caller."""
+    tally = Tally("RT05")
+    for index, scope, told in _told(view):
+        operation = _sole(view, index)
+        if isinstance(operation, str):
+            tally.pass_over(operation)
+            continue
+        last = operation.last
+        reason = _why_no_failure(operation, scope)
+        if reason is not None:
+            tally.pass_over(reason)
+        elif told.raised or told.claims_success is False:
+            tally.hold()
+        elif told.claims_success is None:
+            tally.pass_over("the value that was returned is a fallback: it claims neither success nor failure")
+        elif _was_read_back(view, index, operation):
+            tally.pass_over("another request succeeded after the failure: the caller may know from there")
+        else:
+            tally.accuse(
+                finding(
+                    "RT05",
+                    f"failure swallowed: {operation.request} failed, and the caller was told success",
+                    operation=operation.index,
+                    marks=[(last.attempt.index, "the last failure")],
+                    why=f"the last attempt met {_article(last.what)}, and what came back claims success",
+                    fix="raise the last error when no attempt is left",
+                )
+            )
+    return tally.result(
+        noun="failure",
+        did="reached the caller",
+        otherwise="no operation failed whose caller was seen" if _told(view) else NOT_SEEN,
+    )
+
+
+def _why_no_failure(operation: OperationView, scope: Scope) -> str | None:
+    last = operation.last
+    if scope.cancelled_ns is not None:
+        return "the operation was cancelled"
+    if operation.has_success:
+        return "no operation failed whose caller was seen"
+    if last.how in (CUT, IN_FLIGHT):
+        return "the last attempt was given up by the client itself, or has not ended"
+    if last.how == ANSWER:
+        return OWN_ANSWER
+    return "a damaged answer is RT09's business" if last.how in DAMAGED else None
+
+
+def _article(what: str) -> str:
+    return f"status {what}" if what.isdigit() else f"a fault ({what})"
+
+
+def crashed(view: View, operation: OperationView) -> Raised | None:
+    """Return the plain error in which the code ended right after this operation's transient failure."""
+    told = _ending(view, operation)
+    if told is None or not told.raised or not operation.last.is_transient:
+        return None
+    outermost = told.raised[0]
+    return outermost if outermost.type in PLAIN else None
+
+
+def _ending(view: View, operation: OperationView) -> Told | None:
+    """Return how the code ended, where this operation's last attempt was the last thing that happened."""
+    last = operation.last
+    scope = operation.scope
+    if scope is not None and scope.told is not None:
+        return scope.told if view.last_in_scope.get(operation.operation.scope or 0) is last else None
+    return view.trace.ended if view.ends[-1] is last else None
+
+
+def rt06(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that the retry loop survives: it never ends in an error of its own making."""
+    tally = Tally("RT06")
+    for operation in view.operations:
+        last = operation.last
+        if not last.is_transient:
+            if any(end.is_transient for end in operation.ends):
+                tally.hold()
+            continue
+        error = crashed(view, operation)
+        if error is None:
+            if _ending(view, operation) is not None:
+                tally.hold()
+            else:
+                tally.pass_over("how the code ended after the last failure was not seen: use chaos.call(…)")
+            continue
+        name = error.type.removeprefix("builtins.")
+        message = f": {error.message[:80]}" if error.message else ""
+        tally.accuse(
+            finding(
+                f"RT06/{name}",
+                f"retry loop broke: {operation.request} ended in {name}{message}",
+                operation=operation.index,
+                marks=[(last.attempt.index, f"then {name}")],
+                why=f"after {_article(last.what)} the code ended in an error of its own making",
+                fix="guard what is computed from the answer: negative, huge and unreadable values, missing fields",
+                hint="if this is how the code tells a failure: raise a class of its own",
+            )
+        )
+    return tally.result(
+        noun="operation",
+        did="met a transient failure, and the loop survived it",
+        otherwise="no transient failure was met",
+    )
+
+
+def rt09(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that a damaged answer is not taken for a success."""
+    tally = Tally("RT09")
+    for operation in view.operations:
+        if not any(end.how in DAMAGED for end in operation.ends):
+            continue
+        if operation.last.how not in DAMAGED:
+            tally.hold()
+            continue
+        scope = operation.scope
+        told = None if scope is None else scope.told
+        if told is None:
+            tally.pass_over(NOT_SEEN)
+        elif told.raised or told.claims_success is False:
+            tally.hold()
+        else:
+            _judge_damage(view, operation, told, tally)
+    return tally.result(noun="damaged answer", did="was taken for none", otherwise="no answer was damaged")
+
+
+def _judge_damage(view: View, operation: OperationView, told: Told, tally: Tally) -> None:
+    index = operation.operation.scope or 0
+    if told.claims_success is None:
+        tally.pass_over("the value that was returned is a fallback: it claims neither success nor failure")
+        return
+    if operation.writes:
+        sole = _sole(view, index)
+        reason = sole if isinstance(sole, str) else None
+        if reason is None and _was_read_back(view, index, operation):
+            reason = "another request succeeded after the damage: the caller may know from there"
+    else:
+        reason = None
+        if len(view.by_scope[index]) > 1 or not _RESPONSE.match(told.value or ""):
+            reason = "a value kept from an earlier success looks the same as a damaged one taken for success"
+    if reason is not None:
+        tally.pass_over(reason)
+        return
+    last = operation.last
+    tally.accuse(
+        finding(
+            f"RT09/{last.how}",
+            f"damaged answer taken for a success: the answer to {operation.request} was not whole",
+            operation=operation.index,
+            marks=[(last.attempt.index, "taken for a success")],
+            why="fewer bytes came than were announced, or what came was no HTTP, and the caller was told success",
+            fix="compare the length with Content-Length and check the body before it counts",
+        )
+    )
+
+
+def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that the caller was told success exactly when there is an effect, or that it is unknown."""
+    tally = Tally("ID05")
+    for index, scope, told in _told(view):
+        operation = _sole(view, index)
+        if isinstance(operation, str):
+            tally.pass_over(operation)
+        elif scope.cancelled_ns is not None:
+            tally.pass_over("the operation was cancelled")
+        elif any(other.writes for other in view.by_scope[index] if other is not operation):
+            tally.pass_over("another write of the scope may have undone or replaced it")
+        else:
+            _judge_telling(operation, told, tally)
+    return tally.result(
+        noun="caller",
+        did="was told what the ledger says, or that it is unknown",
+        otherwise=NOT_SEEN,
+    )
+
+
+def _judge_telling(operation: OperationView, told: Told, tally: Tally) -> None:
+    done = next((a for a in operation.attempts if _was_carried_out(a)), None)
+    if told.raised:
+        if done is not None and not _tells_unknown(told):
+            tally.accuse(_false_failure(operation, done, told.raised[0].type.removeprefix("builtins.")))
+        else:
+            tally.hold()
+    elif told.claims_success is None:
+        tally.pass_over("the value that was returned is a fallback: it claims neither success nor failure")
+    elif told.claims_success is (done is not None):
+        tally.hold()
+    elif done is not None:
+        tally.accuse(_false_failure(operation, done, "a value that says so"))
+    elif any(attempt.own_answer and attempt.status in (409, 412) for attempt in operation.attempts):
+        tally.pass_over("the service says that it is there already: success may be right")
+    else:
+        last = operation.last.attempt
+        tally.accuse(
+            finding(
+                "ID05/false-success",
+                f"false success: the caller was told success, and {operation.request} had no effect",
+                operation=operation.index,
+                marks=[(last.index, "no effect, told as success")],
+                why="the ledger has no row of this operation: what the caller believes done is not done",
+                fix="tell success only for a complete 2xx; raise the last error otherwise",
+            )
+        )
+
+
+def _was_carried_out(attempt: Attempt) -> bool:
+    if attempt.effects:
+        return True
+    if attempt.replayed:
+        return attempt.status is None or attempt.status < 400
+    return attempt.committed and (attempt.status is None or attempt.status < 400 or not attempt.own_answer)
+
+
+def _tells_unknown(told: Told) -> bool:
+    """Whether an exception's chain holds an ambiguous failure: the caller can know that it does not know."""
+    chain = [(raised.type, *raised.bases) for raised in told.raised]
+    if any(classify_names(chain[place:]) is Kind.AMBIGUOUS for place in range(len(chain))):
+        return True
+    carried = [raised.status for raised in told.raised if raised.status is not None]
+    return any(classify_status(status) is Kind.AMBIGUOUS for status in carried)
+
+
+def _false_failure(operation: OperationView, done: Attempt, how: str) -> Finding:
+    return finding(
+        "ID05/false-failure",
+        f"false failure: {operation.request} was carried out, and the caller was told failure",
+        operation=operation.index,
+        marks=[(done.index, "carried out, told as failure")],
+        why=f"the caller was told by {how}: nothing in it says that the outcome is unknown, and a caller who"
+        " believes it will do it again",
+        fix="raise an error that says the outcome is unknown, from the failure itself (raise … from error)",
+    )

@@ -1,0 +1,178 @@
+"""A trace as the laws look at it: computed once, so that all laws together stay one linear pass.
+
+Laws of this module:
+1. Nothing is decided here that a law should decide: it says how attempts ended and what followed what.
+2. Every list is as long as the attempts at most, and built in one walk.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pytest_retrychaos.laws.ends import CUT, LOGIN, Ended, Endings, path_of, request_of
+from pytest_retrychaos.trace import Attempt, Operation, Scope, Trace
+
+
+class Retry(NamedTuple):
+    """Two attempts of one operation of which the later began after the earlier had ended. Legs are none."""
+
+    before: Ended
+    """What had ended last: the attempt before, or the last leg that it led to."""
+    led_by: Attempt
+    """The attempt before, legs left out."""
+    attempt: Attempt
+    number: int
+    """Which retry of the operation it is, from 1."""
+    wait_ns: int
+
+    @property
+    def is_login(self) -> bool:
+        """Whether it follows 401, 403 or 407 with other credentials."""
+        before = self.before.attempt
+        return before.status in LOGIN and before.credentials != self.attempt.credentials
+
+    @property
+    def is_failover(self) -> bool:
+        """Whether it went to another host."""
+        return self.before.attempt.host != self.attempt.host
+
+
+@dataclass(slots=True)
+class OperationView:
+    """One operation with what followed what."""
+
+    index: int
+    operation: Operation
+    attempts: tuple[Attempt, ...]
+    tries: tuple[Attempt, ...]
+    """The attempts without redirect legs."""
+    ends: list[Ended]
+    """How each of ``attempts`` ended."""
+    retries: list[Retry]
+    scope: Scope | None
+    has_success: bool
+
+    @property
+    def last(self) -> Ended:
+        """How its last attempt ended."""
+        return self.ends[-1]
+
+    @property
+    def first_sent(self) -> Attempt | None:
+        """The first attempt that left the client."""
+        return next((attempt for attempt in self.attempts if attempt.was_sent), None)
+
+    @property
+    def request(self) -> str:
+        """The request in words: ``POST /payments``."""
+        sent = self.first_sent
+        return request_of(sent if sent is not None else self.attempts[0])
+
+    @property
+    def writes(self) -> bool:
+        """Whether it asks for a change: some attempt was sent and is no read."""
+        sent = self.first_sent
+        return sent is not None and not sent.is_read
+
+
+class View:
+    """The whole trace, indexed."""
+
+    __slots__ = (
+        "by_scope",
+        "ends",
+        "first_failing",
+        "last_in_scope",
+        "operations",
+        "trace",
+        "two_or_one",
+    )
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        endings = Endings()
+        self.ends = [endings.of(attempt) for attempt in trace.attempts]
+        self.operations = [
+            self._operation(index, operation) for index, operation in enumerate(trace.operations) if operation.attempts
+        ]
+        self.first_failing: dict[str, int] = {}
+        """Of each host the first operation that failed there."""
+        for end in self.ends:
+            if end.attempt.failed and end.how != CUT:
+                self.first_failing.setdefault(end.attempt.host, end.attempt.operation)
+        self.by_scope: dict[int, list[OperationView]] = {}
+        for operation in self.operations:
+            if operation.operation.scope is not None:
+                self.by_scope.setdefault(operation.operation.scope, []).append(operation)
+        self.last_in_scope = {end.attempt.scope: end for end in self.ends if end.attempt.scope is not None}
+        self.two_or_one = self._undecided()
+        """Operations of which the trace cannot tell whether they are one with their neighbour."""
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether the run was ended from outside, by what ``except Exception`` does not catch."""
+        ended = self.trace.ended
+        if ended is None or not ended.raised:
+            return False
+        outermost = ended.raised[0]
+        return "builtins.Exception" not in (outermost.type, *outermost.bases)
+
+    def scope_of(self, index: int | None) -> Scope | None:
+        """Return a scope by its index."""
+        return None if index is None else self.trace.scopes[index]
+
+    def _operation(self, index: int, operation: Operation) -> OperationView:
+        ends = [self.ends[number - 1] for number in operation.attempts]
+        attempts = tuple(end.attempt for end in ends)
+        legs = frozenset(operation.legs)
+        tries = tuple(a for a in attempts if a.index not in legs) if legs else attempts
+        return OperationView(
+            index,
+            operation,
+            attempts,
+            tries,
+            ends,
+            _retries(ends, legs) if len(tries) > 1 else [],
+            self.scope_of(operation.scope),
+            any(end.is_success for end in ends),
+        )
+
+    def _undecided(self) -> frozenset[int]:
+        if not any(operation.one_or_two for operation in self.trace.operations):
+            return frozenset()
+        failed: dict[tuple[str | None, str], int] = {}
+        found: set[int] = set()
+        for view in self.operations:
+            first = view.attempts[0]
+            same = (first.method, path_of(first))
+            if view.operation.one_or_two:
+                found.add(view.index)
+                found |= {failed[same]} if same in failed else set()
+            if view.last.attempt.failed:
+                failed[same] = view.index
+        return frozenset(found)
+
+
+def _retries(ends: list[Ended], legs: frozenset[int]) -> list[Retry]:
+    """Pair each attempt with the last one that had ended when it began; overlapping ones are no retries."""
+    found: list[Retry] = []
+    open_: list[tuple[int, int]] = []
+    before: Ended | None = None
+    led_by: Attempt | None = None
+    number = 0
+    for place, end in enumerate(ends):
+        attempt = end.attempt
+        while open_ and open_[0][0] <= attempt.began_ns:
+            before = ends[heapq.heappop(open_)[1]]
+        if attempt.index not in legs:
+            if led_by is not None:
+                number += 1
+                if before is not None:
+                    wait_ns = attempt.began_ns - (before.at_ns or 0)
+                    found.append(Retry(before, led_by, attempt, number, wait_ns))
+            led_by = attempt
+        if end.at_ns is not None:
+            heapq.heappush(open_, (end.at_ns, place))
+    return found

@@ -1,0 +1,231 @@
+"""Timelines, findings and verdicts in words: the one module that renders text.
+
+Laws of this module:
+1. The first line makes sense alone, and begins with the codes of the broken laws.
+2. Keys and other volatile values are numbered (K1), so the same run prints the same text.
+3. Nothing grows without bound: long timelines lose their middle, long lists of findings their end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, STATUS, Ended, Endings
+from pytest_retrychaos.laws.words import counted, grouped, seconds
+from pytest_retrychaos.model import SECOND
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.laws.verdict import Finding, LawResult, Verdict
+    from pytest_retrychaos.trace import Attempt, Trace
+
+MOST_LINES: Final = 24
+"""A timeline of more attempts is elided in the middle; marked attempts and their neighbours stay."""
+KEPT_AT_THE_ENDS: Final = 8
+MOST_FINDINGS: Final = 3
+"""Findings shown of one law."""
+WIDEST_TARGET: Final = 60
+
+FAILURES: Final = {
+    "refuse": "connection refused",
+    "dns": "host name not resolved",
+    "connect-timeout": "no connection in time",
+    "tls": "TLS handshake failed",
+    "reset": "connection reset",
+    "eof": "connection closed with no answer",
+    "stale": "kept-alive connection was closed",
+    "garbage": "answer that is no HTTP",
+}
+LOST: Final = {
+    "reset": "the response was lost",
+    "eof": "the response was lost",
+    "stale": "the response was lost",
+    "garbage": "an answer that is no HTTP",
+}
+"""What followed a commit."""
+
+Marks = Iterable[tuple[int, str]]
+
+
+def timeline(trace: Trace, operation: int | None = None, marks: Marks = ()) -> str:
+    """Write the attempts of a run, or of one operation, as a table: one line each, indented by two.
+
+    ``operation`` is an index into ``trace.operations``; ``marks`` point at attempts by their index.
+    """
+    return "\n".join(_timeline(trace.numbered(), operation, marks))
+
+
+def failure_text(trace: Trace, verdict: Verdict) -> str:
+    """Write what is broken: headline, timeline, why, fix and how to run it again, for each finding.
+
+    `ValueError` where nothing is broken.
+    """
+    if verdict.ok:
+        raise ValueError("no law is broken: there is no failure to tell; verdict_text() lists what held")
+    numbered = trace.numbered()
+    blocks: list[str] = []
+    for result in verdict.broken:
+        blocks += ["\n".join(_finding(numbered, found)) for found in result.findings[:MOST_FINDINGS]]
+        more = len(result.findings) - MOST_FINDINGS
+        if more > 0:
+            blocks.append(f"{result.code} and {grouped(more)} more")
+    if len(verdict.findings) > 1:
+        blocks.insert(0, f"{', '.join(verdict.codes)} broken: {counted(len(verdict.findings), 'finding')}")
+    return "\n\n".join(blocks)
+
+
+def finding_text(trace: Trace, finding: Finding) -> str:
+    """Write one finding, as `failure_text` does."""
+    return "\n".join(_finding(trace.numbered(), finding))
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Write every law's ruling with its reason, one line each, what is broken first."""
+    results = [*verdict.broken, *verdict.held, *verdict.does_not_apply]
+    width = max((len(result.ruling.value) for result in results), default=0)
+    return "\n".join(_ruling(result, width) for result in results)
+
+
+def _ruling(result: LawResult, width: int) -> str:
+    return f"{result.code}  {result.ruling.value:<{width}}  {result.reason}"
+
+
+def _finding(trace: Trace, finding: Finding) -> list[str]:
+    lines = [finding.headline]
+    if trace.attempts and (finding.operation is not None or finding.marks):
+        lines += _timeline(trace, finding.operation, finding.marks)
+    lines += [f"  why   {finding.why}", f"  fix   {finding.fix}", f"  again {again(trace)}"]
+    lines += [f"  or    {hint}" for hint in (finding.hint or "").splitlines()]
+    return lines
+
+
+def again(trace: Trace) -> str:
+    """Write the marker that runs the test again: the script and the seed."""
+    script = f"{json.dumps(trace.script, ensure_ascii=False)}, " if trace.script else ""
+    return f"@pytest.mark.chaos({script}seed={trace.seed})"
+
+
+def _timeline(trace: Trace, operation: int | None, marks: Marks) -> list[str]:
+    if operation is None:
+        attempts: Sequence[Attempt] = trace.attempts
+    else:
+        attempts = trace.of(trace.operations[operation])
+    notes: dict[int, str] = {}
+    for index, note in marks:
+        notes[index] = f"{notes[index]}; {note}" if index in notes else note
+    outside = [a for a in trace.attempts if a.index in notes and operation not in (None, a.operation)]
+    attempts = sorted([*outside, *attempts], key=lambda attempt: attempt.index) if outside else attempts
+    shown = _shown(attempts, notes)
+    rows = _rows([attempts[place] for place in shown if place is not None], notes)
+    lines: list[str] = []
+    for at, place in enumerate(shown):
+        if place is None:
+            before = shown[at - 1]
+            after = shown[at + 1]
+            left_out = (after or 0) - (before or 0) - 1
+            lines.append(f"  … {counted(left_out, 'more attempt')}")
+        else:
+            lines.append(next(rows))
+    return lines
+
+
+def _shown(attempts: Sequence[Attempt], notes: dict[int, str]) -> list[int | None]:
+    """Choose the places that are shown; ``None`` stands for a stretch left out."""
+    total = len(attempts)
+    if total <= MOST_LINES:
+        return list(range(total))
+    marked = [place for place, attempt in enumerate(attempts) if attempt.index in notes]
+    kept = {*range(KEPT_AT_THE_ENDS), *range(total - KEPT_AT_THE_ENDS, total)}
+    for place in (*marked[:2], *marked[-1:]):
+        kept |= {near for near in (place - 1, place) if near >= 0}
+    shown: list[int | None] = []
+    for place in sorted(kept):
+        if shown and shown[-1] != place - 1:
+            shown += [place - 1] if place - 2 == shown[-1] else [None]
+        shown.append(place)
+    return shown
+
+
+def _rows(attempts: list[Attempt], notes: dict[int, str]) -> Iterator[str]:
+    endings = Endings()
+    hosts = {attempt.host for attempt in attempts}
+    has_keys = any(attempt.was_sent and not attempt.is_read for attempt in attempts)
+    cells = [
+        (
+            moment(attempt.began_ns),
+            f"#{attempt.index}",
+            _request(attempt, with_host=len(hosts) > 1),
+            f"key {attempt.key or '–'}" if has_keys else "",
+            describe(endings.of(attempt)),
+        )
+        for attempt in attempts
+    ]
+    widths = [max(len(row[column]) for row in cells) for column in range(5)]
+    for attempt, row in zip(attempts, cells, strict=True):
+        at, number, request, key, what = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        head = f"  {at}  {number}  {request}"
+        if has_keys:
+            head += f"  {key}"
+        tail = [f"({attempt.fault})"] if attempt.fault not in (None, "ok", what.strip()) else []
+        tail += [f"◄ {notes[attempt.index]}"] if attempt.index in notes else []
+        yield f"{head}   {what}   {'   '.join(tail)}".rstrip()
+
+
+def moment(nanoseconds: int) -> str:
+    """Write a moment of the run: ``t+62.00s``, to the hundredth, or to the millisecond where that loses some."""
+    digits = 2 if nanoseconds % 10_000_000 == 0 else 3
+    return f"t+{nanoseconds / SECOND:.{digits}f}s"
+
+
+def _request(attempt: Attempt, *, with_host: bool) -> str:
+    if not attempt.was_sent:
+        return f"connect to {attempt.host}"
+    target = attempt.target or ""
+    if len(target) > WIDEST_TARGET:
+        target = f"{target[: WIDEST_TARGET - 1]}…"
+    return f"{attempt.method} {attempt.host}{target}" if with_host else f"{attempt.method} {target}"
+
+
+def describe(end: Ended) -> str:
+    """Say in words how one attempt ended: ``201, committed``, ``committed, then the response was lost``."""
+    attempt = end.attempt
+    if end.how == IN_FLIGHT:
+        return "in flight"
+    if end.how == ANSWER:
+        return _answer(attempt)
+    failure = _failure(end)
+    return f"committed, then {failure}" if attempt.committed else failure
+
+
+def _answer(attempt: Attempt) -> str:
+    status = "done" if attempt.status is None else str(attempt.status)
+    if attempt.replayed:
+        return f"{status}, replayed"
+    if attempt.effects > 1:
+        return f"{status}, committed {attempt.effects} times"
+    if attempt.effects:
+        return f"{status}, committed"
+    return f"{status}, nothing new" if attempt.committed and not attempt.is_read else status
+
+
+def _failure(end: Ended) -> str:
+    attempt = end.attempt
+    if end.how == STATUS:
+        headers = attempt.response_headers
+        name = next((name for name in ("retry-after-ms", "Retry-After") if name in headers), None)
+        return str(attempt.status) if name is None else f"{attempt.status}, {name}: {headers[name][:40]}"
+    if end.how == CUT:
+        return "closed by the client"
+    if end.how == "timeout":
+        return _silence(attempt)
+    if end.how == "truncate":
+        return f"{attempt.status or 'answer'}, cut short"
+    return (LOST if attempt.committed else FAILURES)[end.how]
+
+
+def _silence(attempt: Attempt) -> str:
+    if attempt.was_silent:
+        return "no answer, and no timeout"
+    spent = (attempt.ended_ns or attempt.began_ns) - attempt.began_ns
+    return f"no answer in {seconds(spent)}"

@@ -1,0 +1,73 @@
+"""Fixtures of the law tests: the trace builder, and judging a trace together with its JSON twin."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_retrychaos.laws import judge
+from pytest_retrychaos.text import failure_text
+from pytest_retrychaos.trace import Trace
+
+
+def load_traces():
+    """Load the builder that stands beside this file."""
+    name = "retrychaos_law_traces"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("traces.py"))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def traces():
+    """The builder's module."""
+    return load_traces()
+
+
+@pytest.fixture
+def run(traces):
+    """Make a new, empty run."""
+    return traces.Run
+
+
+@pytest.fixture
+def ruling():
+    """Judge a run by one law: the ruling and its shapes or reason, the same for the trace read back from JSON."""
+
+    def ask(run, code, policy=None, **terms):
+        trace = run.trace()
+        verdict = judge(trace, policy, **terms)
+        assert judge(Trace.from_json(trace.to_json()), policy, **terms) == verdict
+        result = verdict.of(code)
+        return result.ruling.value, *(finding.shape for finding in result.findings)
+
+    return ask
+
+
+@pytest.fixture
+def reason():
+    """Judge a run by one law and return the reason for its ruling."""
+    return lambda run, code, policy=None, **terms: judge(run.trace(), policy, **terms).of(code).reason
+
+
+@pytest.fixture
+def text():
+    """Judge a run by one law and return the failure text, whole."""
+
+    def tell(run, code, policy=None):
+        trace = run.trace()
+        return failure_text(trace, judge(trace, policy, only=[code]))
+
+    return tell
+
+
+@pytest.fixture
+def broken():
+    """The codes of all laws that a run breaks."""
+    return lambda run, policy=None: judge(run.trace(), policy).codes
