@@ -10,6 +10,8 @@ Laws of this module:
 
 from __future__ import annotations
 
+import functools
+import itertools
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -71,7 +73,7 @@ class Recorder:
         self.operations: list[OperationSheet | None] = []
         self.scopes: list[Scope] = []
         self._scope: ContextVar[int | None] = ContextVar("retrychaos_scope", default=None)
-        self._sites: dict[tuple[int, int], int] = {}
+        self._sites: dict[object, int] = {}
         self._scope_counts: dict[int, int] = {}
         self._by_key: dict[tuple[int | None, str], OperationSheet] = {}
         self._recent: dict[tuple[object, ...], deque[OperationSheet]] = {}
@@ -176,8 +178,7 @@ class Recorder:
         frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             if frame.f_code is code:
-                place = (frame.f_lineno, frame.f_lasti)
-                return self._sites.setdefault(place, len(self._sites) + 1)
+                return self._sites.setdefault(_place(code, frame.f_lasti), len(self._sites) + 1)
             frame = frame.f_back
         return None
 
@@ -353,6 +354,12 @@ class Recorder:
         operation = sheet.operation
         if isinstance(operation, OperationSheet):
             self._legs[sheet.lineage] = (operation, place.netloc.removesuffix(usual), target)
+
+
+@functools.lru_cache(maxsize=256)
+def _place(code: CodeType, instruction: int) -> object:
+    """Give the source range of an instruction: the compiler may copy one (a loop's condition) to two places."""
+    return next(itertools.islice(code.co_positions(), instruction // 2, None), instruction)
 
 
 def _identity(sheet: Sheet) -> tuple[str, str, str]:
