@@ -109,6 +109,7 @@ class Chaos(Assertions):
         self._close_idle: Callable[[], None] = lambda: None
         self._successes: dict[Callable[..., object], list[object]] = {}
         self._ended: Told | None = None
+        self._effects: tuple[Effect, ...] | None = None  # once the run is over
         self._judged = False
         self.verdict: Verdict | None = None
         """What the last judgement said."""
@@ -129,6 +130,7 @@ class Chaos(Assertions):
             self._recorder.watch(sys._getframe(1).f_code)
         Chaos._active = self
         with contextlib.ExitStack() as stack:
+            stack.callback(self.service.close)
             stack.callback(self._deactivate)
             stack.enter_context(self._entropy)
             stack.callback(install(self._virtual, timezone=self.options.timezone).remove)
@@ -141,6 +143,7 @@ class Chaos(Assertions):
     ) -> None:
         if error is not None and self._ended is None:
             self.note_end(error)
+        self._effects = self.service.effects
         self._stack.close()
 
     @staticmethod
@@ -151,9 +154,12 @@ class Chaos(Assertions):
         if self.options.transport == "responses":
             from pytest_retrychaos.transports.responses import ResponsesTransport
 
-            transport = ResponsesTransport(self._exchange, self._virtual, silence=self._no_timeout)
-            transport.install()
+            transport = ResponsesTransport(
+                self._exchange, self._virtual, silence=self._no_timeout, checks_host=self._check_host
+            )
             stack.callback(transport.remove)
+            transport.install()
+            self._close_idle = transport.close_idle
             return
         from pytest_retrychaos.transports.network import Network
 
@@ -269,7 +275,8 @@ class Chaos(Assertions):
     @property
     def trace(self) -> Trace:
         """The record so far: a value, see `Trace`."""
-        self._exchange.settle()
+        if self._effects is None:
+            self._exchange.settle()
         operations = self._recorder.freeze_operations()
         return Trace(
             test=self._name,
@@ -307,9 +314,12 @@ class Chaos(Assertions):
     @property
     def ledger(self) -> tuple[Effect, ...]:
         """What the service did that lasts, in commit order."""
-        self._exchange.settle()
+        effects = self._effects
+        if effects is None:
+            self._exchange.settle()
+            effects = self.service.effects
         sheets = self._recorder.sheets
-        return tuple(_with_operation(effect, sheets[effect.attempt - 1].operation) for effect in self.service.effects)
+        return tuple(_with_operation(effect, sheets[effect.attempt - 1].operation) for effect in effects)
 
     def _script_text(self) -> str:
         general = [one for one in self._board.scripts if str(one.binding) == "every request"]
@@ -341,7 +351,8 @@ class Chaos(Assertions):
                 "verify() before any request: cannot tell whether the code is right. Call the code under test first, "
                 f"with the service's address ({self.url}), or any other but loopback"
             )
-        self._exchange.settle(all_of_them=True)
+        if self._effects is None:
+            self._exchange.settle(all_of_them=True)
         return self._judge(policy, breaker=breaker, only=only, ignore=ignore, scripts="closed")
 
     def _judge(
@@ -395,6 +406,15 @@ class Chaos(Assertions):
             self._judge(scripts="all")
         else:
             self._judge(only=("NV01",), scripts="all")
+        if self.service.unused_routes and self.options.strict:
+            arrived = dict.fromkeys(
+                f"{one.method} {one.host}{one.target}" for one in self._recorder.sheets if one.method
+            )
+            raise CannotTell(
+                f"no request matched the route {self.service.unused_routes[0]!r}: its handler was never asked. "
+                f"What arrived: {', '.join(list(arrived)[:5]) or 'nothing'}. "
+                "Mend the route, take it out, or say strict=False where it may stay unused"
+            )
 
     def failure_section(self) -> str:
         """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""

@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import Chaos
+    from pytest_retrychaos.faults import Script
 
 SEED_OPTION = "--chaos-seed"
 MARKER = (
@@ -57,10 +58,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("chaos")
     if marker is None:
         return
+    scripts = _checked(marker)
     if "chaos" not in metafunc.fixturenames:
         metafunc.fixturenames.append("chaos")
-    if len(marker.args) > 1:
-        metafunc.parametrize("chaos", marker.args, indirect=True, ids=[str(script) for script in marker.args])
+    if len(scripts) > 1:
+        metafunc.parametrize("chaos", scripts, indirect=True, ids=[str(script) for script in scripts])
+
+
+def _checked(marker: pytest.Mark) -> list[Script]:
+    """Read the marker's scripts and options; what is wrong with them is told at collection."""
+    from pytest_retrychaos.faults import ScriptError, parse
+    from pytest_retrychaos.options import Options
+
+    try:
+        Options.read(marker.kwargs)
+        return [parse(script) for script in marker.args]
+    except (ScriptError, TypeError, ValueError) as error:
+        text = f"@pytest.mark.chaos: {error}"
+    pytest.fail(text, pytrace=False)
 
 
 @pytest.fixture
@@ -92,8 +107,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     except BaseException as error:
         run.note_end(error)
         raise
-    run.finish(judge_all=pyfuncitem.config.getini("chaos_verify") == "auto")
-    return result
+    try:
+        run.finish(judge_all=pyfuncitem.config.getini("chaos_verify") == "auto")
+        return result
+    except AssertionError as error:  # no line of the test is to blame: the text says all
+        text = str(error)
+    pytest.fail(text, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -104,6 +123,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if run is None or report.when != "call":
         return report
     if report.failed:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:  # the headline makes sense alone in the short summary
+            crash.message = crash.message.removeprefix("pytest_retrychaos.LawsBroken: ")
         section = run.failure_section()
         if section:
             report.sections.append(("retrychaos", section))

@@ -1,0 +1,209 @@
+"""The marker and the options: parametrizing, checking what is written, seeds."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run pytest in a process of its own, in file order."""
+    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", *arguments)
+
+
+def test_several_scripts_parametrize_the_test(pytester: pytest.Pytester) -> None:
+    """The ids are the scripts."""
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        @pytest.mark.chaos("503, ok", "429 retry-after=2")
+        def test_it(chaos):
+            while requests.get(chaos.url, timeout=1).status_code != 200:
+                pass
+        """
+    )
+
+    result = run(pytester, "-v")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*::test_it?503, ok? PASSED*", "*::test_it?429 retry-after=2? PASSED*"])
+
+
+def test_the_marker_alone_brings_the_fixture(pytester: pytest.Pytester) -> None:
+    """A test that needs nothing of ``chaos`` but its faults does not have to name it."""
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        @pytest.mark.chaos("503")
+        def test_it():
+            assert requests.get("https://api.example.com/", timeout=1).status_code == 503
+        """
+    )
+
+    run(pytester).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            '"503 x2, tiemout"',
+            [
+                "@pytest.mark.chaos: unknown fault 'tiemout' in the script, did you mean 'timeout'?",
+                "  503 x2, tiemout",
+                "          ^^^^^^^",
+            ],
+        ),
+        ("profle='stripe'", ["@pytest.mark.chaos: unknown chaos option 'profle', did you mean 'profile'? *"]),
+        ("transport='netwrok'", ["@pytest.mark.chaos: transport='netwrok' is unknown, did you mean 'network'? *"]),
+        ("seed=-1", ["@pytest.mark.chaos: seed=-1: a seed is a whole number, 0 or more"]),
+        ("hosts=7", ["@pytest.mark.chaos: hosts=7: give a text or several, as in hosts=('…', '…')"]),
+        ("strict='no'", ["@pytest.mark.chaos: strict='no' is a str: it has to be a bool"]),
+    ],
+)
+def test_a_bad_marker_is_told_at_collection(pytester: pytest.Pytester, arguments: str, lines: list[str]) -> None:
+    """The error names the value, the rule and the way out, and no traceback hides it."""
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.chaos({arguments})
+        def test_it(chaos):
+            pass
+        """
+    )
+
+    result = run(pytester)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(lines, consecutive=True)
+
+
+def test_the_header_line_says_the_seed(pytester: pytest.Pytester) -> None:
+    """A run can be repeated from its output."""
+    pytester.makepyfile("def test_it(): pass")
+
+    run(pytester, "--chaos-seed=7").stdout.fnmatch_lines(["retrychaos: --chaos-seed=7"])
+
+
+def test_the_seed_of_the_ini_file_holds_unless_the_option_is_given(pytester: pytest.Pytester) -> None:
+    """The option has an ini twin."""
+    pytester.makeini("[pytest]\nchaos_seed = 9")
+    pytester.makepyfile("def test_it(): pass")
+
+    run(pytester).stdout.fnmatch_lines(["retrychaos: --chaos-seed=9"])
+    run(pytester, "--chaos-seed=2").stdout.fnmatch_lines(["retrychaos: --chaos-seed=2"])
+
+
+def test_each_test_has_a_seed_of_its_own_that_follows_the_run(pytester: pytest.Pytester) -> None:
+    """It comes from the option and the test's id, never from chance."""
+    pytester.makepyfile(
+        """
+        def test_one(chaos):
+            print("seed of one", chaos.trace.seed)
+
+        def test_two(chaos):
+            print("seed of two", chaos.trace.seed)
+        """
+    )
+
+    def seeds(*arguments: str) -> list[str]:
+        return re.findall(r"seed of (\w+ \d+)", run(pytester, "-s", *arguments).stdout.str())
+
+    assert seeds() == seeds()
+    assert len(set(seeds())) == 2
+    assert seeds() != seeds("--chaos-seed=1")
+
+
+@pytest.mark.parametrize("ini", ["chaos_seed = x", "chaos_verify = always"])
+def test_a_bad_ini_value_is_a_usage_error(pytester: pytest.Pytester, ini: str) -> None:
+    """It is named before any test runs."""
+    pytester.makeini(f"[pytest]\n{ini}")
+    pytester.makepyfile("def test_it(): pass")
+
+    result = run(pytester)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*ERROR: ini {ini.split(' ')[0]} = *"])
+
+
+def test_verifying_by_itself_judges_every_law(pytester: pytest.Pytester) -> None:
+    """``chaos_verify = auto`` judges at the end of a test that did not."""
+    pytester.makeini("[pytest]\nchaos_verify = auto")
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        def pay(chaos):
+            for _ in range(2):
+                try:
+                    return requests.post(chaos.url + "/payments", json={"amount": 5}, timeout=1)
+                except requests.RequestException:
+                    pass
+
+        @pytest.mark.chaos("reset after-commit, ok")
+        def test_unjudged(chaos):
+            pay(chaos)
+
+        @pytest.mark.chaos("reset after-commit, ok")
+        def test_judged(chaos):
+            pay(chaos)
+            chaos.assert_attempts(2)
+        """
+    )
+
+    result = run(pytester)
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["ID01, ID04 broken: *"])
+
+
+def test_an_expected_breach_is_not_raised_until_it_is_mended(pytester: pytest.Pytester) -> None:
+    """``expect=`` keeps a known bug from failing the suite, and says when it is gone."""
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        @pytest.mark.chaos("503, ok", expect=("ID01", "ID04"))
+        def test_mended(chaos):
+            while requests.get(chaos.url, timeout=1).status_code != 200:
+                pass
+            chaos.verify()
+
+        @pytest.mark.chaos("reset after-commit, ok", expect=("ID01", "ID04"))
+        def test_known(chaos):
+            for _ in range(2):
+                try:
+                    requests.post(chaos.url + "/payments", json={"amount": 5}, timeout=1)
+                except requests.RequestException:
+                    pass
+            chaos.verify()
+        """
+    )
+
+    result = run(pytester)
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*ID01, ID04 expected to be broken, but*"])
+
+
+def test_the_verdict_is_shown_when_pytest_is_verbose(pytester: pytest.Pytester) -> None:
+    """Held, broken and does not apply, each with its reason."""
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        @pytest.mark.chaos("503, ok")
+        def test_it(chaos):
+            while requests.get(chaos.url, timeout=1).status_code != 200:
+                pass
+            chaos.verify()
+        """
+    )
+
+    result = run(pytester, "-v", "-rP")
+
+    result.stdout.fnmatch_lines(["*- retrychaos verdict -*", "RT01  held *", "BK02  does not apply *"])
