@@ -6,8 +6,8 @@ Names come lazily, so that importing the package loads nothing that a test does 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as typing's, without its import: the engine is imported in production
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import CannotTell, Chaos, NoTimeout
     from pytest_retrychaos.faults import (

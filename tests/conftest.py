@@ -33,7 +33,7 @@ def patched_state() -> dict[str, Any]:
         state.update({f"{owner.__module__}.{owner.__qualname__}.{name}": value for name, value in vars(owner).items()})
     for module in (time, datetime, socket, ssl, select, os, threading, _socket, _thread):
         state.update({f"{module.__name__}.{name}": value for name, value in vars(module).items()})
-    for name in "sleep monotonic monotonic_ns perf_counter perf_counter_ns time time_ns".split():
+    for name in ("sleep", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "time", "time_ns"):
         state[f"repr of time.{name}"] = repr(getattr(time, name))
     state["zone"] = (os.environ.get("TZ"), time.tzname)
     state["environment"] = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}

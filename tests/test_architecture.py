@@ -38,7 +38,7 @@ OWN_DEPENDENCIES = {
     "model": set(),
     "faults": {"model"},
     "service": {"model"},
-    "trace": {"model"},
+    "trace": {"model", "volatile"},
     "laws": {"trace", "engine", "model", "volatile"},
 }
 """What the rooms that must stay pure may import at most."""
