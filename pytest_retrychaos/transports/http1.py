@@ -87,6 +87,7 @@ class Conversation:
         self.served = 0
         self._answering = False
         self._dropped = False
+        self._is_deaf = False  # what came was no HTTP, so that nothing after it can be understood
         self.is_idle = True
         self.is_over = False
         """The server has ended the connection, or will once its actions are carried out."""
@@ -103,7 +104,7 @@ class Conversation:
 
     def receive(self, data: bytes) -> list[Action]:
         """Take bytes that the client wrote and return what the server does about them."""
-        if self.is_over and not self._dropped:
+        if self._is_deaf or (self.is_over and not self._dropped):
             return []
         self.is_idle = False
         if self._head is None:
@@ -124,8 +125,8 @@ class Conversation:
                 raise error.__context__ from None
             raise
         except httptools.HttpParserError:
-            return self._reject(400)
-        return out
+            self._is_deaf = True
+        return self._reject(400) if self._is_deaf else out
 
     def resolve(self, ticket: Ticket) -> list[Action]:
         """Render a postponed answer, whose time has come."""
@@ -164,8 +165,7 @@ class Conversation:
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields])
         if method == "CONNECT":
             raise self._exchange.refuse(
-                f"a proxy tunnel to {self._url.decode('latin-1')} cannot be simulated: "
-                "call the service itself"
+                f"a proxy tunnel to {self._url.decode('latin-1')} cannot be simulated: call the service itself"
             )
         if "upgrade" in headers and headers["upgrade"].lower() != "h2c":
             raise self._exchange.refuse(
@@ -190,9 +190,10 @@ class Conversation:
         assert self._head is not None
         assert self.ticket is not None
         self._answering = True
-        if self._dropped:
-            return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        if self._dropped:
+            self._exchange.cut_short(self.ticket, body, None)
+            return
         outcome = self._exchange.arrived(self.ticket, body)
         if outcome is None:
             self._out.append(Postponed(self.ticket))
@@ -224,11 +225,13 @@ class Conversation:
         if len(target) > LONGEST_TARGET:
             self._url = target.split(b" ")[1] if target.count(b" ") else target
             self._out = []
+            self._is_deaf = True
             self._reject(414, target.split(b" ")[0])
             return True
         end = data.find(b"\r\n\r\n")
         if (end if end >= 0 else self._head_size) > LONGEST_HEAD:
             self._out = []
+            self._is_deaf = True
             self._reject(431, target.split(b" ")[0])
             return True
         return False
@@ -242,9 +245,7 @@ class Conversation:
         self._out.extend(self._render(Outcome(Wire.ANSWER, Response(status)), self.ticket, head, close=True))
         return self._out
 
-    def _render(
-        self, outcome: Outcome, ticket: Ticket, head: Request, *, close: bool = False
-    ) -> Iterator[Action]:
+    def _render(self, outcome: Outcome, ticket: Ticket, head: Request, *, close: bool = False) -> Iterator[Action]:
         if outcome.delay_ns:
             yield Wait(outcome.delay_ns)
         if outcome.wire is Wire.SILENCE:
