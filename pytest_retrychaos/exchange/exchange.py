@@ -17,8 +17,8 @@ from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_con
 from pytest_retrychaos.faults import OK, Kind, Progress, Step, render_header
 from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
 from pytest_retrychaos.record import Recorder, Sheet
-from pytest_retrychaos.record.recorder import OperationSheet
 from pytest_retrychaos.service import Answer, Reservation, Service
+from pytest_retrychaos.transports.seam import Ticket
 
 _AT_CONNECTING = {
     Kind.REFUSE: Wire.REFUSED,
@@ -128,15 +128,13 @@ class Exchange:
         sheet = self.recorder.begin_request(head)
         sheet.reached = True
         active = self.board.for_request(_name(head.host), head.method, head.path)
-        sheet.payload = _Arrival(head, active, reused)
+        sheet.payload = arrival = _Arrival(head, active, reused)
         if self._current_outage() is not None or active is None or active.per == "service":
-            self._meet(sheet, None if active is None else active.progress)
+            self._meet(sheet, arrival, None if active is None else active.progress)
         return sheet
 
-    def _meet(self, sheet: Sheet, progress: Progress | None) -> None:
+    def _meet(self, sheet: Sheet, arrival: _Arrival, progress: Progress | None) -> None:
         """Let an attempt take the step that is next for it."""
-        arrival = sheet.payload
-        assert isinstance(arrival, _Arrival)
         arrival.step = OK
         outage = self._current_outage()
         if outage is not None:
@@ -161,25 +159,22 @@ class Exchange:
         if arrival.step is not OK or sheet.script is not None:
             sheet.fault = str(arrival.step)
 
-    def arrived(self, ticket: Sheet, body: bytes) -> Outcome | None:
+    def arrived(self, ticket: Ticket, body: bytes) -> Outcome | None:
         """Carry out a request that has arrived whole."""
-        arrival = ticket.payload
+        sheet = _sheet(ticket)
+        arrival = sheet.payload
         assert isinstance(arrival, _Arrival)
-        ticket.payload = None
-        ticket.arrived_ns = self._now()
+        sheet.payload = None
+        sheet.arrived_ns = self._now()
         arrival.head = request = replace(arrival.head, body=body)
-        self._note_request(ticket, request)
-        self.recorder.complete(ticket, body)
+        self._note_request(sheet, request)
+        self.recorder.complete(sheet, body)
         if arrival.step is None:
             assert arrival.active is not None
-            operation = ticket.operation
-            assert isinstance(operation, OperationSheet)
-            ticket.payload = arrival
-            self._meet(ticket, arrival.active.of(id(operation)))
-            ticket.payload = None
-        if not ticket.reached:
+            self._meet(sheet, arrival, arrival.active.of(id(sheet.operation)))
+        if not sheet.reached:
             return Outcome(Wire.EOF)
-        outcome = self._carry_out(ticket, request, arrival.step or OK)
+        outcome = self._carry_out(sheet, request, arrival.step or OK)
         latency = self.service.latency
         if outcome is not None and latency:
             outcome = replace(outcome, delay_ns=outcome.delay_ns + round(latency * SECOND))
@@ -269,16 +264,18 @@ class Exchange:
         self._postponed.append(sheet)
         return None
 
-    def awaited(self, ticket: Sheet) -> int:
+    def awaited(self, ticket: Ticket) -> int:
         """Tell when a postponed request is carried out."""
-        assert ticket.due_ns is not None
-        return ticket.due_ns
+        due = _sheet(ticket).due_ns
+        assert due is not None
+        return due
 
-    def decided(self, ticket: Sheet) -> Outcome:
+    def decided(self, ticket: Ticket) -> Outcome:
         """Give the answer of a postponed request whose time has come."""
         self.settle()
-        assert ticket.response is not None
-        return Outcome(Wire.ANSWER, ticket.response)
+        response = _sheet(ticket).response
+        assert response is not None
+        return Outcome(Wire.ANSWER, response)
 
     def settle(self, *, all_of_them: bool = False) -> None:
         """Carry out the postponed requests whose time has come, or all, since none is forgotten."""
@@ -295,12 +292,13 @@ class Exchange:
 
     # what is not as it should be
 
-    def cut_short(self, ticket: Sheet, body: bytes, announced: int | None) -> None:
+    def cut_short(self, ticket: Ticket, body: bytes, announced: int | None) -> None:
         """Note a request of which only a part arrived, or that nobody read."""
-        arrival, ticket.payload = ticket.payload, None
+        sheet = _sheet(ticket)
+        arrival, sheet.payload = sheet.payload, None
         if isinstance(arrival, _Arrival):
-            self._note_request(ticket, replace(arrival.head, body=body))
-        self.recorder.complete(ticket, body, announced)
+            self._note_request(sheet, replace(arrival.head, body=body))
+        self.recorder.complete(sheet, body, announced)
 
     def malformed(self, head: Request, status: int) -> Sheet:
         """Take a request that is refused before it is understood."""
@@ -341,6 +339,12 @@ class _Arrival:
         self.active = active
         self.reused = reused
         self.step: Step | None = None
+
+
+def _sheet(ticket: Ticket) -> Sheet:
+    """Give what a ticket is here: every one was made by this exchange."""
+    assert isinstance(ticket, Sheet)
+    return ticket
 
 
 def _name(host: str) -> str:

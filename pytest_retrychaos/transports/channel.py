@@ -54,7 +54,7 @@ class Channel:
         host: str,
         address: tuple[str, int],
         timeout: float | None,
-        silence: Callable[[Channel], BaseException],
+        silence: Callable[[str], BaseException],
     ) -> None:
         self._exchange = exchange
         self._clock = clock
@@ -184,7 +184,7 @@ class Channel:
         if self.timeout == 0:
             raise os_error(errno.EAGAIN)
         if until is None:
-            error = self._silence(self)
+            error = self._silence(self.host)
             self._report(error, silent=True)
             raise error
         self._time_out(until)

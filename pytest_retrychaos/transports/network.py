@@ -77,7 +77,7 @@ class Network:
         exchange: Exchange,
         clock: Clock,
         *,
-        silence: Callable[[Channel], BaseException],
+        silence: Callable[[str], BaseException],
         checks_host: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._exchange = exchange
@@ -168,9 +168,7 @@ class Network:
         if descriptor >= 0:
             os.close(descriptor)
         _mark_open(sock)
-        self.adopt(
-            sock, Channel(self._exchange, self._clock, host, (str(address[0]), port), timeout, self._silence)
-        )
+        self.adopt(sock, Channel(self._exchange, self._clock, host, (str(address[0]), port), timeout, self._silence))
 
     def _failed_connect(self, wire: Wire, timeout: float | None) -> OSError:
         error: OSError
@@ -239,9 +237,7 @@ class Network:
             yield "dup", self._no_descriptor("dup", "duplicated")
 
     def _sendto(self) -> object:
-        def sendto(
-            sock: socket.socket, data: bytes, *arguments: Any
-        ) -> int:  # Any: sendto(data[, flags], address)
+        def sendto(sock: socket.socket, data: bytes, *arguments: Any) -> int:  # Any: sendto(data[, flags], address)
             address = arguments[-1] if arguments else None
             found = self._channels.get(id(sock))
             if found is not None:
@@ -308,9 +304,7 @@ class Network:
                     server_hostname,
                     session,
                 )
-            secure = tls.secure_twin(
-                channel, context, server_hostname, suppress_ragged_eofs=suppress_ragged_eofs
-            )
+            secure = tls.secure_twin(channel, context, server_hostname, suppress_ragged_eofs=suppress_ragged_eofs)
             self._secure(channel)
             self.adopt(secure, channel)
             del self._channels[id(sock)]
@@ -329,9 +323,7 @@ class Network:
     def _connect_secure(self) -> object:
         real = ssl.SSLSocket._real_connect  # type: ignore[attr-defined]  # private: where a wrapped socket connects
 
-        def connect(
-            secure: Any, address: Any, connect_ex: bool
-        ) -> int | None:  # Any: an SSLSocket not connected yet
+        def connect(secure: Any, address: Any, connect_ex: bool) -> int | None:  # Any: an SSLSocket not connected yet
             if not isinstance(address, tuple) or not self._is_ours(secure, address[0]):
                 return real(secure, address, connect_ex)  # type: ignore[no-any-return]  # the real one's
             self._open(secure, address)
