@@ -83,13 +83,13 @@ def id02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     for operation in view.operations:
         sent = [a for a in operation.tries if a.was_sent and not a.is_read]
         keys = {attempt.key for attempt in sent}
-        if len(sent) < 2 or keys == {None}:
+        if keys <= {None}:
             continue
         if len(keys) > 1:
             tally.accuse(_other_key(operation, sent))
         elif operation.index in view.two_or_one:
             tally.pass_over(ONE_OR_TWO)
-        else:
+        elif len(sent) > 1:
             tally.hold()
     return tally.result(
         noun="operation",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
-from pytest_retrychaos.laws.ends import STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe
+from pytest_retrychaos.laws.ends import STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.telling import crashed
 from pytest_retrychaos.laws.view import OperationView, Retry, View
@@ -26,6 +26,12 @@ LONGEST_ASKED_S: Final = 60.0
 
 PERMANENT: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 415, 422})
 """Scripted statuses that no retry will change."""
+
+RANGES: Final = ("Content-Range", "Range", "Upload-Offset")
+"""Fields that name a part of a resource: a resumed transfer changes them and is no retry."""
+
+LOOK_AHEAD: Final = 50
+"""How many later attempts are searched for one that goes on."""
 
 MOST_ATTEMPTS: Final = 25
 LEAST_MEAN_GAP_NS: Final = SECOND
@@ -108,6 +114,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         if _is_followed(view, operation):
             return "nothing was sent: which operation the refused connection belongs to is not known"
         return None
+    if _is_resumed(view, attempt):
+        return "the work went on in another way: the next part, page or range of the same resource was asked for"
     asked = asked_by(failed)
     if isinstance(asked, Asked) and asked.seconds > longest_s:
         return f"the server asked for a wait of more than {longest_s:g} s: giving up is allowed"
@@ -121,6 +129,21 @@ def _is_followed(view: View, operation: OperationView) -> bool:
     last = operation.attempts[-1]
     later = view.trace.attempts[last.index :]
     return any(attempt.scope == last.scope or last.scope is None for attempt in later)
+
+
+def _is_resumed(view: View, failed: Attempt) -> bool:
+    """Whether a later request takes up the same resource elsewhere: another range, or the next page of a read."""
+    is_next = True
+    for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]:
+        if later.scope != failed.scope or later.lineage != failed.lineage:
+            continue
+        if (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed)):
+            if any(later.headers.get(name) != failed.headers.get(name) for name in RANGES):
+                return True
+            if is_next and failed.is_read and later.target != failed.target:
+                return True
+        is_next = False
+    return False
 
 
 def _given_up(operation: OperationView, failed: Ended, when: str) -> Finding:

@@ -54,7 +54,7 @@ def test_rt01_asks_for_no_retry_of_a_keyless_post_that_may_have_been_done(run, r
 @pytest.mark.parametrize("fault", ["502", "reset", "timeout", "503"])
 def test_rt01_asks_for_a_retry_of_a_post_with_a_key(run, ruling, fault):
     """A key makes it safe to send again."""
-    assert ruling(run().send(fault, key="a"), "RT01") == ("broken", f"RT01/{fault}")
+    assert ruling(run().send(fault, key="key-1"), "RT01") == ("broken", f"RT01/{fault}")
 
 
 @pytest.mark.parametrize("fault", ["429", "503"])
@@ -115,6 +115,35 @@ def test_rt01_does_not_apply_to_an_answer_of_the_service_that_is_no_failure(run,
     assert ruling(one, "RT01") == NOT_APPLIED
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"Range": "bytes=0-9"}, {"Range": "bytes=5-9"}),
+        ({}, {"Content-Range": "bytes */20"}),
+        ({}, {"Upload-Offset": "5"}),
+    ],
+)
+def test_rt01_does_not_apply_to_a_transfer_that_is_resumed(run, ruling, first, second):
+    """Another range of the same resource is no retry, and the work goes on."""
+    one = run().send("reset", "PUT", "/upload", headers=first).new().send("ok", "PUT", "/upload", headers=second)
+
+    assert ruling(one, "RT01") == NOT_APPLIED
+
+
+def test_rt01_does_not_apply_to_a_read_that_goes_on_with_another_page(run, ruling):
+    """A smaller page may be the way round a timeout."""
+    one = run().send("504", "GET", "/items?limit=100").new().send("ok", "GET", "/items?limit=10")
+
+    assert ruling(one, "RT01") == NOT_APPLIED
+
+
+def test_rt01_is_broken_when_the_next_item_of_a_batch_follows(run, ruling):
+    """Another body is another operation."""
+    one = run().send("503").new().send("ok", content=b"{}")
+
+    assert ruling(one, "RT01") == ("broken", "RT01/503")
+
+
 def test_rt01_text_names_the_fault(run, text):
     """The failure text, whole."""
     assert text(run("503, ok").send("503", "GET", "/items"), "RT01") == (
@@ -158,14 +187,14 @@ def test_rt01_by_policy_lets_go_when_no_time_is_left(run, ruling):
     """A wait that would end past the timeout is not begun."""
     policy = Retry(attempts=3, timeout=6, backoff=fixed(1))
 
-    assert ruling(run().send("timeout", key="a"), "RT01", policy) == NOT_APPLIED
+    assert ruling(run().send("timeout", key="key-1"), "RT01", policy) == NOT_APPLIED
 
 
 def test_rt01_by_policy_is_broken_when_time_is_left(run, ruling):
     """With a second to spare the retry is owed."""
     policy = Retry(attempts=3, timeout=8, backoff=fixed(1))
 
-    assert ruling(run().send("timeout", key="a"), "RT01", policy) == ("broken", "RT01/timeout")
+    assert ruling(run().send("timeout", key="key-1"), "RT01", policy) == ("broken", "RT01/timeout")
 
 
 def test_rt01_does_not_apply_to_a_policy_of_one_attempt(run, ruling):
@@ -219,7 +248,7 @@ def test_rt02_is_held_when_another_host_is_asked(run, ruling):
 
 def test_rt02_does_not_judge_the_service_own_answers(run, ruling):
     """A pending 400 is polled."""
-    one = run().send("400", own_answer=True, failed=False, key="a").wait(1).again()
+    one = run().send("400", own_answer=True, failed=False, key="key-1").wait(1).again()
 
     assert ruling(one, "RT02") == NOT_APPLIED
 
@@ -332,6 +361,6 @@ def test_rt07_text_points_at_both(run, text):
 def test_the_engine_default_policy_is_kept_by_a_run_that_obeys_it(run, broken):
     """A right client breaks no law under its own policy."""
     policy = Retry(attempts=3, backoff=exponential(1, jitter="none"), timeout=30)
-    one = run().send("503", key="a").wait(1).again("reset").wait(2).again()
+    one = run().send("503", key="key-1").wait(1).again("reset").wait(2).again()
 
     assert broken(one, policy) == ()

@@ -1,0 +1,94 @@
+"""Choosing laws, the law table, and verdicts as values."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_retrychaos.laws import LAWS, judge
+from pytest_retrychaos.trace import Trace
+
+DOUBLE = "reset after-commit"
+
+
+def test_the_table_lists_the_laws_in_order():
+    """Each code once."""
+    assert [law.code for law in LAWS] == [
+        *("RT01", "RT02", "RT03", "RT04", "RT05", "RT06", "RT07", "RT09"),
+        *("BK01", "BK02", "BK04", "BK05", "BK07"),
+        *("ID01", "ID02", "ID03", "ID04", "ID05", "NV01"),
+    ]
+
+
+def test_every_law_has_a_statement_and_a_family():
+    """A statement is one line and ends without a full stop."""
+    assert {law.family for law in LAWS} == {"RT", "BK", "ID", "NV"}
+    assert not [law for law in LAWS if not law.statement or "\n" in law.statement or law.statement.endswith(".")]
+
+
+def test_nothing_applies_when_nothing_was_sent():
+    """An empty run proves nothing."""
+    verdict = judge(Trace("t", 0, ""))
+
+    assert {result.reason for result in verdict.results if result.code != "NV01"} == {"nothing was sent"}
+    assert len(verdict.does_not_apply) == len(LAWS)
+
+
+def test_only_takes_codes_families_and_shapes(run):
+    """And asks no other law."""
+    trace = run().send(DOUBLE).wait(1).again().trace()
+
+    assert [r.code for r in judge(trace, only=["ID04"]).results] == ["ID04"]
+    assert [r.code for r in judge(trace, only=["NV", "BK04/early"]).results] == ["BK04", "NV01"]
+
+
+def test_ignore_takes_codes_families_and_shapes(run):
+    """What is left out does not apply, with the reason."""
+    trace = run().send(DOUBLE).wait(1).again().trace()
+
+    assert judge(trace, ignore=["ID01"]).codes == ("ID04",)
+    assert judge(trace, ignore=["ID"]).ok
+    assert judge(trace, ignore=["ID"]).of("ID04").reason == "left out by ignore"
+
+
+def test_a_shape_that_is_left_out_leaves_the_law_without_a_ruling(run):
+    """It neither holds nor is broken."""
+    trace = run().send("503", answer={"Retry-After": "5"}).wait(1).again().trace()
+
+    result = judge(trace, ignore=["BK04/early"]).of("BK04")
+
+    assert (result.ruling.value, result.reason) == (
+        "does not apply",
+        "broken only as BK04/early, which was left out",
+    )
+    assert judge(trace, only=["BK04/late"]).of("BK04").ruling.value == "does not apply"
+    assert judge(trace, only=["BK04/early"]).codes == ("BK04",)
+
+
+@pytest.mark.parametrize(("name", "near"), [("ID4", "ID04"), ("BK04/erly", "BK04/early"), ("rt01", "RT01")])
+def test_an_unknown_law_is_refused_with_the_nearest(name, near):
+    """The error names argument, value and rule."""
+    with pytest.raises(ValueError, match="is no law") as caught:
+        judge(Trace("t", 0, ""), ignore=[name])
+
+    assert str(caught.value) == (
+        f"ignore: {name!r} is no law; it has to be a code (RT01), a family (RT, BK, ID, NV)"
+        f' or a shape (BK04/early); did you mean "{near}"?'
+    )
+
+
+def test_a_bare_string_is_refused():
+    """Its letters would be taken for names."""
+    with pytest.raises(TypeError, match=r'write only=\("RT01",\)'):
+        judge(Trace("t", 0, ""), only="RT01")
+
+
+def test_scripts_takes_all_or_closed():
+    """Another word is refused."""
+    with pytest.raises(ValueError, match='it has to be "all" or "closed"'):
+        judge(Trace("t", 0, ""), scripts="some")
+
+
+def test_of_names_what_was_asked():
+    """A law that was not asked has no ruling."""
+    with pytest.raises(KeyError, match="RT01 was not asked; asked were: NV01"):
+        judge(Trace("t", 0, ""), only=["NV01"]).of("RT01")
