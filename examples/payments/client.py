@@ -1,0 +1,87 @@
+"""A payment client that retries as it should: copy it, and change what your service does differently.
+
+* One idempotency key per charge, made before the first attempt and sent on every attempt: however often the
+  request is sent, the customer is charged once.
+* Only failures that may pass are tried again, a bounded number of times.
+* The wait between attempts grows, has a cap and is jittered, so that clients do not come back all together.
+* ``Retry-After`` is obeyed, as seconds or as a date. A service that asks for more than `LONGEST_WAIT` is given up.
+* Every request has a timeout.
+* When no attempt is left, the last error reaches the caller.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+"""Answers after which the same request may succeed; 409: one with the same key is still being worked on."""
+
+FIRST_WAIT, WAIT_CAP = 0.5, 20.0
+"""Seconds: the wait before the first retry is at most the first, and doubles up to the second."""
+
+LONGEST_WAIT = 300.0
+"""Seconds that the service may ask for before it is given up."""
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
+"""Seconds for one attempt: to be connected, and to wait for the answer."""
+
+
+class PaymentClient:
+    """A client of the payment service at one address."""
+
+    def __init__(self, url: str, *, attempts: int = 5, session: requests.Session | None = None) -> None:
+        if attempts < 1:
+            raise ValueError(f"attempts={attempts}: at least one is needed; 1 means no retry")
+        self.url = url.rstrip("/")
+        self.attempts = attempts
+        self.session = session or requests.Session()
+
+    def charge(self, *, amount: int, currency: str, key: str | None = None) -> dict[str, Any]:
+        """Charge once, and return the payment.
+
+        ``key`` names this charge; give your own order number to be safe over a restart of the program too.
+        Raises ``requests.HTTPError`` when the service refuses, and the last error when no attempt is left. After
+        a timeout or a lost connection the charge may have been made: ask the service before charging anew.
+        """
+        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+        body = {"amount": amount, "currency": currency}
+        for retry in range(1, self.attempts + 1):
+            asked = 0.0
+            try:
+                response = self._send(body, headers)
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
+                if retry == self.attempts:
+                    raise
+            else:
+                asked = seconds_asked(response)
+                if response.status_code not in TRANSIENT or retry == self.attempts or asked > LONGEST_WAIT:
+                    response.raise_for_status()
+                    return dict(response.json())
+            time.sleep(asked + random.uniform(0, min(WAIT_CAP, FIRST_WAIT * 2 ** (retry - 1))))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _send(self, body: dict[str, Any], headers: dict[str, str]) -> requests.Response:
+        return self.session.post(
+            f"{self.url}/payments", json=body, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+        )
+
+
+def seconds_asked(response: requests.Response) -> float:
+    """Return how long ``Retry-After`` asks to wait: seconds or a date; 0 where it is absent, past or unreadable."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:  # "-0000" and a missing zone: HTTP dates are GMT
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
