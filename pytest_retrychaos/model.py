@@ -9,8 +9,10 @@ import enum
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, overload
 from urllib.parse import parse_qsl, urlsplit
+
+T = TypeVar("T")
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
@@ -37,6 +39,16 @@ class Headers(Mapping[str, str]):
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._index
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str) -> str: ...
+    @overload
+    def get(self, name: str, /, default: T) -> str | T: ...
+    def get(self, name: str, /, default: object = None) -> object:
+        """Give the first value of a field, or the default."""
+        return self._index.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)

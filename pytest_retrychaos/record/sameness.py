@@ -29,11 +29,14 @@ SHORTEST = 6
 POSITIONS = ("content-range", "range", "upload-offset")
 """Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0)."""
 
-_NAMES = re.compile(
-    "|".join(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])" for name in sorted(FIELDS)).encode(),
-    re.IGNORECASE,
-)
+_WORDS = re.compile(rb"[A-Za-z_][\w-]*")
+_WANTED = frozenset(name.encode() for name in FIELDS)
 _BOUNDARY = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
+
+
+def _mentions_volatile(content: bytes) -> bool:
+    """Whether any volatile name stands in it at all: the cheap question before the exact one."""
+    return not _WANTED.isdisjoint(_WORDS.findall(content.lower()))
 
 
 def boundary(headers: Mapping[str, str]) -> str | None:
@@ -55,7 +58,7 @@ def credentials(headers: Headers) -> str | None:
 def canonical_target(target: str) -> str:
     """Give path and query without the query's volatile fields."""
     path, mark, query = target.partition("?")
-    if not mark or not _NAMES.search(query.encode()):
+    if not mark or not _mentions_volatile(query.encode()):
         return target
     kept = [part for part in query.split("&") if part.partition("=")[0].lower() not in FIELDS]
     return path + ("?" + "&".join(kept) if kept else "")
@@ -66,9 +69,9 @@ def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ..
     edge = boundary(headers)
     found = [edge] if edge else []
     query = target.partition("?")[2]
-    if query and _NAMES.search(query.encode()):
+    if query and _mentions_volatile(query.encode()):
         found += [value for name, value in parse_qsl(query) if name.lower() in FIELDS]
-    if body and len(body) <= WHOLE and _NAMES.search(body):
+    if body and len(body) <= WHOLE and _mentions_volatile(body):
         fields = fields_of(media_type(headers), body) if not edge else {}
         found += [str(value) for name, value in fields.items() if name.lower() in FIELDS]
     return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST))
