@@ -1,0 +1,74 @@
+"""Whatever a run looks like, judging it works, and the trace read back from JSON gets the same verdict."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_retrychaos.engine import Retry, exponential
+from pytest_retrychaos.laws import LAWS, judge
+from pytest_retrychaos.text import failure_text, timeline, verdict_text
+from pytest_retrychaos.trace import Told, Trace
+
+FAULTS = st.sampled_from(
+    "ok 201 503 429 500 400 401 404 409 timeout reset eof stale truncate garbage slow=3s drip=3s duplicate refuse dns "
+    "tls reset_after-commit 502_after-commit".split()
+).map(lambda fault: fault.replace("_", " "))
+ATTEMPT = st.fixed_dictionaries(
+    {
+        "fault": FAULTS,
+        "method": st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]),
+        "target": st.sampled_from(["/payments", "/orders?page=2"]),
+        "key": st.sampled_from([None, "key-1", "key-2"]),
+        "answer": st.sampled_from([{}, {"Retry-After": "2"}, {"Retry-After": "-1"}, {"retry-after-ms": "9e9"}]),
+        "headers": st.sampled_from([{}, {"Authorization": "Bearer one"}, {"X-Mode": "a"}]),
+        "host": st.sampled_from(["api.test", "b.test"]),
+        "cut": st.booleans(),
+    }
+)
+STEP = st.tuples(ATTEMPT, st.sampled_from([0, 0.5, 1, 62, 90_000]), st.booleans(), st.booleans())
+TOLD = st.sampled_from([None, Told(True, "x"), Told(False, "x"), Told(None, "x")])
+
+
+def build(steps, told):
+    """Make a trace of the steps."""
+    name = "retrychaos_law_traces"
+    if name not in sys.modules:
+        path = Path(__file__).parents[1] / "unit" / "laws" / "traces.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    run = sys.modules[name].Run("503, ok")
+    if told is not None:
+        run.open(told=told)
+    for attempt, wait, is_new, one_or_two in steps:
+        if is_new or not run.operations:
+            run.new(one_or_two=one_or_two)
+        run.send(attempt["fault"], **{k: v for k, v in attempt.items() if k != "fault"}).wait(wait)
+    if told is not None:
+        run.close()
+    return run.trace()
+
+
+@pytest.mark.parametrize("policy", [None, Retry(attempts=3, backoff=exponential(1), timeout=30)])
+@settings(max_examples=150, deadline=None)
+@given(steps=st.lists(STEP, max_size=8), told=TOLD)
+def test_every_run_is_judged_alike_from_memory_and_from_json(policy, steps, told):
+    """One ruling for each law, equal verdicts, and texts that can be written."""
+    trace = build(steps, told)
+    verdict = judge(trace, policy)
+
+    assert [result.code for result in verdict.results] == [law.code for law in LAWS]
+    assert judge(Trace.from_json(trace.to_json()), policy) == verdict
+    shapes = {shape for law in LAWS for shape in law.shapes}
+    assert {finding.shape for finding in verdict.findings} <= shapes
+    assert len(verdict_text(verdict).splitlines()) == len(LAWS)
+    assert timeline(trace).count("\n") == max(len(trace.attempts) - 1, 0)
+    if not verdict.ok:
+        first = failure_text(trace, verdict).splitlines()[0]
+        assert first.startswith(", ".join(verdict.codes))
