@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 from urllib.parse import parse_qsl, urlsplit
@@ -64,6 +65,10 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({list(self.pairs)!r})"
+
+    def has_any(self, names: AbstractSet[str]) -> bool:
+        """Whether any of these fields is there; the names are in lower case."""
+        return not self._index.keys().isdisjoint(names)
 
     def all(self, name: str) -> list[str]:
         """List every value of a field, in the order sent."""

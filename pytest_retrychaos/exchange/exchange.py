@@ -181,11 +181,9 @@ class Exchange:
         return outcome
 
     def _note_request(self, sheet: Sheet, request: Request) -> None:
-        found = self.service.find_key(request)
-        if found is not None:
-            sheet.key_carrier, sheet.key = found
-        sheet.is_read = self.service.is_read(request)
-        sheet.is_guarded = self.service.is_guarded(request)
+        traits = self.service.traits(request)
+        sheet.key_carrier, sheet.key = traits.carrier, traits.key
+        sheet.is_read, sheet.is_guarded = traits.is_read, traits.is_guarded
 
     def _carry_out(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
         kind = step.kind

@@ -23,6 +23,8 @@ SAME, VOLATILE, REST, DIFFERENT = "same", "volatile", "rest", "different"
 CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token")
 """Headers that say who is calling (RFC 9110, 11; RFC 6265; API-key headers in common use)."""
 
+_CREDENTIALS = frozenset(CREDENTIALS)
+
 SHORTEST = 6
 """Characters of a volatile value: a shorter one may stand elsewhere by chance."""
 
@@ -47,9 +49,9 @@ def boundary(headers: Mapping[str, str]) -> str | None:
 
 def credentials(headers: Headers) -> str | None:
     """Give what the request says of who is calling."""
-    found = [headers[name] for name in CREDENTIALS if name in headers]
-    if not found:
+    if not headers.has_any(_CREDENTIALS):
         return None
+    found = [headers[name] for name in CREDENTIALS if name in headers]
     if "authorization" in headers:  # the scheme is no secret, and says whether the request is signed
         found[0] = found[0].partition(" ")[2] or found[0]
     return "\n".join(found)

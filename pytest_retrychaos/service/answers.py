@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pytest_retrychaos.model import Request, Response
 from pytest_retrychaos.service.handlers import Handler
 from pytest_retrychaos.service.layer import Claim
+from pytest_retrychaos.service.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the service sees in a request before it does anything."""
+
+    carrier: str | None
+    """Where the idempotency key was found."""
+    key: str | None
+    is_read: bool
+    """It changes nothing: by its route's ``effect``, its method, or its protocol."""
+    is_guarded: bool
+    """It carries a precondition under which repeating it does nothing."""
+    taken: tuple[Route, Mapping[str, str]] | None
+    """The route that takes it, with its path parameters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from pytest_retrychaos.model import SECOND
 
-CONDITIONS = ("if-match", "if-none-match", "if-unmodified-since")
+CONDITIONS = frozenset({"if-match", "if-none-match", "if-unmodified-since"})
 
 _TAG = re.compile(r'(W/)?("[^"]*"|[^,\s"]+)')
 

@@ -115,7 +115,8 @@ GUARDS: tuple[tuple[str, str, str], ...] = (
 )
 """Preconditions under which repeating a request does nothing: (place, name, source)."""
 
-_GUARD_HEADERS = tuple(name for place, name, _ in GUARDS if place == "header")
+_GUARD_HEADERS = frozenset(name for place, name, _ in GUARDS if place == "header")
+_GENERATION_HEADERS = frozenset(name for name in _GUARD_HEADERS if name.startswith("x-goog-"))
 _GUARD_FIELDS = tuple(name for place, name, _ in GUARDS if place == "query")
 
 
@@ -128,14 +129,12 @@ def is_read(request: Request) -> bool:
 
 def is_guarded(request: Request) -> bool:
     """Tell whether a request carries a precondition under which repeating it does nothing."""
-    headers = request.headers
-    return any(name in headers for name in _GUARD_HEADERS) or _has_field(request, _GUARD_FIELDS)
+    return request.headers.has_any(_GUARD_HEADERS) or _has_field(request, _GUARD_FIELDS)
 
 
 def is_guarded_by_generation(request: Request) -> bool:
     """Tell whether the precondition is on a Cloud Storage generation, which every write changes."""
-    headers = request.headers
-    return any(name in headers for name in _GUARD_HEADERS[3:]) or _has_field(request, _GUARD_FIELDS)
+    return request.headers.has_any(_GENERATION_HEADERS) or _has_field(request, _GUARD_FIELDS)
 
 
 def _has_field(request: Request, names: tuple[str, ...]) -> bool:

@@ -14,7 +14,7 @@ from typing import TypeVar, overload
 
 from pytest_retrychaos.model import SECOND, Effect, Request, Response
 from pytest_retrychaos.service import carriers, reads
-from pytest_retrychaos.service.answers import Answer, Reservation
+from pytest_retrychaos.service.answers import Answer, Reservation, Traits
 from pytest_retrychaos.service.database import Database, file_named
 from pytest_retrychaos.service.handlers import FAILED, Handler, HandlerError, call_handler
 from pytest_retrychaos.service.idempotency import Idempotency, Record, Refuse, Replay
@@ -58,6 +58,7 @@ class Service:
         self._ledger = Ledger(self._database)
         self._layer = Layer(self._database, now())
         self._answers = 0
+        self._known: tuple[Request, Traits] | None = None
 
     @overload
     def route(
@@ -172,12 +173,10 @@ class Service:
 
     def reserve(self, request: Request, *, attempt: int) -> Answer | Reservation:
         """Let a request in: an answer where the idempotency layer has one, else what `complete` takes."""
-        found = carriers.find_key(request)
-        key = found[1] if found is not None else None
-        taken = self._router.find(request)
+        traits = self.traits(request)
+        taken, is_read = traits.taken, traits.is_read
         app = self._mounted if taken is None else None
-        is_read = _is_read(request, taken[0] if taken else None)
-        reservation = Reservation(request, attempt, key, is_read)
+        reservation = Reservation(request, attempt, traits.key, is_read)
         if taken is not None:
             self._router.mark(taken[0])
             reservation.request = replace(request, params=taken[1])
@@ -276,18 +275,17 @@ class Service:
             headers = headers.having("Idempotency-Key", key)
         return replace(response, headers=headers)
 
-    def is_read(self, request: Request) -> bool:
-        """Tell whether a request changes nothing: by its route's ``effect``, its method, or its protocol."""
+    def traits(self, request: Request) -> Traits:
+        """Look at a request before anything is done; the last one looked at is remembered."""
+        known = self._known
+        if known is not None and known[0] is request:
+            return known[1]
+        carrier, key = carriers.find_key(request) or (None, None)
         taken = self._router.find(request)
-        return _is_read(request, taken[0] if taken else None)
-
-    def is_guarded(self, request: Request) -> bool:
-        """Tell whether a request carries a precondition under which repeating it does nothing."""
-        return reads.is_guarded(request)
-
-    def find_key(self, request: Request) -> tuple[str, str] | None:
-        """Find a request's idempotency key, as (carrier, key)."""
-        return carriers.find_key(request)
+        is_read = _is_read(request, taken[0] if taken else None)
+        traits = Traits(carrier, key, is_read, reads.is_guarded(request), taken)
+        self._known = request, traits
+        return traits
 
     def error_shape(self, status: int, request: Request) -> Response | None:
         """Word a scripted status as the provider would; ``None`` where the profile has no way of its own."""

@@ -82,7 +82,7 @@ class Store:
             response = profile.render(problem)
             return Stored(Response(405, response.headers.having("Allow", ALLOWED), response.body), False)
         try:
-            if any(name in request.headers for name in CONDITIONS):
+            if request.headers.has_any(CONDITIONS):
                 self._check(request, path, profile)
             return act(request, path, profile)
         except _RejectedError as rejected:

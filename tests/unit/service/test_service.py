@@ -148,9 +148,9 @@ def test_is_read_knows_routes_and_protocols(bench, ask):
     """A request is asked about before it is handled."""
     bench.service.route("POST", "/quotes", lambda _: {}, effect=False)
 
-    assert bench.service.is_read(ask("POST", "/quotes"))
-    assert bench.service.is_read(ask("POST", "/orders/_search"))
-    assert not bench.service.is_read(ask("POST", "/orders"))
+    assert bench.service.traits(ask("POST", "/quotes")).is_read
+    assert bench.service.traits(ask("POST", "/orders/_search")).is_read
+    assert not bench.service.traits(ask("POST", "/orders")).is_read
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
