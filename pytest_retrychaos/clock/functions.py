@@ -29,9 +29,24 @@ _MONOTONIC = frozenset(
     if (number := getattr(time, name, None)) is not None
 )
 
+_CLOCKS = (
+    "sleep",
+    "time",
+    "time_ns",
+    "monotonic",
+    "monotonic_ns",
+    "perf_counter",
+    "perf_counter_ns",
+    "clock_gettime",
+    "clock_gettime_ns",
+    "ctime",
+    "asctime",
+)
+
 Function = Callable[..., Any]  # Any: a built-in of any signature
 
 
+@functools.cache
 def builtin(name: str) -> Function:
     """Find the built-in function of `time`, also where a test has put a stand-in of its own over the name."""
     holders = [time, sys.modules.get("_pytest.timing"), sys.modules.get("threading")]
@@ -47,19 +62,23 @@ def builtin(name: str) -> Function:
     )
 
 
-@functools.cache
 def real(name: str) -> Function:
     """Return a function of `time` that stays on real time."""
+    return _reals()[name]
+
+
+@functools.cache
+def _reals() -> dict[str, Function]:
+    # All at once and before any swap is on: time-machine writes to the definition that a built-in has just then.
     machine = sys.modules.get("time_machine")
-    travelling = machine is not None and machine.traveller_stack
-    if not travelling:
-        return real_twin(builtin(name))
-    # time-machine has changed the C definitions; for the moment of the copy they are as they were.
+    if machine is None or not machine.traveller_stack:
+        return {name: real_twin(builtin(name)) for name in _CLOCKS}
+    # It has changed the C definitions; for the moment of the copy they are as they were.
     import _time_machine
 
     _time_machine.unpatch()
     try:
-        return real_twin(builtin(name))
+        return {name: real_twin(builtin(name)) for name in _CLOCKS}
     finally:
         _time_machine.patch()
 

@@ -89,17 +89,15 @@ class Installation:
         self._do(lambda: setattr(module, name, before), lambda: setattr(module, name, value))
 
     def _begin(self, zone: Zone | None) -> None:
-        for module, name, twin in outside_names():
+        # Made before anything is replaced: they look for the originals.
+        switches = [*time_swaps(), *descriptor_swaps(), *lock_patches(), *thread_swaps(), *loop_swaps()]
+        for module, name, twin in list(outside_names()):
             self._set(module, name, twin)
         journey = Journey()
         self._do(journey.stop, journey.start)
         if zone is not None:
             self._do(zone.stop, zone.start)
-        self._switch_on(time_swaps())
-        self._switch_on(descriptor_swaps())
-        self._switch_on(lock_patches())
-        self._switch_on(thread_swaps())
-        self._switch_on(loop_swaps())
+        self._switch_on(switches)
         trio = trio_setup()
         if trio is not None:
             self._set(trio[0], "setup_runner", trio[1])

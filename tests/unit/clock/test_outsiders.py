@@ -6,7 +6,7 @@ import _pytest.timing
 import hypothesis.core
 import hypothesis.internal.conjecture.data
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import DeadlineExceeded
 
@@ -51,7 +51,7 @@ def test_a_deadline_is_not_missed_by_virtual_sleep(clock: VirtualClock) -> None:
 def test_a_deadline_is_missed_by_real_time(clock: VirtualClock) -> None:
     """Hypothesis still sees what really takes long."""
 
-    @settings(quiet, deadline=10)
+    @settings(quiet, deadline=10, phases=[Phase.generate], max_examples=1)
     @given(st.integers())
     def body(_number: int) -> None:
         real("sleep")(0.05)
