@@ -9,7 +9,7 @@ Laws of this package:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -48,22 +48,22 @@ def judge(
     wanted, unwanted = choose("only", only), choose("ignore", ignore)
     laws = [law for law in LAWS if not only or law.code in wanted.touched]
     terms = Terms(policy, breaker, scripts)
-    verdict = _judge(trace, laws, terms)
-    if not verdict.ok:
+    results = {law.code: _chosen(result, wanted, unwanted) for law, result in _judge(trace, laws, terms)}
+    broken = [law for law in laws if results[law.code].ruling is Ruling.BROKEN]
+    if broken:
         # Findings quote paths and errors: the numbered trace gives the same text on every machine.
-        verdict = _judge(trace.numbered(), laws, terms)
-    return Verdict(tuple(_chosen(result, wanted, unwanted) for result in verdict.results))
+        again = _judge(trace.numbered(), broken, terms)
+        results |= {law.code: _chosen(result, wanted, unwanted) for law, result in again}
+    return Verdict(tuple(results.values()))
 
 
-def _judge(trace: Trace, laws: list[Law], terms: Terms) -> Verdict:
+def _judge(trace: Trace, laws: list[Law], terms: Terms) -> Iterator[tuple[Law, LawResult]]:
     view = View(trace)
-    results = []
     for law in laws:
         if trace.attempts or law.code == "NV01":
-            results.append(law.judge(view, terms))
+            yield law, law.judge(view, terms)
         else:
-            results.append(LawResult(law.code, Ruling.DOES_NOT_APPLY, NOTHING_SENT))
-    return Verdict(tuple(results))
+            yield law, LawResult(law.code, Ruling.DOES_NOT_APPLY, NOTHING_SENT)
 
 
 def _chosen(result: LawResult, wanted: Choice, unwanted: Choice) -> LawResult:

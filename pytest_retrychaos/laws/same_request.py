@@ -85,18 +85,11 @@ def _difference(operation: OperationView, before: Attempt, attempt: Attempt) -> 
         if before.body.sha256 != attempt.body.sha256:
             return "body", _body(before, attempt)
         return ("key", "another idempotency key") if before.key != attempt.key else None
-    if path_of(before) != path_of(attempt) or not _is_same_query(before, attempt):
-        return "path", "another path or query"
+    if path_of(before) != path_of(attempt):  # queries are compared when attempts are joined, volatile fields aside
+        return "path", "another path"
     if _is_other_body(before, attempt):
         return "body", _body(before, attempt)
     return _header_difference(operation, before, attempt)
-
-
-def _is_same_query(before: Attempt, attempt: Attempt) -> bool:
-    if before.target == attempt.target:
-        return True
-    first, second = before.target or "", attempt.target or ""
-    return _blanked(first, before) == _blanked(second, attempt)
 
 
 def _blanked(text: str, attempt: Attempt) -> str:

@@ -11,7 +11,7 @@ import heapq
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pytest_retrychaos.laws.ends import CUT, LOGIN, Ended, Endings, path_of, request_of
+from pytest_retrychaos.laws.ends import CUT, LOGIN, Ended, Endings, request_of
 from pytest_retrychaos.trace import Attempt, Operation, Scope, Trace
 
 
@@ -140,18 +140,10 @@ class View:
         )
 
     def _undecided(self) -> frozenset[int]:
-        if not any(operation.one_or_two for operation in self.trace.operations):
-            return frozenset()
-        failed: dict[tuple[str | None, str], int] = {}
         found: set[int] = set()
-        for view in self.operations:
-            first = view.attempts[0]
-            same = (first.method, path_of(first))
-            if view.operation.one_or_two:
-                found.add(view.index)
-                found |= {failed[same]} if same in failed else set()
-            if view.last.attempt.failed:
-                failed[same] = view.index
+        for index, operation in enumerate(self.trace.operations):
+            if operation.one_or_two:
+                found |= {index} if operation.follows is None else {index, operation.follows}
         return frozenset(found)
 
 

@@ -249,6 +249,13 @@ def test_bk04_does_not_apply_to_a_policy_that_does_not_respect_it(run, ruling):
     assert ruling(one, "BK04", Retry(respect_retry_after=False)) == NOT_APPLIED
 
 
+def test_bk04_counts_from_the_headers_of_the_answer(run, ruling):
+    """A failed answer has ended when its headers were handed over, whatever its body took."""
+    one = run().send("503", answer={"Retry-After": "2"}, lasts=1, headers_ns=0).wait(1)
+
+    assert ruling(one.again(), "BK04") == ("held",)
+
+
 def test_bk04_early_text_names_both_times(run, text):
     """The failure text, whole."""
     one = after(run("503 retry-after=2, ok"), 0.5, fault="503 retry-after=2", answer={"Retry-After": "2"})

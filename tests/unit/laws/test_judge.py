@@ -92,3 +92,21 @@ def test_of_names_what_was_asked():
     """A law that was not asked has no ruling."""
     with pytest.raises(KeyError, match="RT01 was not asked; asked were: NV01"):
         judge(Trace("t", 0, ""), only=["NV01"]).of("RT01")
+
+
+def test_the_first_reason_is_told_when_a_law_does_not_apply(run):
+    """Later operations do not hide it."""
+    one = run().new().send("reset").new().send("503", answer={"Retry-After": "90"}, host="b.test")
+
+    assert judge(one.trace()).of("RT01").reason == (
+        "the request is not safe to send again: it has no idempotency key and may have been carried out"
+    )
+
+
+def test_findings_quote_numbered_paths(run):
+    """A random id in a path that is the key too reads the same on every machine."""
+    one = run().send("404", "PUT", "/payments/9f8e7d6c", key="9f8e7d6c").wait(1).again()
+
+    assert judge(one.trace()).findings[0].headline == (
+        "RT02 permanent failure retried: PUT /payments/K1 was sent again after 404"
+    )

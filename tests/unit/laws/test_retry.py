@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_retrychaos.engine import Retry, exponential, fixed
+from pytest_retrychaos.trace import Raised, Told
 
 NOT_APPLIED = ("does not apply",)
 
@@ -106,6 +107,21 @@ def test_rt01_does_not_apply_where_the_trace_cannot_tell_one_operation_from_two(
 def test_rt01_does_not_apply_to_a_cancelled_operation(run, ruling):
     """Who was told to stop need not try again."""
     assert ruling(run().open(cancelled=1).send("503").close(), "RT01") == NOT_APPLIED
+
+
+@pytest.mark.parametrize(
+    ("bases", "expected"),
+    [
+        (("builtins.BaseException",), NOT_APPLIED),
+        (("builtins.Exception", "builtins.BaseException"), ("broken", "RT01/503")),
+    ],
+)
+def test_rt01_does_not_apply_when_the_run_was_cut_off(run, ruling, bases, expected):
+    """An interrupt ends the client before it can go on; an exception does not."""
+    one = run().send("503")
+    one.ended = Told(None, None, (Raised("app.Ended", bases, ""),))
+
+    assert ruling(one, "RT01") == expected
 
 
 def test_rt01_does_not_apply_to_an_answer_of_the_service_that_is_no_failure(run, ruling):
@@ -251,6 +267,11 @@ def test_rt02_does_not_judge_the_service_own_answers(run, ruling):
     one = run().send("400", own_answer=True, failed=False, key="key-1").wait(1).again()
 
     assert ruling(one, "RT02") == NOT_APPLIED
+
+
+def test_rt02_does_not_judge_the_service_own_answer_even_as_a_failure(run, ruling):
+    """Only scripted refusals are known to be permanent."""
+    assert ruling(run().send("400", own_answer=True).wait(1).again(), "RT02") == NOT_APPLIED
 
 
 def test_rt02_text_names_the_status(run, text):

@@ -81,7 +81,8 @@ class Run:
 
     def new(self, *, one_or_two: bool = False, reused_key_of: int | None = None) -> Run:
         """Begin an operation: the next attempts belong to it."""
-        self.operations.append(Operation("", (), (), self.scope, one_or_two, reused_key_of))
+        follows = len(self.operations) - 1 if one_or_two and self.operations else None
+        self.operations.append(Operation("", (), (), self.scope, one_or_two, reused_key_of, follows))
         return self
 
     def step(self, text: str, wanted: int | None, fired: int, **changes: Any) -> Run:
