@@ -128,6 +128,9 @@ class Broken:
     def __index__(self) -> int:
         raise LookupError("no index")
 
+    def __repr__(self) -> str:
+        return "Broken()"
+
 
 BAD = [
     (-1,),
