@@ -1,8 +1,16 @@
-"""Names of what may differ each time one request is sent, each with its source."""
+"""Names of what may differ each time one request is sent, or says who sends it, each with its source.
+
+What may differ is known by its name, never by its look: a UUID may as well be the order's own number.
+"""
 
 from __future__ import annotations
 
-FIELDS = frozenset(
+from typing import Final
+
+SHORTEST: Final = 6
+"""Characters of a volatile value: a shorter one may stand elsewhere in a text by chance."""
+
+FIELDS: Final = frozenset(
     {
         "request_id",  # AIP-155; Plaid
         "requestid",  # Azure, Google (requestId)
@@ -36,7 +44,7 @@ FIELDS = frozenset(
 )
 """Fields of a query, a form or a JSON object, in lower case."""
 
-NUMBERED_HEADERS = frozenset(
+NUMBERED_HEADERS: Final = frozenset(
     {
         "x-request-id",
         "request-id",
@@ -57,6 +65,18 @@ NUMBERED_HEADERS = frozenset(
         "user-agent",
         "sentry-trace",
         "baggage",
+        "accept-encoding",  # which decoders are installed
     }
 )
 """Headers whose values name the sending or the machine: a trace numbers them."""
+
+CREDENTIALS: Final = (
+    "authorization",  # RFC 9110, 11.6.2
+    "proxy-authorization",  # RFC 9110, 11.7.2
+    "cookie",  # RFC 6265
+    "x-api-key",  # Amazon API Gateway, Anthropic
+    "api-key",  # Azure
+    "x-auth-token",  # OpenStack Keystone
+    "x-goog-api-key",  # Google APIs
+)
+"""Headers that say who is calling, in lower case."""

@@ -2,43 +2,48 @@
 
 Laws of this module:
 1. It compares values and decides nothing else; no time, no state.
-2. *Volatile* is what may differ on every sending of one request: it is known by its name, from the tables
-   below, never by its look (a UUID may as well be the order's own number).
+2. *Volatile* is what may differ on every sending of one request: known by name, from the tables of
+   `pytest_retrychaos.volatile`.
+3. A changed page cursor makes another request of a body that would else be a part of the one before.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import parse_qsl, unquote_plus
 
 from pytest_retrychaos.model import Headers
-from pytest_retrychaos.service.payload import FORM, JSON, MULTIPART, fields_of, media_type
+from pytest_retrychaos.service.payload import FORM, JSON, MULTIPART, fields_of, media_type, read_json
 from pytest_retrychaos.trace import NO_BODY, WHOLE, Body
-from pytest_retrychaos.volatile import FIELDS
+from pytest_retrychaos.trace.tokens import replaced
+from pytest_retrychaos.volatile import CREDENTIALS, FIELDS, SHORTEST
 
-SAME, VOLATILE, REST, DIFFERENT = "same", "volatile", "rest", "different"
+SAME: Final = "same"
+"""To the byte."""
+VOLATILE: Final = "volatile"
+"""The same but for volatile fields or spelling."""
+REST: Final = "rest"
+"""What is left of a stream that had been read before: its end, or nothing."""
+PART: Final = "part"
+"""Fields or parts are missing, all others are equal."""
+DIFFERENT: Final = "different"
 
-CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token")
-"""Headers that say who is calling (RFC 9110, 11; RFC 6265; API-key headers in common use)."""
+CURSORS: Final = frozenset(
+    {"after", "before", "startingafter", "endingbefore"}  # GraphQL connections; Stripe
+    | {"pagetoken", "nextpagetoken"}  # Google AIP-158
+    | {"nexttoken", "startingtoken", "marker", "exclusivestartkey", "continuationtoken"}  # AWS
+    | {"cursor", "startcursor", "nextcursor"}  # Slack, Square, Notion
+    | {"page", "pagenumber", "offset", "skip", "start", "startat"}  # de facto; Jira
+    | {"from", "searchafter", "scrollid", "pit"}  # Elasticsearch
+    | {"continuation", "skiptoken"}  # Cosmos DB; OData
+)
+"""Fields that say which page is meant, in lower case, without ``_`` and ``-``."""
 
-_CREDENTIALS = frozenset(CREDENTIALS)
-
-SHORTEST = 6
-"""Characters of a volatile value: a shorter one may stand elsewhere by chance."""
-
-POSITIONS = ("content-range", "range", "upload-offset")
-"""Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0)."""
-
-_WORDS = re.compile(rb"[A-Za-z_][\w-]*")
-_WANTED = frozenset(name.encode() for name in FIELDS)
-_BOUNDARY = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
-
-
-def _mentions_volatile(content: bytes) -> bool:
-    """Whether any volatile name stands in it at all: the cheap question before the exact one."""
-    return not _WANTED.isdisjoint(_WORDS.findall(content.lower()))
+_CREDENTIALS: Final = frozenset(CREDENTIALS)
+_BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
 
 
 def boundary(headers: Mapping[str, str]) -> str | None:
@@ -48,86 +53,126 @@ def boundary(headers: Mapping[str, str]) -> str | None:
 
 
 def credentials(headers: Headers) -> str | None:
-    """Give what the request says of who is calling."""
+    """Give what the request says of who is calling; a scheme is no secret and is left out."""
     if not headers.has_any(_CREDENTIALS):
         return None
-    found = [headers[name] for name in CREDENTIALS if name in headers]
-    if "authorization" in headers:  # the scheme is no secret, and says whether the request is signed
-        found[0] = found[0].partition(" ")[2] or found[0]
-    return "\n".join(found)
+    found = [(name, headers[name]) for name in CREDENTIALS if name in headers]
+    return "\n".join(
+        value.partition(" ")[2] or value if name.endswith("authorization") else value for name, value in found
+    )
 
 
 def canonical_target(target: str) -> str:
     """Give path and query without the query's volatile fields."""
     path, mark, query = target.partition("?")
-    if not mark or not _mentions_volatile(query.encode()):
+    if not mark:
         return target
-    kept = [part for part in query.split("&") if part.partition("=")[0].lower() not in FIELDS]
-    return path + ("?" + "&".join(kept) if kept else "")
+    fields = query.split("&")
+    kept = [field for field in fields if not _is_volatile(field.partition("=")[0])]
+    return target if len(kept) == len(fields) else path + ("?" + "&".join(kept) if kept else "")
 
 
 def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ...]:
-    """List the volatile values of query and body, in order; those of headers are known by the headers' names."""
-    edge = boundary(headers)
-    found = [edge] if edge else []
+    """List the volatile values of query and body as they are spelled there; those of headers go by header name."""
     query = target.partition("?")[2]
-    if query and _mentions_volatile(query.encode()):
-        found += [value for name, value in parse_qsl(query) if name.lower() in FIELDS]
-    if body and len(body) <= WHOLE and _mentions_volatile(body):
-        fields = fields_of(media_type(headers), body) if not edge else {}
-        found += [str(value) for name, value in fields.items() if name.lower() in FIELDS]
-    return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST))
+    found = _spelled(query) if query else []
+    if body:
+        kind = media_type(headers)
+        if kind == MULTIPART:
+            edge = boundary(headers)
+            found += [edge] if edge else []
+        elif kind == FORM and len(body) <= WHOLE:
+            found += _spelled(body.decode("latin-1"))
+        elif kind == JSON and len(body) <= WHOLE:
+            found += [_text(value) for name, value in fields_of(kind, body).items() if _is_volatile(name)]
+    return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST)) if found else ()
 
 
-def keep(body: bytes, leave_out: tuple[str, ...] = (), announced: int | None = None) -> Body:
-    """Make the trace's form of a body."""
+def keep(body: bytes, leave_out: Iterable[str] = (), announced: int | None = None) -> Body:
+    """Make the trace's form of a body; its digest leaves out the values given."""
     if not body:
         return NO_BODY if announced is None else Body(0, "", b"", announced)
-    rest = body
-    for value in leave_out:
-        rest = rest.replace(value.encode("utf-8", "surrogateescape"), b"")
+    blanks = {value.encode("utf-8", "surrogatepass"): b"" for value in leave_out if len(value) >= SHORTEST}
+    rest = replaced(body, blanks) if blanks else body
     start = body if len(body) <= WHOLE else body[:1024]
-    size = len(rest) if leave_out else len(body)
-    return Body(size, hashlib.sha256(rest).hexdigest(), start, announced)
+    return Body(len(body), hashlib.sha256(rest).hexdigest(), start, announced)
 
 
 def relate(earlier: tuple[Headers, bytes], later: tuple[Headers, bytes]) -> str:
-    """Say what a later body is to an earlier one: ``same``, ``volatile``, ``rest`` or ``different``."""
+    """Say what a later body is to an earlier one, each given with its headers."""
     old, new = earlier[1], later[1]
     if old == new:
         return SAME
-    if not new or old.endswith(new):
+    if not new:
         return REST
     kind = media_type(earlier[0])
-    if kind != media_type(later[0]):
+    if kind == media_type(later[0]):
+        if kind == JSON:
+            found = _relate_json(old, new)
+        elif kind == FORM:
+            found = _relate_fields(_form(old), _form(new))
+        else:
+            found = _relate_parts(_parts(*earlier), _parts(*later)) if kind == MULTIPART else None
+        if found is not None:
+            return found
+    return REST if old.endswith(new) else DIFFERENT
+
+
+def _is_volatile(name: str) -> bool:
+    return name.lower() in FIELDS
+
+
+def _spelled(query: str) -> list[str]:
+    """List volatile values of a query or form: as sent, and decoded where that differs."""
+    found = []
+    for field in query.split("&"):
+        name, _, value = field.partition("=")
+        if _is_volatile(name):
+            found += [value, unquote_plus(value)]
+    return found
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _relate_json(old: bytes, new: bytes) -> str | None:
+    """Compare JSON documents; ``None`` where the later one is none: it may be the end of a stream."""
+    try:
+        later = read_json(new)
+    except ValueError:
+        return None
+    try:
+        earlier = read_json(old)
+    except ValueError:
         return DIFFERENT
-    if kind == MULTIPART:
-        return _relate_parts(_parts(*earlier), _parts(*later))
-    if kind in (JSON, FORM):
-        return _relate_fields(_steady(kind, old), _steady(kind, new))
-    return DIFFERENT
+    if isinstance(earlier, dict) and isinstance(later, dict):
+        return _relate_fields(earlier, later) or DIFFERENT
+    return VOLATILE if earlier == later else DIFFERENT
 
 
-def _steady(kind: str, body: bytes) -> dict[str, object]:
-    return {name: value for name, value in fields_of(kind, body).items() if name.lower() not in FIELDS}
+def _form(body: bytes) -> dict[str, list[str]]:
+    """Read a form; a name may stand there more than once."""
+    fields: dict[str, list[str]] = {}
+    for name, value in parse_qsl(body.decode("latin-1"), keep_blank_values=True):
+        fields.setdefault(name, []).append(value)
+    return fields
 
 
-def _relate_fields(old: Mapping[str, object], new: Mapping[str, object]) -> str:
+def _relate_fields(old: Mapping[str, object], new: Mapping[str, object]) -> str | None:
+    old = {name: value for name, value in old.items() if not _is_volatile(name)}
+    new = {name: value for name, value in new.items() if not _is_volatile(name)}
     if not old:
-        return DIFFERENT
+        return None  # nothing but volatile fields: they are the content
     if old == new:
         return VOLATILE
-    if new.items() <= old.items() if _all_plain(old) and _all_plain(new) else _is_part(new, old):
-        return REST
-    return DIFFERENT
+    if not all(name in old and old[name] == value for name, value in new.items()):
+        return None
+    return DIFFERENT if any(_is_cursor(name) for name in old.keys() - new.keys()) else PART
 
 
-def _all_plain(fields: Mapping[str, object]) -> bool:
-    return all(isinstance(value, str | int | float | None) for value in fields.values())
-
-
-def _is_part(new: Mapping[str, object], old: Mapping[str, object]) -> bool:
-    return all(name in old and old[name] == value for name, value in new.items())
+def _is_cursor(name: str) -> bool:
+    return name.lower().replace("_", "").replace("-", "") in CURSORS
 
 
 def _parts(headers: Headers, body: bytes) -> dict[str, bytes]:
@@ -142,11 +187,12 @@ def _parts(headers: Headers, body: bytes) -> dict[str, bytes]:
     return parts
 
 
-def _relate_parts(old: dict[str, bytes], new: dict[str, bytes]) -> str:
+def _relate_parts(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> str | None:
+    """Compare parts; a file that had been read to its end leaves an empty part."""
     if not old:
-        return DIFFERENT
+        return None
     if old == new:
         return VOLATILE
-    if all(name in old and old[name].endswith(content) for name, content in new.items()):
-        return REST
-    return DIFFERENT
+    if not all(name in old and old[name].endswith(content) for name, content in new.items()):
+        return None
+    return REST if old.keys() == new.keys() else PART

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from pytest_retrychaos.model import NO_HEADERS, SECOND, Headers, Response
 from pytest_retrychaos.record.sameness import keep
-from pytest_retrychaos.trace import NO_BODY, WHOLE, Attempt, Body
+from pytest_retrychaos.trace import NO_BODY, Attempt, Body
 
-OWN_FAILURES = frozenset({408, 425, 429})
+OWN_FAILURES: Final = frozenset({408, 425, 429})
 """The service's own 4xx that are failures and no answers."""
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+"""Statuses that send a client elsewhere (RFC 9110, 15.4), where ``Location`` says so."""
+
+Identity = tuple[str, str, str]
+"""Method, host, and path with query: what makes two requests the same but for their content."""
 
 
 class Sheet:
@@ -17,25 +24,38 @@ class Sheet:
 
     # fmt: off
     __slots__ = (
-        "_now", "_wall", "after", "announced", "arrived_ns", "began_ns", "committed", "credentials",
-        "cut", "due_ns", "effects", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns",
-        "host", "index", "is_damaged", "is_guarded", "is_read", "joined", "kept_body", "key",
-        "key_carrier", "last_byte_ns", "lineage", "method", "operation", "own_answer", "payload",
+        "_now", "_on_end", "_on_headers", "_wall", "announced", "arrived_ns", "began_ns", "call", "committed",
+        "credentials", "cut", "due_ns", "effects", "ended_ns", "error", "fault", "full_body", "headers",
+        "headers_ns", "host", "identity", "index", "is_damaged", "is_guarded", "is_read", "joined", "kept_body",
+        "key", "key_carrier", "last_byte_ns", "lineage", "method", "operation", "own_answer", "payload",
         "reached", "relation", "replayed", "response", "scheme", "scope", "script", "site", "status",
         "target", "timeout_ns", "volatile", "wall_ns", "was_silent",
     )
     # fmt: on
 
-    def __init__(self, index: int, now: Callable[[], int], wall: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        index: int,
+        now: Callable[[], int],
+        wall: Callable[[], int],
+        on_headers: Callable[[Sheet], None] = lambda _: None,
+        on_end: Callable[[Sheet], None] = lambda _: None,
+    ) -> None:
         self._now = now
         self._wall = wall
+        self._on_headers = on_headers
+        self._on_end = on_end
         self.index = index
         self.began_ns = now()
         self.operation: object = None
         """The `OperationSheet` it belongs to, once joined."""
+        self.identity: Identity | None = None
+        """``None`` where nothing was sent."""
         self.joined = ""
         self.lineage = 0
         self.site: int | None = None
+        self.call: int | None = None
+        """From which call of the test function it came."""
         self.scope: int | None = None
         self.scheme = "http"
         self.host = ""
@@ -77,33 +97,35 @@ class Sheet:
         """When a postponed request will be carried out."""
         self.payload: object = None
         """What the exchange keeps of it meanwhile."""
-        self.after: Callable[[Sheet], None] | None = None
-        """Called once, when the answer's headers have reached the client."""
 
     # the transport's side
 
     def waits(self, timeout: float | None) -> None:
-        if self.headers_ns is None:
-            self.timeout_ns = None if timeout is None else round(timeout * SECOND)
+        """Note the client's own timeout (seconds) for the wait that begins."""
+        self.timeout_ns = None if timeout is None else round(timeout * SECOND)
 
     def saw_headers(self) -> None:
-        if self.headers_ns is not None:
+        """Note that the answer's headers were handed over; a failed answer has ended with that."""
+        if self.headers_ns is not None or self.ended_ns is not None:
+            return
+        if self.is_damaged and self.status is None:
+            self.error = "garbage: the answer was not HTTP"
+            self._end()
             return
         self.headers_ns = self._now()
         self.wall_ns = self._wall()
         if self.has_failing_status:
             self._end()
-        if self.after is not None:
-            self.after(self)
+        self._on_headers(self)
 
     def saw_all(self) -> None:
+        """Note that the last byte was handed over."""
         if self.last_byte_ns is None:
             self.last_byte_ns = self._now()
             self._end()
-            if self.kept_body.size > WHOLE and self.has_succeeded:
-                self.full_body = b""  # nothing will be compared with it but its digest
 
     def saw_error(self, error: BaseException, *, timeout: float | None = None, silent: bool = False) -> None:
+        """Note the error that the client got, the first if there are several."""
         if self.error is None:
             self.error = f"{type(error).__name__}: {error}"
         self.waits(timeout)
@@ -111,6 +133,7 @@ class Sheet:
         self._end()
 
     def saw_eof(self) -> None:
+        """Note that the connection ended before the answer was whole."""
         if self.last_byte_ns is None and self.error is None:
             self.error = "EOF: the connection ended " + (
                 "without an answer" if self.headers_ns is None else "before the answer was whole"
@@ -118,17 +141,28 @@ class Sheet:
         self._end()
 
     def was_closed(self) -> None:
+        """Note that the client closed the connection: while the service is silent, that is a timeout."""
         if self.last_byte_ns is not None or self.error is not None:
             return
-        if self.headers_ns is None:
-            self.error = "closed by the client while it waited"
+        if self.arrived_ns is None:
+            self.error = "cut: closed by the client before the request was whole"
+            self.cut = True
+        elif self.headers_ns is None:
+            self.error = "timeout: closed by the client while the service was silent"
         else:
             self.cut = True
+        self._end()
+
+    def stop(self, error: BaseException) -> None:
+        """Note that the run was ended here, by no one's failure."""
+        self.error = f"{type(error).__name__}: the run was ended here"
+        self.cut = True
         self._end()
 
     def _end(self) -> None:
         if self.ended_ns is None:
             self.ended_ns = self._now()
+            self._on_end(self)
 
     # what it comes to
 
@@ -149,8 +183,14 @@ class Sheet:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether the client got a complete success."""
-        return self.ended_ns is not None and not self.failed and (self.status or 500) < 400
+        """Whether the client got a success that it need not follow elsewhere, all of it or all that it wanted."""
+        status = self.status or 500
+        return self.ended_ns is not None and not self.failed and status < 400 and status not in REDIRECTS
+
+    @property
+    def leave_out(self) -> tuple[str, ...]:
+        """The values that a digest leaves out."""
+        return self.volatile if self.key is None else (self.key, *self.volatile)
 
     def freeze(self, operation: int) -> Attempt:
         """Make the record of it."""
@@ -162,7 +202,7 @@ class Sheet:
             credentials=self.credentials, volatile=self.volatile, body_relation=self.relation,
             is_read=self.is_read, is_guarded=self.is_guarded, fault=self.fault, script=self.script,
             status=self.status, response_headers=NO_HEADERS if response is None else response.headers,
-            response_body=NO_BODY if response is None else keep(response.body),
+            response_body=NO_BODY if response is None else keep(response.body, self.leave_out),
             own_answer=self.own_answer, reached=self.reached, committed=self.committed, effects=self.effects,
             replayed=self.replayed, began_ns=self.began_ns, arrived_ns=self.arrived_ns,
             headers_ns=self.headers_ns, last_byte_ns=self.last_byte_ns, ended_ns=self.ended_ns,

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from pytest_retrychaos.engine.answers import carried_status
 from pytest_retrychaos.engine.classify import exception_chain
 from pytest_retrychaos.trace import Raised, Told
 
-SUCCESS_WORDS = frozenset(
+SUCCESS_WORDS: Final = frozenset(
     {"ok", "success", "succeeded", "successful", "paid", "captured", "completed", "complete", "confirmed", "created",
      "accepted", "processed", "done", "approved", "authorized", "requires_capture", "sent", "delivered", "active"}
 )  # fmt: skip
 """Values of ``status`` that say it was done: those of Stripe, Adyen, Square and Shopify among them."""
 
-FAILURE_WORDS = frozenset(
+FAILURE_WORDS: Final = frozenset(
     {"failed", "failure", "error", "declined", "rejected", "refused", "denied", "canceled", "cancelled", "timeout",
      "unavailable", "expired", "unpaid", "requires_payment_method", "aborted"}
 )  # fmt: skip
 """Values of ``status`` that say it was not."""
 
-LONGEST = 200
+LONGEST: Final = 200
 """Characters of a value that are kept."""
+
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+_CUT_WORD: Final = re.compile(r"[\w-]+\Z")
 
 
 def tell_value(value: object, *, is_known_success: bool = False) -> Told:
@@ -33,7 +38,7 @@ def tell_value(value: object, *, is_known_success: bool = False) -> Told:
         text = repr(value)
     except Exception as error:  # a broken __repr__ of the code under test is not this test's matter
         text = f"<{type(value).__name__}, whose repr() raised {type(error).__name__}>"
-    return Told(claims, _steady(text)[:LONGEST], claimed_by=source)
+    return Told(claims, _shortened(text), claimed_by=source)
 
 
 def tell_error(error: BaseException) -> Told:
@@ -43,36 +48,54 @@ def tell_error(error: BaseException) -> Told:
 
 def claims_success(value: object) -> tuple[bool | None, str | None]:
     """Say whether a value claims success, failure or neither (``None``), and what in it says so."""
-    if isinstance(value, Mapping):
-        ok, status = value.get("ok"), value.get("status", value.get("status_code"))
-    else:
-        ok, status = getattr(value, "ok", None), getattr(value, "status_code", None)
-        if not isinstance(status, int):
-            status = getattr(value, "status", None)
+    status = _first(value, "status_code", "status")
     if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
         return 200 <= status < 300, "status"
+    ok = _asked(value, "ok")
     if isinstance(ok, bool):
         return ok, "ok"
     if isinstance(status, bool):
         return status, "status"
-    word = str(getattr(status, "value", status)).lower()
+    word = str(getattr(status, "value", status)).lower()  # the value of an Enum's member
     if word in SUCCESS_WORDS or word in FAILURE_WORDS:
         return word in SUCCESS_WORDS, "status"
     return None, None
 
 
+def _first(value: object, *names: str) -> object:
+    """Give the first of these that is there."""
+    found = (_asked(value, name) for name in names)
+    return next((one for one in found if one is not None), None)
+
+
+def _asked(value: object, name: str) -> object:
+    """Look a field up in a mapping or an object; what fails there is not there."""
+    try:
+        return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    except Exception:  # a property of the code under test may raise anything
+        return None
+
+
 def _raised(error: BaseException) -> Raised:
     kind = type(error)
     bases = tuple(_name(base) for base in kind.__mro__[1:] if base is not object)
-    return Raised(_name(kind), bases, _steady(str(error))[:LONGEST], carried_status(error))
+    return Raised(_name(kind), bases, _shortened(_text(error)), carried_status(error))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # as for repr() above
+        return f"<{type(error).__name__}, whose str() raised {type(broken).__name__}>"
 
 
 def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _steady(text: str) -> str:
-    """Leave out addresses in memory, which differ on every run."""
-    import re
-
-    return re.sub(r" at 0x[0-9a-fA-F]+|(?<=object )at 0x[0-9a-fA-F]+", "", text)
+def _shortened(text: str) -> str:
+    """Leave out addresses in memory, which differ on every run; cut between words, so that each can be numbered."""
+    text = _ADDRESS.sub("", text)
+    if len(text) <= LONGEST:
+        return text
+    return _CUT_WORD.sub("", text[:LONGEST]) + "…"

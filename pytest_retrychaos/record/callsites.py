@@ -1,0 +1,67 @@
+"""Where in the test function a request comes from: which line of it, and which call.
+
+Laws of this module:
+1. At most one frame is kept: that of the latest call, and only while it runs or its last attempt failed.
+2. A loop makes many calls from one line; a call with a retry loop in it is one.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A place in the test function; both are numbered by first appearance."""
+
+    line: int
+    call: int
+
+
+class Callsites:
+    """Tells the lines and calls of one test function apart."""
+
+    def __init__(self, test_code: CodeType | None) -> None:
+        self._code = test_code
+        self._lines: dict[int, int] = {}
+        self._calls = 0
+        self._kept: FrameType | None = None
+
+    def watch(self, test_code: CodeType) -> None:
+        """Name the function that makes the calls: the test."""
+        self._code = test_code
+
+    def here(self) -> Place | None:
+        """Say where the request that is being made comes from; ``None`` where no call of the test is under way."""
+        found = self._find()
+        if found is None:
+            return None
+        line, called = found
+        if called is not self._kept:
+            self._kept = called
+            self._calls += 1
+        # The line alone: the compiler may write one call of the source twice, as in the test of a while loop.
+        return Place(self._lines.setdefault(line, len(self._lines) + 1), self._calls)
+
+    def release(self) -> None:
+        """Let go of the frame: no retry can follow."""
+        self._kept = None
+
+    def release_finished(self) -> None:
+        """Let go of the frame, unless it is running."""
+        found = self._find() if self._kept is not None else None
+        if found is None or found[1] is not self._kept:
+            self._kept = None
+
+    def _find(self) -> tuple[int, FrameType | None] | None:
+        """Find the test's line, and the frame of what it called from there."""
+        if self._code is None:
+            return None
+        called: FrameType | None = None
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code is self._code:
+                return frame.f_lineno, called
+            called, frame = frame, frame.f_back
+        return None

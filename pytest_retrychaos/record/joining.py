@@ -1,0 +1,174 @@
+"""Which operation an attempt belongs to: the rules, as pure functions of what is known when a request has arrived.
+
+Laws of this module:
+1. Nothing is noted here: `decide` looks at the attempt and its candidates and gives a `Decision`.
+2. The rules speak in the glossary's order: redirect, key, retry, success sent again. Scope, position,
+   precondition and the test's own line speak against.
+3. Where a failed operation was refused only because of line, position or precondition, the decision says so:
+   one operation or two?
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urljoin, urlsplit
+
+from pytest_retrychaos.record.operations import Candidates, OperationSheet
+from pytest_retrychaos.record.sameness import DIFFERENT, PART, SAME, VOLATILE, relate
+from pytest_retrychaos.record.sheet import REDIRECTS, Sheet
+
+POSITIONS: Final = ("content-range", "range", "upload-offset")
+"""Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0)."""
+
+PRECONDITIONS: Final = ("if-match", "if-none-match", "if-unmodified-since", "x-goog-if-generation-match")
+"""Headers that say what the client has read: another one tells that it has looked again (RFC 9110, 13)."""
+
+IDEMPOTENT: Final = frozenset({"PUT", "DELETE"})
+"""Methods whose repetition does nothing more (RFC 9110, 9.2.2)."""
+
+HINTED: Final = frozenset({401, 403, 407, 408, 409, 425, 429})
+"""4xx after which the same request may rightly be sent again. After another one, a request with fields missing
+is one that was put right, no retry that lost them."""
+
+
+class Against(enum.Enum):
+    """What speaks against joining."""
+
+    SCOPE = "another scope"
+    POSITION = "another position or precondition"
+    LINE = "another line of the test"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The operation that an attempt joins (``None``: it begins one) and why."""
+
+    operation: OperationSheet | None
+    reason: str
+    follows: OperationSheet | None = None
+    """A failed operation that it may be the same as, where it begins one."""
+
+
+def decide(sheet: Sheet, candidates: Candidates) -> Decision:
+    """Decide which operation an attempt belongs to."""
+    if candidates.redirected is not None:
+        return Decision(candidates.redirected, "leg")
+    if candidates.of_key is not None:
+        reason = _by_key(candidates.of_key, sheet)
+        if reason is not None:
+            return Decision(candidates.of_key, reason)
+    follows: OperationSheet | None = None
+    for operation in candidates.similar:
+        against = _as_retry(operation, sheet)
+        if against is None:
+            return Decision(operation, "retry")
+        if follows is None and against in (Against.LINE, Against.POSITION):
+            follows = operation
+    latest = candidates.latest
+    if latest is not None and _is_sent_again(latest, sheet):
+        return Decision(latest, "sent again")
+    return Decision(None, "began", follows)
+
+
+def relation(earlier: Sheet, sheet: Sheet) -> str:
+    """Say what an attempt's body is to that of an earlier one; a body no longer kept is known by its digest."""
+    old, new = earlier.kept_body, sheet.kept_body
+    if old.size and not earlier.full_body:
+        return SAME if (old.sha256, old.size) == (new.sha256, new.size) else DIFFERENT
+    return relate((earlier.headers, earlier.full_body), (sheet.headers, sheet.full_body))
+
+
+def had_ended(operation: OperationSheet, sheet: Sheet) -> bool:
+    """Whether an operation's last attempt had ended, in the client's eyes, before this one began."""
+    ended = operation.last.ended_ns
+    return operation.last is not sheet and ended is not None and ended <= sheet.began_ns
+
+
+def are_in_one_call(earlier: Sheet, later: Sheet) -> bool:
+    """Whether two attempts come from one scope, or from one call that the test made."""
+    if earlier.scope is not None or later.scope is not None:
+        return earlier.scope == later.scope
+    return earlier.call is not None and earlier.call == later.call
+
+
+def redirect_target(sheet: Sheet) -> tuple[str, str] | None:
+    """Say to which host and target an answer sends the client, ``None`` if nowhere."""
+    response = sheet.response
+    if sheet.status not in REDIRECTS or response is None or "location" not in response.headers:
+        return None
+    base = f"{sheet.scheme}://{sheet.host}{sheet.target}"
+    place = urlsplit(urljoin(base, response.headers["location"]))
+    usual = ":443" if place.scheme == "https" else ":80"
+    host = place.netloc.rpartition("@")[2].lower().removesuffix(usual)
+    target = (place.path or "/") + ("?" + place.query if place.query else "")
+    return host, quote(target, safe="/?%:@!$&'()*+,;=~[]#")
+
+
+def _by_key(operation: OperationSheet, sheet: Sheet) -> str | None:
+    """Say why an attempt joins an operation with its key: ``key``, or ``hedge`` where they overlap."""
+    earlier = operation.counterpart(sheet)
+    if earlier is None or _speaks_against(operation, earlier, sheet) is not None:
+        return None
+    kind = relation(earlier, sheet)
+    if kind == DIFFERENT:
+        return None
+    if operation.has_succeeded and (sheet.scope is None or kind != SAME):
+        return None
+    if had_ended(operation, sheet):
+        return "key"
+    return "hedge" if kind == SAME else None
+
+
+def _as_retry(operation: OperationSheet, sheet: Sheet) -> Against | str | None:
+    """Say what keeps an attempt from being a retry of an operation; ``None``: nothing."""
+    last = operation.last
+    if not last.failed or not had_ended(operation, sheet):
+        return "it had not failed"
+    earlier = operation.counterpart(sheet)
+    if earlier is None:
+        return "another request"
+    against = _speaks_against(operation, earlier, sheet)
+    if against is Against.POSITION:
+        return against
+    kind = relation(earlier, sheet)
+    if kind == DIFFERENT or (kind == PART and _was_refused(last)):
+        return "another body"
+    if against is Against.LINE and kind not in (SAME, VOLATILE):
+        return "another body"
+    return against
+
+
+def _was_refused(last: Sheet) -> bool:
+    return last.status is not None and 400 <= last.status < 500 and last.status not in HINTED
+
+
+def _is_sent_again(latest: OperationSheet, sheet: Sheet) -> bool:
+    """Whether an unsafe request is the same as the last, which succeeded and said when to look again."""
+    last = latest.last
+    return (
+        not (sheet.is_read or sheet.is_guarded or sheet.method in IDEMPOTENT)
+        and last.has_succeeded
+        and last.response is not None
+        and "retry-after" in last.response.headers
+        and last.identity == sheet.identity
+        and last.kept_body == sheet.kept_body
+        and last.key == sheet.key
+        and had_ended(latest, sheet)
+        and _speaks_against(latest, last, sheet) is None
+    )
+
+
+def _speaks_against(operation: OperationSheet, earlier: Sheet, sheet: Sheet) -> Against | None:
+    if operation.scope != sheet.scope:
+        return Against.SCOPE
+    old, new = earlier.headers, sheet.headers
+    if any(old.get(name) != new.get(name) for name in POSITIONS):
+        return Against.POSITION
+    if any(name in old and name in new and old[name] != new[name] for name in PRECONDITIONS):
+        return Against.POSITION
+    if sheet.scope is not None:
+        return None
+    site = operation.last.site
+    return Against.LINE if None not in (site, sheet.site) and site != sheet.site else None

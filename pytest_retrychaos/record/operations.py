@@ -1,0 +1,134 @@
+"""Operations while they grow, and the index by which the candidates for an attempt are found."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from pytest_retrychaos.record.sheet import Identity, Sheet
+from pytest_retrychaos.trace import WHOLE
+
+RECENT: Final = 8
+"""How many operations of one method and path are compared for a consumed or otherwise spelled body."""
+
+
+class OperationSheet:
+    """An operation while it grows."""
+
+    __slots__ = ("attempts", "by_identity", "follows", "has_succeeded", "is_merged", "name", "position",
+                 "reused_key_of", "scope")  # fmt: skip
+
+    def __init__(self, name: str, scope: int | None) -> None:
+        self.name = name
+        self.scope = scope
+        self.attempts: list[Sheet] = []
+        self.by_identity: dict[Identity, Sheet] = {}
+        """Of each identity the attempt that the next one is compared with: the latest with the whole body."""
+        self.has_succeeded = False
+        self.follows: OperationSheet | None = None
+        """The failed operation that it may be the same as."""
+        self.reused_key_of: OperationSheet | None = None
+        self.is_merged = False
+        """Its attempts, none of them sent, belong to another one."""
+        self.position = -1
+        """Its place in the trace, set when that is taken."""
+
+    @property
+    def last(self) -> Sheet:
+        """The latest attempt."""
+        return self.attempts[-1]
+
+    def counterpart(self, sheet: Sheet) -> Sheet | None:
+        """Give the attempt that a new one is compared with: of its identity, or of the same at another host."""
+        assert sheet.identity is not None
+        known = self.by_identity.get(sheet.identity)
+        if known is not None:
+            return known
+        method, _, target = sheet.identity
+        for (other, _, place), earlier in self.by_identity.items():
+            if (other, place) == (method, target):
+                return earlier
+        return None
+
+    def let_bodies_go(self) -> None:
+        """Drop bodies that the trace does not keep whole: after a success their digests are enough."""
+        for sheet in self.by_identity.values():
+            if len(sheet.full_body) > WHOLE:
+                sheet.full_body = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a new attempt may belong to."""
+
+    redirected: OperationSheet | None = None
+    """An answer sent the client exactly here."""
+    of_key: OperationSheet | None = None
+    """The latest with its key, method and path."""
+    similar: list[OperationSheet] = field(default_factory=list)
+    """Of its method and path: the latest with an equal body first, then the latest of any."""
+    latest: OperationSheet | None = None
+    """The last one on its lineage."""
+
+
+class Index:
+    """Finds candidates without a scan of all operations."""
+
+    def __init__(self) -> None:
+        self._of_key: dict[tuple[object, ...], OperationSheet] = {}
+        self._key_users: dict[str, OperationSheet] = {}
+        self._equal: dict[tuple[object, ...], OperationSheet] = {}
+        self._recent: dict[tuple[object, ...], deque[OperationSheet]] = {}
+        self._latest: dict[int, OperationSheet] = {}
+        self._expected: dict[int, tuple[OperationSheet, str, str, int | None]] = {}
+
+    def candidates(self, sheet: Sheet) -> Candidates:
+        """List what an attempt may belong to; a redirect is followed at once or never."""
+        kind = _kind(sheet)
+        equal = self._equal.get((*kind, sheet.kept_body.sha256))
+        recent = self._recent.get(kind, ())
+        similar = [equal, *(one for one in recent if one is not equal)] if equal is not None else list(recent)
+        of_key = None if sheet.key is None else self._of_key.get((*kind, sheet.key))
+        return Candidates(self._redirected(sheet), of_key, similar, self._latest.get(sheet.lineage))
+
+    def key_user(self, key: str | None) -> OperationSheet | None:
+        """Give the latest operation that used a key, in whatever scope."""
+        return None if key is None else self._key_users.get(key)
+
+    def latest(self, lineage: int) -> OperationSheet | None:
+        """Give the latest operation of a lineage."""
+        return self._latest.get(lineage)
+
+    def add(self, operation: OperationSheet, sheet: Sheet) -> None:
+        """Note that an attempt belongs to an operation."""
+        self._latest[sheet.lineage] = operation
+        if sheet.identity is None:
+            return
+        kind = _kind(sheet)
+        if sheet.key is not None:
+            self._of_key[(*kind, sheet.key)] = operation
+            self._key_users[sheet.key] = operation
+        self._equal[(*kind, sheet.kept_body.sha256)] = operation
+        recent = self._recent.setdefault(kind, deque(maxlen=RECENT))
+        if not recent or recent[0] is not operation:
+            recent.appendleft(operation)
+
+    def expect(self, operation: OperationSheet, sheet: Sheet, host: str, target: str) -> None:
+        """Note where an answer sends the client."""
+        self._expected[sheet.lineage] = (operation, host, target, sheet.site)
+
+    def _redirected(self, sheet: Sheet) -> OperationSheet | None:
+        found = self._expected.pop(sheet.lineage, None)
+        if found is None:
+            return None
+        operation, host, target, site = found
+        is_there = (host, target) == (sheet.host.lower(), sheet.target)
+        return operation if is_there and operation.scope == sheet.scope and site == sheet.site else None
+
+
+def _kind(sheet: Sheet) -> tuple[object, ...]:
+    """Give what the attempts of one operation share, whichever host they go to."""
+    assert sheet.identity is not None
+    method, _, target = sheet.identity
+    return sheet.scope, sheet.lineage, method, target

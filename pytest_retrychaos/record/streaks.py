@@ -1,0 +1,52 @@
+"""The end of a loop that has none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pytest_retrychaos.record.sheet import Sheet
+
+LONGEST: Final = 2000
+"""Consecutive attempts of one request after which the run is ended."""
+
+
+class Runaway(BaseException):
+    """The code under test sent one request 2 000 times in a row, and the run was ended there.
+
+    It is no `Exception`, so that no retry loop can catch it and go on; what happened can still be judged.
+    Requests with different bodies that each succeeded do not count: they are a day's work. Reads that succeed
+    do, as in a poll that never ends.
+    """
+
+
+class Streaks:
+    """Counts equal requests in a row, on each lineage, whatever operations they belong to."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, tuple[Sheet, int]] = {}
+
+    def check(self, sheet: Sheet) -> None:
+        """Count an attempt; raises `Runaway` where it is one too many."""
+        earlier, count = self._counts.get(sheet.lineage, (sheet, 0))
+        count = count + 1 if _goes_on(earlier, sheet) else 1
+        self._counts[sheet.lineage] = (sheet, count)
+        if count <= LONGEST:
+            return
+        del self._counts[sheet.lineage]
+        what = f"a connection to {sheet.host} was tried" if sheet.method is None else _sent(sheet)
+        error = Runaway(
+            f"{what} {LONGEST} times in a row: the retry loop does not end. Cap its attempts or its time; "
+            "chaos.verify() can still be called"
+        )
+        sheet.stop(error)
+        raise error
+
+
+def _goes_on(earlier: Sheet, sheet: Sheet) -> bool:
+    if (earlier.identity, earlier.host) != (sheet.identity, sheet.host):
+        return False
+    return not earlier.has_succeeded or earlier.kept_body.sha256 == sheet.kept_body.sha256
+
+
+def _sent(sheet: Sheet) -> str:
+    return f"{sheet.method} {sheet.target} was sent"

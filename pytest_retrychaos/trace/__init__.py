@@ -1,0 +1,41 @@
+"""The record of one run: attempts, the operations they belong to, scopes, scripts and effects.
+
+Laws of this package:
+1. A trace is a value. Everything a law needs stands in it.
+2. ``numbered()`` replaces keys, credentials and other volatile values by numbers of first appearance (K1, C1,
+   V1). What remains depends on no machine, hour, process, address or random number: the same seed gives the
+   same bytes of JSON. Equal values stay equal and different ones different, so laws judge both alike.
+3. ``Trace.from_json(trace.to_json()) == trace.numbered()``: a verdict can be reached anywhere.
+4. Times are integer nanoseconds of virtual time since the run began.
+"""
+
+from pytest_retrychaos.trace.trace import FORMAT, Trace
+from pytest_retrychaos.trace.values import (
+    NO_BODY,
+    WHOLE,
+    Attempt,
+    Body,
+    Operation,
+    Raised,
+    Scope,
+    ScriptRecord,
+    ScriptStep,
+    Told,
+)
+from pytest_retrychaos.trace.waits import waits
+
+__all__ = [
+    "FORMAT",
+    "NO_BODY",
+    "WHOLE",
+    "Attempt",
+    "Body",
+    "Operation",
+    "Raised",
+    "Scope",
+    "ScriptRecord",
+    "ScriptStep",
+    "Told",
+    "Trace",
+    "waits",
+]

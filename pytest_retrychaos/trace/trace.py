@@ -1,0 +1,75 @@
+"""A whole run as one value."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pytest_retrychaos.model import Effect
+from pytest_retrychaos.trace import codec
+from pytest_retrychaos.trace.numbering import Numbering
+from pytest_retrychaos.trace.values import Attempt, Operation, Scope, ScriptRecord, Told
+
+FORMAT: Final = 1
+"""Version of the JSON form; a reader refuses another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A whole run."""
+
+    test: str
+    """The test's id, or a name given outside pytest."""
+    seed: int
+    script: str
+    """The script for all requests, as written: what the test is run again with."""
+    attempts: tuple[Attempt, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    scripts: tuple[ScriptRecord, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    ended: Told | None = None
+    """How the test itself ended, where that is known (by an exception)."""
+    finished_ns: int = 0
+    """Virtual time when the trace was taken."""
+    notes: tuple[str, ...] = ()
+    """What was noticed beside the attempts, such as a loop that polls the clock."""
+
+    def of(self, operation: Operation) -> tuple[Attempt, ...]:
+        """The attempts of an operation, in order."""
+        return tuple(self.attempts[index - 1] for index in operation.attempts)
+
+    def numbered(self) -> Trace:
+        """Return the trace with keys, credentials and volatile values numbered by first appearance.
+
+        Numbering twice changes nothing.
+        """
+        numbering = Numbering()
+        attempts = tuple(numbering.attempt(attempt) for attempt in self.attempts)
+        return replace(
+            self,
+            attempts=attempts,
+            effects=tuple(numbering.effect(effect) for effect in self.effects),
+            scopes=tuple(numbering.scope(scope) for scope in self.scopes),
+            ended=numbering.told(self.ended),
+            notes=tuple(numbering.prose(note) for note in self.notes),
+        )
+
+    def to_json(self) -> str:
+        """Write the numbered trace as JSON, in ASCII: the same run gives the same bytes."""
+        return json.dumps({"format": FORMAT, **codec.encode_fields(self.numbered())}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Trace:
+        """Read a trace back; `ValueError` where it is no trace or of another version, with the place."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"this is no JSON ({error}), and no trace: {text[:60]!r}") from error
+        if not isinstance(value, dict) or "format" not in value:
+            raise ValueError(f"this is not a trace written by Trace.to_json(): {text[:60]!r}")
+        found = value.pop("format")
+        if found != FORMAT:
+            raise ValueError(f"a trace of format {found!r}: this version reads format {FORMAT}; record it again")
+        return codec.decode(cls, value)

@@ -1,0 +1,223 @@
+"""What a trace is made of: attempts, operations, scopes, scripts, and what callers were told.
+
+Times are integer nanoseconds of virtual time since the run began. ``None`` stands for what never happened or
+is not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_retrychaos.model import SECOND, Headers
+
+WHOLE: Final = 64 * 1024
+"""Bodies up to this many bytes are kept whole; of longer ones the first KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A message body as the trace keeps it: whole up to 64 KiB, then length, digest and the first KiB."""
+
+    size: int
+    """Bytes, as sent."""
+    sha256: str
+    """Of the bytes with the key and the volatile values left out; empty where there are none."""
+    start: bytes
+    """All of it, or the first KiB."""
+    announced: int | None = None
+    """The ``Content-Length`` that was promised, where fewer bytes came."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether ``start`` is all of it."""
+        return self.size <= WHOLE
+
+
+NO_BODY: Final = Body(0, "", b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sending of a request. ``None`` stands for what never happened or is not known."""
+
+    index: int
+    """Counts from 1, in the order in which attempts began."""
+    operation: int
+    """Which operation it belongs to: an index into `Trace.operations`."""
+    joined: str
+    """Why it belongs there: began, key, hedge, retry, sent again, leg, not sent."""
+    lineage: int
+    """The thread or task that sent it, numbered by first appearance."""
+    site: int | None
+    """From which place of the test function the call came, numbered by first appearance."""
+    scope: int | None
+    """Index into `Trace.scopes`, where the test opened one."""
+
+    scheme: str
+    host: str
+    method: str | None
+    """``None`` where nothing was sent."""
+    target: str | None
+    headers: Headers
+    body: Body
+    key: str | None
+    """The idempotency key as sent."""
+    key_carrier: str | None
+    """Where it was found: ``Idempotency-Key``, ``body:ClientToken``, …"""
+    credentials: str | None
+    """The credentials sent (``Authorization`` without its scheme, ``Cookie``, an API key header)."""
+    volatile: tuple[str, ...]
+    """Values in query and body that may differ on every attempt: request ids, nonces, timestamps, a boundary."""
+    body_relation: str
+    """To the first attempt of its operation: first, same, volatile (but for volatile fields), rest (what was
+    left of a consumed body), different."""
+    is_read: bool
+    """It changes nothing: GET, a query by POST, a route declared ``effect=False``."""
+    is_guarded: bool
+    """It carries a precondition under which repeating it does nothing."""
+
+    fault: str | None
+    """The script's step, as written; ``None`` where no step was met and the service answered."""
+    script: int | None
+    """Index into `Trace.scripts` of the script that chose the fault."""
+    status: int | None
+    """The status that was sent, if an answer was."""
+    response_headers: Headers
+    response_body: Body
+    own_answer: bool
+    """The answer was the service's own, not a scripted status."""
+    reached: bool
+    """The service received it (a refused connection did not)."""
+    committed: bool
+    """The service carried it out; a scripted fault may have struck after that."""
+    effects: int
+    """How many rows of the ledger it wrote."""
+    replayed: bool
+    """The service answered from what it had stored for the key."""
+
+    began_ns: int
+    arrived_ns: int | None
+    """The whole request had arrived."""
+    headers_ns: int | None
+    """The answer's headers were handed to the client."""
+    last_byte_ns: int | None
+    """The whole answer was handed to the client."""
+    ended_ns: int | None
+    """The attempt ended in the client's eyes."""
+    error: str | None
+    """The error that the transport gave the client, as ``Type: message``."""
+    failed: bool
+    """The client got no complete success (see `Operation`)."""
+    cut: bool
+    """The client closed it while it sent the request or while an answer was on its way."""
+    timeout_ns: int | None
+    """The client's own timeout for a wait on this connection, as last seen."""
+    was_silent: bool
+    """It met silence with no deadline at all."""
+    wall_ns: int | None
+    """The wall clock (epoch) when the answer's headers were handed over."""
+
+    @property
+    def started(self) -> float:
+        """Seconds since the run began."""
+        return self.began_ns / SECOND
+
+    @property
+    def ended(self) -> float | None:
+        """Seconds since the run began, or ``None`` while it has not ended."""
+        return None if self.ended_ns is None else self.ended_ns / SECOND
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a request left the client."""
+        return self.method is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request that the code under test wants carried out once, with all its attempts.
+
+    An attempt *failed* where the client got no complete success: an exception, its own timeout, a damaged
+    body, a scripted status of 400 or more, or the service's own 408, 425, 429 or 5xx. The service's own other
+    4xx are answers.
+    """
+
+    name: str
+    """``POST /payments``, or the scope's name (``name``, ``name/2``, …)."""
+    attempts: tuple[int, ...]
+    """Attempt indexes (from 1), legs included, in order."""
+    legs: tuple[int, ...]
+    """Those of them that followed a redirect."""
+    scope: int | None
+    one_or_two: bool
+    """It follows a failed operation with an equal body, from another line of the test, or with the same but for
+    its position (``Content-Range``) or precondition (``If-Match``): one or two?"""
+    reused_key_of: int | None
+    """An earlier operation that had used its idempotency key."""
+    follows: int | None = None
+    """The failed operation that it follows, where it is one or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """One exception of a chain, the outermost first."""
+
+    type: str
+    """``module.QualifiedName``."""
+    bases: tuple[str, ...]
+    """The same for its base classes, nearest first, ``object`` left out."""
+    message: str
+    status: int | None = None
+    """The HTTP status that it carries, where it carries one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the caller was told: a value or an exception."""
+
+    claims_success: bool | None
+    """The value claims success, claims failure, or says neither (``None``)."""
+    value: str | None
+    """The value as text, shortened."""
+    raised: tuple[Raised, ...] = ()
+    claimed_by: str | None = None
+    """What says so: ``status``, ``ok``, or ``same value`` (as an earlier success of the function returned)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the test named: ``chaos.operation(…)`` or ``chaos.call(…)``."""
+
+    name: str
+    began_ns: int
+    ended_ns: int | None
+    told: Told | None
+    """Only where the telling was seen (``chaos.call``)."""
+    cancelled_ns: int | None = None
+    """When a cancellation was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStep:
+    """One step of a script and how often it struck."""
+
+    text: str
+    wanted: int | None
+    """How often it should strike; ``None`` for ``*``."""
+    fired: int
+    is_fault: bool
+    """A plain ``ok`` is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptRecord:
+    """A script that was set, fired or not."""
+
+    where: str
+    """What it was bound to: ``every request``, ``POST /payments``, …"""
+    per: str
+    strict: bool
+    closed: bool
+    """It was replaced, or its ``with`` block ended."""
+    steps: tuple[ScriptStep, ...]
