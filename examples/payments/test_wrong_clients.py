@@ -75,8 +75,8 @@ def test_a_swallowed_error_is_caught_where_it_looks_like_the_success_before(chao
 
 def test_one_key_for_two_payments_is_caught_without_any_fault(chaos):
     """The second purchase is never carried out: the service knows the key."""
-    wrong.one_key_per_customer(chaos.url, amount=1000, customer="ada")
-    wrong.one_key_per_customer(chaos.url, amount=2000, customer="ada")
+    chaos.call(wrong.one_key_per_customer, chaos.url, amount=1000, customer="ada")
+    chaos.call(wrong.one_key_per_customer, chaos.url, amount=2000, customer="ada")
 
     assert shapes(chaos) == {"ID03/body"}
 
