@@ -11,7 +11,6 @@ TYPE_CHECKING = False  # as typing's, without its import: the engine is imported
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import CannotTell, Chaos, NoTimeout
     from pytest_retrychaos.faults import (
-        Script,
         ScriptError,
         connect_timeout,
         dns,
@@ -32,15 +31,17 @@ if TYPE_CHECKING:
         truncate,
     )
     from pytest_retrychaos.model import Response
+    from pytest_retrychaos.record import Runaway
     from pytest_retrychaos.views import LawsBroken
 
 _HOMES = {
     "pytest_retrychaos.chaos": ("CannotTell", "Chaos", "NoTimeout"),
     "pytest_retrychaos.faults": (
-        "Script", "ScriptError", "connect_timeout", "dns", "down", "drip", "duplicate", "eof", "garbage", "ok",
+        "ScriptError", "connect_timeout", "dns", "down", "drip", "duplicate", "eof", "garbage", "ok",
         "parse", "refuse", "reset", "slow", "stale", "status", "timeout", "tls", "truncate",
     ),
     "pytest_retrychaos.model": ("Response",),
+    "pytest_retrychaos.record": ("Runaway",),
     "pytest_retrychaos.views": ("LawsBroken",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -51,7 +52,7 @@ __all__ = [
     "LawsBroken",
     "NoTimeout",
     "Response",
-    "Script",
+    "Runaway",
     "ScriptError",
     "connect_timeout",
     "dns",

@@ -118,6 +118,10 @@ class Chaos(Assertions):
         if self._given is not None:
             self.script(self._given, strict=self.options.strict)
 
+    def __repr__(self) -> str:
+        count = len(self._recorder.sheets)
+        return f"<Chaos: {count} {'attempt' if count == 1 else 'attempts'} in {self.clock.elapsed:g} s>"
+
     # its life
 
     def __enter__(self) -> Chaos:
@@ -386,8 +390,12 @@ class Chaos(Assertions):
     def raise_problems(self) -> None:
         """Raise what could not be simulated or went wrong in a handler, if anything did."""
         __tracebackhide__ = True
-        if self._exchange.problems:
-            raise self._exchange.problems[0]
+        if self._problems:
+            raise self._problems[0]
+
+    @property
+    def _problems(self) -> list[BaseException]:
+        return [*self._exchange.problems, *self._virtual.refused]
 
     def begin_test(self) -> None:
         """Seed ``random`` for the test itself: other plugins reseed it right before the call."""
@@ -419,14 +427,14 @@ class Chaos(Assertions):
     def failure_section(self) -> str:
         """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""
         trace = self.trace
-        if self.shown and not trace.notes and not self._exchange.problems:
+        if self.shown and not trace.notes and not self._problems:
             return ""
         lines = [] if self.shown else [timeline(trace)] if trace.attempts else ["  nothing was sent"]
         lines += [f"note   {note}" for note in trace.notes]
         if not self.shown and trace.attempts:
             broken = judge(trace, ignore=(*self.options.expect, "NV01")).broken
             lines += [f"beside {finding.headline}" for result in broken for finding in result.findings[:1]]
-        lines += [f"beside {type(problem).__name__}: {problem}" for problem in self._exchange.problems]
+        lines += [f"beside {type(problem).__name__}: {problem}" for problem in self._problems]
         return "\n".join([*lines, f"again  {again(trace)}"])
 
     def _showed_timeline(self) -> None:

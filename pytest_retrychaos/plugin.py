@@ -17,6 +17,7 @@ MARKER = (
     "chaos(*scripts, transport='network', profile='default', seed=None, timezone=None, hosts=(), strict=True, "
     "expect=(), entropy='real'): script faults into the fake service; several scripts parametrize the test."
 )
+VERDICT = "retrychaos verdict"
 RUN: pytest.StashKey[Chaos] = pytest.StashKey()
 
 
@@ -132,8 +133,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     elif item.config.get_verbosity() > 0 and run.verdict is not None:
         from pytest_retrychaos.text import verdict_text
 
-        report.sections.append(("retrychaos verdict", verdict_text(run.verdict)))
+        report.sections.append((VERDICT, verdict_text(run.verdict)))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the verdicts of the tests that passed, where pytest was asked to say more."""
+    shown = [
+        (report.nodeid, text)
+        for report in terminalreporter.getreports("passed")
+        for name, text in getattr(report, "sections", ())
+        if name == VERDICT
+    ]
+    if not shown:
+        return
+    terminalreporter.section(f"{VERDICT}s")
+    for test, text in shown:
+        terminalreporter.line(test)
+        terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
 
 
 def _seed(config: pytest.Config) -> int:

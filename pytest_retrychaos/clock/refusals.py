@@ -17,10 +17,18 @@ Function = Callable[..., Any]  # Any: a built-in of any signature
 _STARTERS = ("start_new_thread", "start_new", "start_joinable_thread")
 
 
+def _kept(text: str) -> Refused:
+    """Make an error that is told at the end of the run too: a handler that is too wide may swallow it."""
+    error = Refused(text)
+    if get_ident() == ACTIVE.owner:
+        ACTIVE.clock.refused.append(error)
+    return error
+
+
 def _refused_thread(target: object) -> Refused:
     owner = getattr(target, "__self__", None)
     name = getattr(owner, "name", None) or getattr(target, "__qualname__", repr(target))
-    return Refused(
+    return _kept(
         f"{place()} starts a thread ({name}) while chaos runs: only the test's own thread is on virtual time, "
         "and what another one does would take real time. Run the work in the test's thread, or start the "
         "thread before chaos begins if it is to stay on real time."
@@ -38,7 +46,7 @@ def _start(real: Function) -> Function:
 
 def refused_loop(kind: str) -> Refused:
     """Make the error for an event loop."""
-    return Refused(
+    return _kept(
         f"{place()} runs an event loop ({kind}) while chaos runs: only blocking code is on virtual time, "
         "and the loop's timers would take real time. Test the blocking client, or run the loop outside chaos."
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
-from pytest_retrychaos.clock.errors import ClockPolled
+from pytest_retrychaos.clock.errors import ClockPolled, Refused
 from pytest_retrychaos.model import SECOND
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
@@ -41,6 +41,7 @@ class VirtualClock:
         "notes",
         "now_ns",
         "readings",
+        "refused",
         "simulated_descriptors",
         "watch_at",
     )
@@ -53,6 +54,8 @@ class VirtualClock:
         """What the monotonic clock shows when the run begins."""
         self.notes: list[str] = []
         """What was noticed: loops that poll the clock, each place once."""
+        self.refused: list[Refused] = []
+        """What was refused to the thread on this clock: it may have swallowed the errors."""
         self.readings = 0
         """Readings since the last wait or traffic."""
         self.watch_at = POLLS_ALLOWED

@@ -284,7 +284,7 @@ class Exchange:
             self._postponed.remove(sheet)
             reservation, sheet.payload = sheet.payload, None
             assert isinstance(reservation, Reservation)
-            answer = self.service.complete(reservation)
+            answer = self.service.complete(reservation, late_ns=self._now() - (sheet.due_ns or 0))
             self._note_answer(sheet, answer)
             sheet.status, sheet.response, sheet.own_answer = answer.response.status, answer.response, True
 

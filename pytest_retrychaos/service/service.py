@@ -48,17 +48,27 @@ class Service:
     ) -> None:
         self._profile = profile_named(profile)
         self._idempotency = self._profile.idempotency
-        self._now = now
+        self._late_ns = 0
+        self._real_now, self._real_wall = now, wall
         self._latency = 0.0
         self._router = Router()
         self._mounted: Mounted | None = None
-        self._database = Database(file_named(database))
         self._values = Values(seed)
-        self._store = Store(self._database, self._values, wall)
-        self._ledger = Ledger(self._database)
-        self._layer = Layer(self._database, now())
         self._answers = 0
         self._known: tuple[Request, Traits] | None = None
+        self._open(Database(file_named(database)))
+
+    def _now(self) -> int:
+        return self._real_now() - self._late_ns
+
+    def _wall(self) -> int:
+        return self._real_wall() - self._late_ns
+
+    def _open(self, database: Database) -> None:
+        self._database = database
+        self._store = Store(database, self._values, self._wall)
+        self._ledger = Ledger(database)
+        self._layer = Layer(database, self._now())
 
     @overload
     def route(
@@ -154,8 +164,18 @@ class Service:
 
     @property
     def database(self) -> Path | None:
-        """The store's file, or ``None`` where it is in memory."""
+        """The store's file, or ``None`` where it is in memory; to be set before the first request."""
         return self._database.file
+
+    @database.setter
+    def database(self, file: str | Path | None) -> None:
+        if self._known is not None:
+            raise ValueError(
+                f"service.database = {str(file)!r}: the service has had a request already; set it before the first"
+            )
+        database = Database(file_named(file))
+        self._database.close()
+        self._open(database)
 
     @property
     def unused_routes(self) -> tuple[str, ...]:
@@ -198,15 +218,20 @@ class Service:
         reservation.claim = admitted
         return reservation
 
-    def complete(self, reservation: Reservation) -> Answer:
-        """Carry out what was let in; `RuntimeError` the second time, `StoreError` where it cannot be kept."""
+    def complete(self, reservation: Reservation, *, late_ns: int = 0) -> Answer:
+        """Carry out what was let in, as of so many nanoseconds ago.
+
+        `RuntimeError` the second time, `StoreError` where it cannot be kept.
+        """
         if reservation.is_done:
             raise RuntimeError("this reservation was completed or released already; reserve the request again")
+        self._late_ns = late_ns
         try:
             if reservation.handler is None:
                 return self._from_store(reservation)
             return self._from_handler(reservation, reservation.handler)
         finally:
+            self._late_ns = 0
             self.release(reservation)
 
     def release(self, reservation: Reservation) -> None:

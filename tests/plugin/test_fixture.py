@@ -76,7 +76,7 @@ def test_a_wrong_client_fails_with_the_finding(suite: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             "E *LawsBroken: ID04 duplicate effect: POST /payments was carried out 2 times for one operation",
-            "E         t+0.00s  #1  POST /payments  key –   committed, then the response was lost   (reset after-commit)",
+            "E         t+0.00s  #1  POST /payments  key –   committed, then the response was lost   *after-commit)",
             "E         t+1.00s  #2  POST /payments  key –   201, committed                          ◄ second effect",
             "E         why   the request has no Idempotency-Key: the service cannot tell a retry from a new payment",
             "E         fix   make one key per operation, outside the retry loop, and send it on every attempt",

@@ -204,6 +204,14 @@ def test_the_verdict_is_shown_when_pytest_is_verbose(pytester: pytest.Pytester) 
         """
     )
 
-    result = run(pytester, "-v", "-rP")
+    result = run(pytester, "-v")
 
-    result.stdout.fnmatch_lines(["*- retrychaos verdict -*", "RT01  held *", "BK02  does not apply *"])
+    result.stdout.fnmatch_lines(
+        [
+            "*= retrychaos verdicts =*",
+            "test_the_verdict_is_shown_when_pytest_is_verbose.py::test_it",
+            "  RT01  held *",
+            "  BK02  does not apply *",
+        ]
+    )
+    run(pytester).stdout.no_fnmatch_line("*retrychaos verdict*")

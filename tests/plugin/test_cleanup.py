@@ -1,0 +1,210 @@
+"""Nothing stays patched: after a test that passes, fails, errors or is interrupted, time and network are real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+WATCH = """
+import importlib.util
+import pytest
+
+spec = importlib.util.spec_from_file_location("watch", {watch!r})
+watch = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(watch)
+before = {{}}
+
+
+def pytest_sessionstart(session):
+    import asyncio, requests, time_machine  # loaded before, so that only patches can make a difference
+    before.update(watch.patched_state())
+
+
+@pytest.hookimpl(trylast=True)  # after pytest has torn down what an interrupt left standing
+def pytest_sessionfinish(session):
+    after = watch.patched_state()
+    changed = [n for n in before if n in after and before[n] is not after[n] and before[n] != after[n]]
+    print("CHANGED", changed)
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    """Provide a directory whose conftest compares every patched name before and after the session."""
+    pytester.makeconftest(WATCH.format(watch=str(Path(__file__).parents[1] / "conftest.py")))
+    return pytester
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run pytest in a process of its own."""
+    return pytester.runpytest_subprocess("-s", "-p", "no:cacheprovider", *arguments)
+
+
+ENDINGS = {
+    "passes": "pass",
+    "fails": "assert False",
+    "fails in a law": "chaos.verify()",
+    "raises": "raise OSError('of its own')",
+    "is ended by the run": "requests.get('https://api.example.com', timeout=None)",
+    "exits": "raise SystemExit(3)",
+    "is interrupted": "raise KeyboardInterrupt",
+    "is interrupted while it waits": "import signal; signal.setitimer(signal.ITIMER_REAL, 0.05)\n"
+    "    while True: time.sleep(1)",
+}
+
+
+@pytest.mark.parametrize("ending", list(ENDINGS.values()), ids=list(ENDINGS))
+def test_nothing_stays_patched_when_a_test(suite: pytest.Pytester, ending: str) -> None:
+    """Every patched name and type is as it was before."""
+    suite.makepyfile(
+        f"""
+import signal, time, requests, pytest
+
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+
+@pytest.mark.chaos("timeout", strict=False, timezone="Asia/Tokyo", entropy="seeded")
+def test_it(chaos):
+    {ending}
+"""
+    )
+
+    run(suite).stdout.fnmatch_lines(["*CHANGED []"])
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_nothing_stays_patched_when_another_fixture_fails(suite: pytest.Pytester, where: str) -> None:
+    """An error in set-up or tear-down of another fixture changes nothing."""
+    order = "chaos, broken" if where == "before" else "broken, chaos"
+    suite.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.fixture
+        def broken():
+            if {where == "before"}:
+                raise OSError("set-up")
+            yield
+            raise OSError("tear-down")
+
+        def test_it({order}):
+            pass
+        """
+    )
+
+    result = run(suite)
+
+    result.assert_outcomes(errors=1, passed=int(where == "after"))
+    result.stdout.fnmatch_lines(["*CHANGED []*"])
+
+
+def test_a_test_without_chaos_sees_real_time(suite: pytest.Pytester) -> None:
+    """It is never touched, though others in its session use the plugin."""
+    suite.makepyfile(
+        """
+        import time
+
+        def test_one(chaos):
+            time.sleep(3600)
+            assert chaos.clock.elapsed == 3600
+
+        def test_two():
+            began = time.monotonic()
+            time.sleep(0.01)
+            assert 0.01 <= time.monotonic() - began < 5
+            assert time.gmtime().tm_year < 2030
+        """
+    )
+
+    result = run(suite, "-p", "no:randomly")
+
+    result.assert_outcomes(passed=2)
+
+
+def test_durations_stay_real(suite: pytest.Pytester) -> None:
+    """pytest times the test by the real clock, though an hour passed inside."""
+    suite.makepyfile(
+        """
+        import time
+
+        def test_it(chaos):
+            time.sleep(3600)
+        """
+    )
+
+    result = run(suite, "--durations=5", "-vv")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.no_re_match_line(r"^3\d\d\d\.\d\ds")
+
+
+def test_pytest_timeout_counts_real_time(suite: pytest.Pytester) -> None:
+    """An hour of back-off does not run into a limit of five seconds."""
+    suite.makepyfile(
+        """
+        import time, pytest
+
+        @pytest.mark.timeout(5)
+        def test_it(chaos):
+            time.sleep(3600)
+        """
+    )
+
+    run(suite).assert_outcomes(passed=1)
+
+
+def test_side_by_side_tests_do_not_mix(suite: pytest.Pytester) -> None:
+    """Under xdist each worker has a clock, a network and seeds of its own, the same as without."""
+    suite.makepyfile(
+        """
+        import hashlib, random, time, pytest, requests
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(chaos, number, request):
+            chaos.script("503 x2, ok")
+            while requests.post(chaos.url + "/payments", json={"n": number}, timeout=1).status_code != 201:
+                time.sleep(random.random())
+            print("TRACE", request.node.name, hashlib.sha256(chaos.trace.to_json().encode()).hexdigest())
+        """
+    )
+
+    def traces(*arguments: str) -> list[str]:
+        result = suite.runpytest_subprocess("-rP", "-p", "no:cacheprovider", *arguments)
+        result.assert_outcomes(passed=8)
+        return sorted(line for line in result.stdout.lines if line.startswith("TRACE"))
+
+    alone = traces("-p", "no:randomly")
+    assert len(alone) == 8
+    assert traces("-n", "2") == alone
+    assert traces("-p", "randomly", "-p", "no:xdist") == alone
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("threading.Thread(target=print).start()", "*starts a thread (Thread-*) while chaos runs*"),
+        ("asyncio.new_event_loop().run_forever()", "*runs an event loop (asyncio.*) while chaos runs*"),
+        (
+            "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('10.1.2.3', 8125))",
+            "*a datagram to 10.1.2.3:8125 cannot*",
+        ),
+    ],
+)
+def test_what_cannot_be_simulated_is_told_though_it_was_swallowed(suite: pytest.Pytester, act: str, told: str) -> None:
+    """A wide ``except`` in the code under test hides nothing."""
+    suite.makepyfile(
+        f"""
+import asyncio, socket, threading
+
+def test_it(chaos):
+    try:
+        {act}
+    except Exception:
+        pass
+"""
+    )
+
+    result = run(suite)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([told])
