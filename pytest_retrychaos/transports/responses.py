@@ -11,6 +11,8 @@ client's timeouts, its adapter's ``max_retries`` and every exception are made by
 4. Retries are urllib3's alone; the mock's own repetition on statuses is switched off.
 5. Proxies, client certificates and certificate bundles are left out, as a mock leaves them out. A request that
    passes through goes to loopback only.
+6. A session keeps its connections as on a real network: ``stale`` strikes there, and never a single request.
+   Only the thread that installed is served; in others mocks answer by themselves, without faults.
 """
 
 from __future__ import annotations

@@ -477,6 +477,28 @@ def test_the_answer_is_the_mocks_own_object(chaos_run: Chaos) -> None:
     assert dict(answer.headers) == {"Content-Type": "text/plain; charset=utf-8", "X-Name": "zoë"}
 
 
+def test_a_callback_that_reads_the_body_takes_nothing_from_the_fault(chaos_run: Chaos) -> None:
+    """The client still reads the body from the connection, and a slow body costs its time."""
+
+    def read(answer: Any) -> Any:
+        assert answer.text == "content"
+        return answer
+
+    chaos_run.script("drip=2s")
+    with mock(response_callback=read) as made:
+        made.add(responses.GET, URL, body="content")
+        assert requests.get(URL, timeout=5).text == "content"
+    assert chaos_run.clock.elapsed == 2
+
+
+def test_a_registered_length_that_is_wrong_keeps_nobody_waiting(chaos_run: Chaos) -> None:
+    """The connection counts the body itself."""
+    with mock() as made:
+        made.add(responses.GET, URL, body="content", headers={"Content-Length": "100"})
+        assert requests.get(URL, timeout=5).text == "content"
+    assert chaos_run.clock.elapsed == 0
+
+
 def test_an_answer_that_was_lost_stays_readable_in_the_calls(
     payments: responses.RequestsMock, chaos_run: Chaos
 ) -> None:
@@ -618,8 +640,13 @@ def test_a_mocked_loopback_address_is_simulated(chaos_run: Chaos, host: str) -> 
 
 
 class _Real(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    busy = 0
+
     def do_GET(self) -> None:
-        self.send_response(200)
+        is_busy = self.path == "/busy"
+        _Real.busy += is_busy
+        self.send_response(503 if is_busy else 200)
         self.send_header("Content-Length", "4")
         self.end_headers()
         self.wfile.write(b"real")
@@ -630,7 +657,7 @@ class _Real(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def real_server() -> Iterator[str]:
-    with http.server.HTTPServer(("127.0.0.1", 0), _Real) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Real) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -645,6 +672,17 @@ def test_what_passes_through_to_loopback_is_really_sent_with_faults_around(real_
         client = session(retry())
         assert [client.get(real_server, timeout=5).text for _ in range(2)] == ["real", "real"]
         assert [one.fault for one in chaos.attempts] == ["503", "ok", "reset", "ok"]
+
+
+def test_a_status_from_what_passes_through_is_retried_once_for_each_try(real_server: str) -> None:
+    """urllib3's retries are driven around the real request, never inside it."""
+    _Real.busy = 0
+    with run() as chaos, mock() as made:
+        made.add_passthru(real_server)
+        with pytest.raises(requests.exceptions.RetryError):
+            session(retry(total=2)).get(f"{real_server}busy", timeout=5)
+        assert [one.status for one in chaos.attempts] == [503, 503, 503]
+    assert _Real.busy == 3
 
 
 def test_what_passes_through_to_elsewhere_is_refused_by_name(chaos_run: Chaos) -> None:
