@@ -13,11 +13,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urljoin, urlsplit
 
 from pytest_retrychaos.record.operations import Candidates, OperationSheet
 from pytest_retrychaos.record.sameness import DIFFERENT, PART, SAME, VOLATILE, relate
-from pytest_retrychaos.record.sheet import REDIRECTS, Sheet
+from pytest_retrychaos.record.sheet import Sheet
 
 POSITIONS: Final = ("content-range", "range", "upload-offset")
 """Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0)."""
@@ -91,19 +90,6 @@ def are_in_one_call(earlier: Sheet, later: Sheet) -> bool:
     if earlier.scope is not None or later.scope is not None:
         return earlier.scope == later.scope
     return earlier.call is not None and earlier.call == later.call
-
-
-def redirect_target(sheet: Sheet) -> tuple[str, str] | None:
-    """Say to which host and target an answer sends the client, ``None`` if nowhere."""
-    response = sheet.response
-    if sheet.status not in REDIRECTS or response is None or "location" not in response.headers:
-        return None
-    base = f"{sheet.scheme}://{sheet.host}{sheet.target}"
-    place = urlsplit(urljoin(base, response.headers["location"]))
-    usual = ":443" if place.scheme == "https" else ":80"
-    host = place.netloc.rpartition("@")[2].lower().removesuffix(usual)
-    target = (place.path or "/") + ("?" + place.query if place.query else "")
-    return host, quote(target, safe="/?%:@!$&'()*+,;=~[]#")
 
 
 def _by_key(operation: OperationSheet, sheet: Sheet) -> str | None:

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from pytest_retrychaos.record.redirects import Place, place_of
 from pytest_retrychaos.record.sheet import Identity, Sheet
 from pytest_retrychaos.trace import WHOLE
 
@@ -81,7 +82,7 @@ class Index:
         self._equal: dict[tuple[object, ...], OperationSheet] = {}
         self._recent: dict[tuple[object, ...], deque[OperationSheet]] = {}
         self._latest: dict[int, OperationSheet] = {}
-        self._expected: dict[int, tuple[OperationSheet, str, str, int | None]] = {}
+        self._expected: dict[int, tuple[OperationSheet, Place, int | None]] = {}
 
     def candidates(self, sheet: Sheet) -> Candidates:
         """List what an attempt may belong to; a redirect is followed at once or never."""
@@ -114,17 +115,17 @@ class Index:
         if not recent or recent[0] is not operation:
             recent.appendleft(operation)
 
-    def expect(self, operation: OperationSheet, sheet: Sheet, host: str, target: str) -> None:
+    def expect(self, operation: OperationSheet, sheet: Sheet, place: Place) -> None:
         """Note where an answer sends the client."""
-        self._expected[sheet.lineage] = (operation, host, target, sheet.site)
+        self._expected[sheet.lineage] = (operation, place, sheet.site)
 
     def _redirected(self, sheet: Sheet) -> OperationSheet | None:
         found = self._expected.pop(sheet.lineage, None)
         if found is None:
             return None
-        operation, host, target, site = found
-        is_there = (host, target) == (sheet.host.lower(), sheet.target)
-        return operation if is_there and operation.scope == sheet.scope and site == sheet.site else None
+        operation, place, site = found
+        is_followed = place == place_of(sheet) and operation.scope == sheet.scope and site == sheet.site
+        return operation if is_followed else None
 
 
 def _kind(sheet: Sheet) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from pytest_retrychaos.model import Request
 from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.callsites import Callsites
 from pytest_retrychaos.record.operations import Index, OperationSheet
+from pytest_retrychaos.record.redirects import sent_to
 from pytest_retrychaos.record.sheet import Identity, Sheet
 from pytest_retrychaos.record.streaks import Runaway, Streaks
 from pytest_retrychaos.trace import Operation, Scope, Told
@@ -224,13 +225,13 @@ class Recorder:
 
     def _expect_redirect(self, sheet: Sheet) -> None:
         """Remember where an answer sends the client, so that the request that follows it is a leg."""
-        place = joining.redirect_target(sheet)
+        place = sent_to(sheet)
         if place is not None and isinstance(sheet.operation, OperationSheet):
-            self._index.expect(sheet.operation, sheet, *place)
+            self._index.expect(sheet.operation, sheet, place)
 
     def _note_end(self, sheet: Sheet) -> None:
         operation = sheet.operation
-        if not sheet.failed:
+        if not sheet.failed and not any(one[-1].call == sheet.call for one in self._waiting.values()):
             self._callsites.release()
         if sheet.has_succeeded and isinstance(operation, OperationSheet):
             operation.has_succeeded = True

@@ -11,8 +11,8 @@ from pytest_retrychaos.trace.values import Attempt
 def waits(attempts: Sequence[Attempt]) -> list[int]:
     """Give the nanoseconds from the end of what had ended last, as the client saw it, to each further attempt.
 
-    A redirect leg is no attempt of its own here: it only makes the one before it end later. An attempt that
-    began while all before it were under way (a hedge) waited for nothing and is left out.
+    A redirect leg is no attempt of its own here: it only makes the one before it end later. A hedge, and any
+    other attempt that began while all before it were under way, waited for nothing and is left out.
     """
     found: list[int] = []
     under_way: list[int] = []
@@ -22,7 +22,7 @@ def waits(attempts: Sequence[Attempt]) -> list[int]:
         while under_way and under_way[0] <= attempt.began_ns:
             ended = heapq.heappop(under_way)
         if attempt.joined != "leg":
-            if not is_first and ended is not None:
+            if not is_first and ended is not None and attempt.joined != "hedge":
                 found.append(attempt.began_ns - ended)
             is_first = False
         if attempt.ended_ns is not None:

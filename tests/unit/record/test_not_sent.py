@@ -1,0 +1,184 @@
+"""Attempts that failed before a request could be sent have no path: they belong to what follows in the same call."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_retrychaos import Chaos
+from tests.unit.record.wire import groups, reasons, send, sends
+
+
+@pytest.mark.parametrize("fault", ["refuse", "dns", "connect-timeout"])
+def test_an_attempt_that_was_not_sent_joins_the_next_of_its_call(chaos: Chaos, fault: str) -> None:
+    """Whatever kept it from being sent."""
+    chaos.script(f"{fault}, ok")
+
+    sends({}, {}, wait=1)
+
+    assert groups(chaos) == [[1, 2]]
+    assert reasons(chaos) == ["began", "not sent"]
+    assert chaos.operations[0].name == "POST /payments"
+    assert chaos.waits == [1.0]
+
+
+def test_several_in_a_row_join(chaos: Chaos) -> None:
+    """A chain that ends with a request."""
+    chaos.script("refuse x3, ok")
+
+    sends({}, {}, {}, {})
+
+    assert groups(chaos) == [[1, 2, 3, 4]]
+    assert chaos.operations[0].name == "POST /payments"
+
+
+def test_several_in_a_row_that_nothing_follows_are_one(chaos: Chaos) -> None:
+    """A call that never got through."""
+    chaos.script("refuse x3")
+
+    sends({}, {}, {})
+
+    assert groups(chaos) == [[1, 2, 3]]
+    assert chaos.operations[0].name == "service.test (nothing was sent)"
+    assert chaos.operations[0].attempts[0].method is None
+
+
+def test_in_the_middle_of_an_operation_it_belongs_to_it(chaos: Chaos) -> None:
+    """Failed, refused, and carried out at last."""
+    chaos.script("503, refuse, ok")
+
+    sends({}, {}, {})
+
+    assert groups(chaos) == [[1, 2, 3]]
+    assert reasons(chaos) == ["began", "not sent", "retry"]
+
+
+def test_at_the_end_of_an_operation_it_belongs_to_it(chaos: Chaos) -> None:
+    """A client that gave up after its retry was refused did retry."""
+    chaos.script("503, refuse")
+
+    sends({}, {})
+
+    assert groups(chaos) == [[1, 2]]
+    assert chaos.operations[0].name == "POST /payments"
+
+
+def test_what_follows_tells_that_it_belonged_to_another_request(chaos: Chaos) -> None:
+    """The first was given up; what was refused was the second."""
+    chaos.script("503, refuse, ok")
+
+    sends({}, {"path": "/refunds"}, {"path": "/refunds"})
+
+    assert groups(chaos) == [[1], [2, 3]]
+    assert [operation.name for operation in chaos.operations] == ["POST /payments", "POST /refunds"]
+
+
+def test_an_earlier_operation_takes_what_was_refused_before_it_goes_on(chaos: Chaos) -> None:
+    """Another request in between, to another host."""
+    chaos.script("503, ok, refuse, ok")
+
+    sends({}, {"host": "log.test", "path": "/log"}, {}, {})
+
+    assert groups(chaos) == [[1, 3, 4], [2]]
+
+
+def test_after_a_success_it_belongs_to_the_next_request(chaos: Chaos) -> None:
+    """What was done is done."""
+    chaos.script("ok, refuse, ok")
+
+    sends({}, {}, {})
+
+    assert groups(chaos) == [[1], [2, 3]]
+
+
+def test_from_another_call_it_is_an_operation_by_itself(chaos: Chaos) -> None:
+    """The test gave up, and called again."""
+    chaos.script("refuse, ok")
+
+    send()
+    send()
+
+    assert groups(chaos) == [[1], [2]]
+    assert [operation.name for operation in chaos.operations] == ["service.test (nothing was sent)", "POST /payments"]
+
+
+def test_each_call_of_a_loop_is_a_call_of_its_own(chaos: Chaos) -> None:
+    """A batch that goes on after one customer could not be reached."""
+    chaos.script("refuse x2, ok")
+
+    for number in range(3):
+        send(body=f'{{"customer":{number}}}')
+
+    assert groups(chaos) == [[1], [2], [3]]
+
+
+def test_within_one_scope_calls_join(chaos: Chaos) -> None:
+    """The test said that it is one operation."""
+    chaos.script("refuse x2, ok")
+
+    with chaos.operation("order 7"):
+        send()
+        send()
+        send()
+
+    assert groups(chaos) == [[1, 2, 3]]
+    assert [operation.name for operation in chaos.operations] == ["order 7"]
+
+
+def test_from_another_scope_it_is_an_operation_by_itself(chaos: Chaos) -> None:
+    """Even within one call."""
+    chaos.script("refuse, ok")
+
+    def client() -> None:
+        with chaos.operation("order 7"):
+            send()
+        with chaos.operation("order 8"):
+            send()
+
+    client()
+
+    assert groups(chaos) == [[1], [2]]
+    assert [operation.name for operation in chaos.operations] == ["order 7", "order 8"]
+
+
+def test_to_another_host_it_is_an_operation_by_itself(chaos: Chaos) -> None:
+    """Nothing was sent that could be compared."""
+    chaos.script("refuse, ok")
+
+    sends({"host": "a.test"}, {"host": "b.test"})
+
+    assert groups(chaos) == [[1], [2]]
+
+
+def test_what_was_refused_at_each_of_two_hosts_joins_there(chaos: Chaos) -> None:
+    """One call, two hosts, both refused at first."""
+    chaos.script("refuse x2, ok, ok")
+    a, b = {"host": "a.test", "path": "/a"}, {"host": "b.test", "path": "/b"}
+
+    sends(a, b, a, b)
+
+    assert groups(chaos) == [[1, 3], [2, 4]]
+
+
+def test_reading_the_record_in_the_middle_of_a_call_changes_nothing(chaos: Chaos) -> None:
+    """A client that looks at the attempts between two of them."""
+    chaos.script("refuse, ok")
+
+    def client() -> None:
+        send()
+        assert groups(chaos) == [[1]]
+        send()
+
+    client()
+
+    assert groups(chaos) == [[1, 2]]
+
+
+def test_a_retry_in_a_scope_leaves_the_names_of_others_alone(chaos: Chaos) -> None:
+    """Names count operations, each once."""
+    chaos.script("503, refuse, ok, ok")
+
+    with chaos.operation("order 7"):
+        sends({}, {}, {}, {"path": "/mail"})
+
+    assert groups(chaos) == [[1, 2, 3], [4]]
+    assert [operation.name for operation in chaos.operations] == ["order 7", "order 7/2"]
