@@ -37,7 +37,7 @@ class Numbering:
         headers = self._headers(attempt.headers, names)
         answer = self._headers(attempt.response_headers, names)
         error = attempt.error if attempt.error is None else self.prose(attempt.error)
-        if not names and headers is attempt.headers and answer is attempt.response_headers and error is attempt.error:
+        if not names and headers is attempt.headers and answer is attempt.response_headers and error == attempt.error:
             return attempt
         self._of_attempt[attempt.index] = names
         words = _long(names)
