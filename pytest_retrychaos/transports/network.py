@@ -8,6 +8,7 @@ before follow; only the installing thread's new connections are simulated. Each 
 
 from __future__ import annotations
 
+import _socket
 import errno
 import ipaddress
 import os
@@ -22,7 +23,7 @@ from pytest_retrychaos.model import Wire
 from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
 from pytest_retrychaos.transports.seam import Exchange
-from pytest_retrychaos.transports.sockets import REAL, SIMULATED
+from pytest_retrychaos.transports.sockets import REAL, SIMULATED, hang_up
 
 KERNEL_CONNECT_S = 127.0
 """How long Linux tries to connect before ETIMEDOUT (tcp_syn_retries = 6, RFC 6298 back-off from 1 s)."""
@@ -106,14 +107,19 @@ class Network:
                 self._environment[name] = os.environ.pop(name)
         for name, replacement in self._methods():
             self._patch(socket.socket, name, replacement)
-        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+        # socket.getaddrinfo, however code got hold of it, calls _socket's by name.
+        self._patch(_socket, "getaddrinfo", self._lookup("getaddrinfo", _socket.getaddrinfo))
+        for name in ("gethostbyname", "gethostbyname_ex"):
             self._patch(socket, name, self._lookup(name, getattr(socket, name)))
         self._patch(ssl.SSLContext, "wrap_socket", self._wrap_socket())
         self._patch(ssl.SSLSocket, "_real_connect", self._connect_secure())
 
     def remove(self) -> None:
         """Close every simulated connection and put everything back."""
-        for channel, _ in list(self._channels.values()):
+        for channel, reference in list(self._channels.values()):
+            sock = reference()
+            if sock is not None and not channel.is_closed:
+                hang_up(sock)
             channel.close()
         while self._undo:
             owner, name, value, was_own = self._undo.pop()

@@ -6,6 +6,8 @@ Signatures are those of ``socket.socket``, whose methods these replace.
 from __future__ import annotations
 
 import errno
+import functools
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -96,3 +98,42 @@ SIMULATED: dict[str, Callable[..., Any]] = {
     "detach": lambda channel: -1,
     "_real_close": lambda channel, *arguments: channel.close(),
 }
+
+
+@functools.cache
+def _hung_up_descriptor() -> int:
+    """Open, once in a process, a descriptor whose other end is closed: always readable, with nothing to read."""
+    reader, writer = os.pipe()
+    os.close(writer)
+    return reader
+
+
+@functools.cache
+def _hung_up_kind(kind: type[socket.socket]) -> type[socket.socket]:
+    def fileno(sock: socket.socket) -> int:
+        return -1 if sock._closed else _hung_up_descriptor()  # type: ignore[attr-defined]  # private: its own flag
+
+    def broken(sock: socket.socket, *arguments: Any, **named: Any) -> Any:  # Any: as send or sendall
+        raise os_error(errno.EPIPE)
+
+    def receive_into(sock: socket.socket, *arguments: Any, **named: Any) -> int:  # Any: as recv_into
+        return 0
+
+    namespace: dict[str, Any] = {  # Any: a class body
+        "__slots__": (),
+        "__module__": kind.__module__,
+        "fileno": fileno,
+        "send": broken,
+        "sendall": broken,
+        "recv": lambda sock, *arguments: b"",
+        "recv_into": receive_into,
+    }
+    return type(kind.__name__, (kind,), namespace)
+
+
+def hang_up(sock: socket.socket) -> None:
+    """Let a socket that outlives the run look like one whose peer has closed: a pool finds that out and connects anew.
+
+    It has no descriptor of its own, so there is nothing that its owner would have to close.
+    """
+    sock.__class__ = _hung_up_kind(type(sock))  # type: ignore[arg-type]  # a class is hashable, whatever its objects are
