@@ -1,0 +1,203 @@
+"""The general clients, unmodified, over http and https: every kind of failure, then success."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+import urllib.error
+import urllib.request
+
+import httpx
+import pytest
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from pytest_retrychaos import LawsBroken
+
+FAILURES = "503 retry-after=2, timeout, reset after-commit, ok"
+SCHEMES = ("http", "https")
+
+
+def broken(chaos) -> tuple[str, ...]:
+    """List the laws that the run broke."""
+    try:
+        return chaos.verify().codes
+    except LawsBroken as error:
+        return error.verdict.codes
+
+
+def pooled(retries: urllib3.Retry) -> requests.Session:
+    session = requests.Session()
+    for scheme in SCHEMES:
+        session.mount(f"{scheme}://", HTTPAdapter(max_retries=retries))
+    return session
+
+
+def every_method(attempts: int) -> urllib3.Retry:
+    return urllib3.Retry(attempts, backoff_factor=1, status_forcelist=[503], allowed_methods=None)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_requests_reaches_success_through_its_adapters_retries(chaos, scheme):
+    """The adapter's own retry layer meets every fault, and each wait is the one that urllib3 computes."""
+    chaos.script(FAILURES)
+
+    response = pooled(every_method(3)).post(
+        f"{scheme}://api.example.com/payments", json={"amount": 1}, headers={"Idempotency-Key": "k1"}, timeout=5
+    )
+
+    assert response.status_code == 201
+    assert [attempt.fault for attempt in chaos.attempts] == ["503 retry-after=2", "timeout", "reset after-commit", "ok"]
+    assert chaos.waits == [2, 2, 4]
+    assert chaos.clock.elapsed == 2 + 5 + 2 + 4
+    assert [attempt.scheme for attempt in chaos.attempts] == [scheme] * 4
+    assert len(chaos.ledger) == 1
+    assert broken(chaos) == ()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_urllib3_reaches_success_through_its_own_retries(chaos, scheme):
+    """The pool manager's retry layer meets every fault."""
+    chaos.script(FAILURES)
+    pool = urllib3.PoolManager(retries=every_method(3))
+
+    response = pool.request(
+        "POST", f"{scheme}://api.example.com/payments", json={"amount": 1}, headers={"Idempotency-Key": "k1"}, timeout=5
+    )
+
+    assert response.status == 201
+    assert chaos.waits == [2, 2, 4]
+    assert broken(chaos) == ()
+
+
+def test_retrying_posts_without_a_key_is_what_urllib3_is_told_to_do(chaos):
+    """``allowed_methods=None`` repeats a POST after a timeout, key or not: ID01 and ID04 say so."""
+    chaos.script("timeout, reset after-commit, ok")
+
+    urllib3.PoolManager(retries=every_method(3)).request("POST", f"{chaos.url}/payments", json={}, timeout=5)
+
+    assert broken(chaos) == ("ID01", "ID04")
+
+
+def test_requests_alone_gives_up_at_the_first_failure(chaos):
+    """Without an adapter of the test's own there is no retry, which RT01 points out."""
+    chaos.script("503 retry-after=2, ok")
+
+    assert requests.get(f"{chaos.url}/payments", timeout=5).status_code == 503
+
+    assert broken(chaos) == ("RT01",)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_httpx_retries_only_what_was_never_sent(chaos, scheme):
+    """``retries=`` of its transport is for connecting; the rest comes as httpx's own exceptions."""
+    chaos.script("refuse, 503 retry-after=2, timeout, reset after-commit, ok")
+    client = httpx.Client(transport=httpx.HTTPTransport(retries=1), timeout=5)
+    seen = []
+
+    def charge() -> int | None:
+        try:
+            return client.post(
+                f"{scheme}://api.example.com/payments", json={"amount": 1}, headers={"Idempotency-Key": "k1"}
+            ).status_code
+        except httpx.TransportError as error:
+            seen.append(type(error))
+            return None
+
+    while charge() != 201:
+        time.sleep(2)
+
+    assert seen == [httpx.ReadTimeout, httpx.ReadError if scheme == "http" else seen[-1]]
+    assert [attempt.status for attempt in chaos.attempts] == [None, 503, None, None, 201]
+    assert len(chaos.ledger) == 1
+    assert broken(chaos) == ()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_urllib_request_in_a_loop_reaches_success(chaos, scheme):
+    """The standard library has no retry layer: a plain loop around it obeys every law."""
+    chaos.script(FAILURES)
+    request = urllib.request.Request(
+        f"{scheme}://api.example.com/payments", b'{"amount": 1}', {"Idempotency-Key": "k1"}, method="POST"
+    )
+    status = None
+    while status is None:
+        try:
+            with urllib.request.urlopen(request, timeout=5) as response:
+                status = response.status
+        except urllib.error.HTTPError as error:
+            time.sleep(int(error.headers["Retry-After"]))
+        except OSError:
+            time.sleep(1)
+
+    assert status == 201
+    assert chaos.waits == [2, 1, 1]
+    assert broken(chaos) == ()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_http_client_in_a_loop_reaches_success(chaos, scheme):
+    """One connection object, opened anew after each failure."""
+    chaos.script(FAILURES)
+    kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+    connection = kind("api.example.com", timeout=5)
+    status = None
+    while status != 201:
+        try:
+            connection.request("POST", "/payments", b'{"amount": 1}', {"Idempotency-Key": "k1"})
+            response = connection.getresponse()
+            response.read()
+            status = response.status
+        except (OSError, http.client.HTTPException):
+            connection.close()
+        time.sleep(2)
+
+    assert chaos.waits == [2, 2, 2]
+    assert broken(chaos) == ()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_stale_connection_is_found_on_the_second_request(chaos, scheme):
+    """A session's kept-alive connection turns out dropped; the adapter sends the request again."""
+    chaos.script("ok, stale after-commit, ok")
+    session = pooled(every_method(3))
+    key = {"Idempotency-Key": "k2"}
+
+    session.get(f"{scheme}://api.example.com/payments", timeout=5)
+    response = session.post(f"{scheme}://api.example.com/payments", json={}, headers=key, timeout=5)
+
+    assert response.status_code == 201
+    assert [attempt.fault for attempt in chaos.attempts] == ["ok", "stale after-commit", "ok"]
+    assert len(chaos.ledger) == 1
+    assert broken(chaos) == ()
+
+
+def test_a_tls_failure_arrives_as_ssl_error(chaos):
+    """The handshake fails before anything is sent."""
+    chaos.script("tls, ok")
+
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.post("https://api.example.com/payments", json={}, timeout=5)
+
+    assert chaos.attempts[0].method is None
+    requests.post("https://api.example.com/payments", json={}, timeout=5)
+
+
+def test_a_truncated_answer_passes_unread_in_urllib_request(chaos):
+    """``urlopen`` has returned by then; reading finds the damage."""
+    chaos.script("truncate")
+
+    with (
+        urllib.request.urlopen(f"{chaos.url}/payments", timeout=5) as response,
+        pytest.raises(http.client.IncompleteRead),
+    ):
+        response.read()
+
+
+def test_a_client_context_that_existed_before_works(chaos):
+    """A default context checks names and certificates; the simulated service satisfies it."""
+    response = httpx.Client(verify=ssl.create_default_context()).get("https://api.example.com/payments")
+
+    assert response.status_code == 200
