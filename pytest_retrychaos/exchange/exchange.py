@@ -298,14 +298,15 @@ class Exchange:
             self._note_request(sheet, replace(arrival.head, body=body))
         self.recorder.complete(sheet, body, announced)
 
-    def malformed(self, head: Request, status: int) -> Sheet:
-        """Take a request that is refused before it is understood."""
+    def malformed(self, head: Request, status: int, begun: Ticket | None = None) -> Sheet:
+        """Take a request that cannot be understood, from its head or from its body on."""
         self._traffic()
-        sheet = self.recorder.begin_request(head)
+        sheet = self.recorder.begin_request(head) if begun is None else _sheet(begun)
         sheet.reached = True
         sheet.own_answer = True
         sheet.status = status
         sheet.response = Response(status)
+        sheet.payload = None
         self.recorder.complete(sheet, b"")
         return sheet
 

@@ -85,9 +85,10 @@ class Conversation:
         self.ticket: Ticket | None = None
         """The attempt whose answer the client is waiting for."""
         self.served = 0
-        self._answering = False
+        self._reading: Ticket | None = None  # the attempt whose request has begun and not arrived whole
         self._dropped = False
-        self._is_deaf = False  # what came was no HTTP, so that nothing after it can be understood
+        self._is_deaf = False  # nothing after what came can be understood, or will be read
+        self._is_postponed = False
         self.is_idle = True
         self.is_over = False
         """The server has ended the connection, or will once its actions are carried out."""
@@ -97,6 +98,7 @@ class Conversation:
         self._body: list[bytes] = []
         self._head: Request | None = None
         self._head_size = 0
+        self._fields_size = 0
         self._announced: int | None = None
         self._out: list[Action] = []
 
@@ -109,28 +111,41 @@ class Conversation:
         self.is_idle = False
         if self._head is None:
             self._head_size += len(data)
-            if self._refused_early(data):
-                return self._out
-        out: list[Action] = []
-        self._out = out
+        self._out = []
+        try:
+            self._parse(data)
+            if self._head is None and self._head_size > LONGEST_HEAD:
+                raise _Rejected(431)
+        except _Rejected as rejected:
+            self._is_deaf = True
+            if not self.is_over:
+                self._reject(rejected.status)
+        except _Unread:
+            self._is_deaf = True
+        except BaseException:
+            self._is_deaf = True
+            raise
+        return self._out
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            raise self._exchange.refuse(
-                "WebSocket and other protocol upgrades cannot be simulated: "
-                "point the client at a real server on loopback"
-            ) from None
+        except httptools.HttpParserUpgrade as offered:  # h2c, which a server need not take up (RFC 9110, 7.8)
+            self._parser = httptools.HttpRequestParser(self)
+            rest = data[offered.args[0] :]
+            if rest:
+                self._parse(rest)
         except httptools.HttpParserCallbackError as error:
             if error.__context__ is not None:
                 raise error.__context__ from None
             raise
         except httptools.HttpParserError:
-            self._is_deaf = True
-        return self._reject(400) if self._is_deaf else out
+            raise _Rejected(400) from None
 
     def resolve(self, ticket: Ticket) -> list[Action]:
         """Render a postponed answer, whose time has come."""
         assert self._head is not None
+        self._is_postponed = False
         return list(self._render(self._exchange.decided(ticket), ticket, self._head))
 
     def drop(self) -> bool:
@@ -142,25 +157,44 @@ class Conversation:
 
     def client_closed(self) -> None:
         """Note that the client closed the connection."""
-        if not self.is_over and not self.is_idle and self._head is not None and not self._answering:
-            assert self.ticket is not None
-            self._exchange.cut_short(self.ticket, b"".join(self._body), self._announced)
+        if self._reading is not None:
+            self._exchange.cut_short(self._reading, b"".join(self._body), self._announced)
+            self._reading = None
         self.is_over = True
 
     @property
     def awaits_body(self) -> bool:
         """Whether a request has begun and not arrived whole."""
-        return self._head is not None and not self._answering
+        return self._reading is not None
 
     # what the parser calls
 
+    def on_message_begin(self) -> None:
+        if self._is_postponed:
+            raise self._exchange.refuse(
+                "a request sent while the one before it on the same connection waits for `slow … before-commit` "
+                "cannot be simulated: wait for its answer, or use another connection"
+            )
+        if self._head is not None or (self.is_over and not self._dropped):
+            raise _Unread  # the request before it was met with silence, or ended the connection
+
     def on_url(self, url: bytes) -> None:
+        if self._parser.get_method() == b"PRI":
+            raise self._exchange.refuse(
+                "HTTP/2 by prior knowledge cannot be simulated: let the client negotiate "
+                "(the service offers HTTP/1.1), or point it at a real server on loopback"
+            )
         self._url += url
+        if len(self._url) > LONGEST_TARGET:
+            raise _Rejected(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value))
+        self._fields_size += len(name) + len(value) + len(b": \r\n")
 
     def on_headers_complete(self) -> None:
+        if len(self._url) + self._fields_size > LONGEST_HEAD:
+            raise _Rejected(431)
         method = self._parser.get_method().decode("ascii")
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields])
         if method == "CONNECT":
@@ -173,13 +207,12 @@ class Conversation:
                 "point the client at a real server on loopback"
             )
         self._head = head = self._request(method, headers)
-        self._answering = False
         if "content-length" in headers:
             self._announced = int(headers["content-length"])
         if self._dropped:
-            self.ticket = self._exchange.found_closed(head)
+            self.ticket = self._reading = self._exchange.found_closed(head)
             return
-        self.ticket = self._exchange.arriving(head, reused=self.served > 0)
+        self.ticket = self._reading = self._exchange.arriving(head, reused=self.served > 0)
         if headers.get("expect", "").lower() == "100-continue":
             self._out.append(Send(b"HTTP/1.1 100 Continue\r\n\r\n"))
 
@@ -187,63 +220,44 @@ class Conversation:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        ticket, self._reading = self._reading, None
         assert self._head is not None
-        assert self.ticket is not None
-        self._answering = True
+        assert ticket is not None
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         if self._dropped:
-            self._exchange.cut_short(self.ticket, body, None)
+            self._exchange.cut_short(ticket, body, None)
             return
-        outcome = self._exchange.arrived(self.ticket, body)
+        outcome = self._exchange.arrived(ticket, body)
         if outcome is None:
-            self._out.append(Postponed(self.ticket))
+            self._is_postponed = True
+            self._out.append(Postponed(ticket))
             return
-        self._out.extend(self._render(outcome, self.ticket, self._head))
+        self._out.extend(self._render(outcome, ticket, self._head))
 
     # inside
 
     def _request(self, method: str, headers: Headers) -> Request:
         target, host = self._url.decode("latin-1"), headers.get("host", self.host)
         if not target.startswith(("/", "*")):  # absolute form, as sent to a proxy
-            parts = urlsplit(target)
+            try:
+                parts = urlsplit(target)
+            except ValueError:  # brackets with no address between them
+                raise _Rejected(400) from None
             host = parts.netloc or host
             target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
         usual = ":443" if self.scheme == "https" else ":80"
         return Request(method, host.removesuffix(usual), target, headers, scheme=self.scheme)
 
-    def _refused_early(self, data: bytes) -> bool:
-        """Refuse what must not reach the parser: another protocol, and a head over the limits."""
-        if self._head_size == len(data) and data.startswith(b"PRI * HTTP/2.0"):
-            raise self._exchange.refuse(
-                "HTTP/2 by prior knowledge cannot be simulated: let the client negotiate "
-                "(the service offers HTTP/1.1), or point it at a real server on loopback"
-            )
-        if self._head_size <= LONGEST_TARGET:
-            return False
-        line_end = data.find(b"\r\n") if self._head_size == len(data) else 0
-        target = data if line_end < 0 else data[:line_end]
-        if len(target) > LONGEST_TARGET:
-            self._url = target.split(b" ")[1] if target.count(b" ") else target
-            self._out = []
-            self._is_deaf = True
-            self._reject(414, target.split(b" ")[0])
-            return True
-        end = data.find(b"\r\n\r\n")
-        if (end if end >= 0 else self._head_size) > LONGEST_HEAD:
-            self._out = []
-            self._is_deaf = True
-            self._reject(431, target.split(b" ")[0])
-            return True
-        return False
-
-    def _reject(self, status: int, method: bytes = b"") -> list[Action]:
-        verb = (method or b"GET").decode("latin-1")
-        head = Request(verb, self.host, (self._url or b"/").decode("latin-1")[:200], scheme=self.scheme)
-        self.ticket = self._exchange.malformed(head, status)
-        self._answering = True
-        self._head = head
+    def _reject(self, status: int) -> None:
+        """Answer a request that cannot be taken, and close; one that had begun is the same attempt."""
+        head = self._head
+        if head is None:
+            method = self._parser.get_method() if self._url else b"GET"
+            target = (self._url or b"/").decode("latin-1")[:200]
+            head = self._head = Request(method.decode("ascii"), self.host, target, scheme=self.scheme)
+        begun, self._reading = self._reading, None
+        self.ticket = self._exchange.malformed(head, status, begun)
         self._out.extend(self._render(Outcome(Wire.ANSWER, Response(status)), self.ticket, head, close=True))
-        return self._out
 
     def _render(self, outcome: Outcome, ticket: Ticket, head: Request, *, close: bool = False) -> Iterator[Action]:
         if outcome.delay_ns:
@@ -283,10 +297,22 @@ class Conversation:
         self._url = b""
         self._fields = []
         self._body = []
-        self._head_size = 0
+        self._head_size = self._fields_size = 0
         self._announced = None
         if close or self._exchange.wants_idle_closed(head.host):
             self.is_over = self._dropped = True
+
+
+class _Rejected(Exception):
+    """What came is refused with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class _Unread(Exception):
+    """What came is never read."""
 
 
 _ENDS = {Wire.RESET: End.RESET, Wire.EOF: End.EOF}

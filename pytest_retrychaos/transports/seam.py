@@ -63,8 +63,11 @@ class Exchange(Protocol):
     def cut_short(self, ticket: Ticket, body: bytes, announced: int | None) -> None:
         """Note a request of which only a part arrived."""
 
-    def malformed(self, head: Request, status: int) -> Ticket:
-        """Take a request that is refused as a real server would: 400, 414, 431."""
+    def malformed(self, head: Request, status: int, begun: Ticket | None = None) -> Ticket:
+        """Take a request that is refused as a real server would: 400, 414, 431.
+
+        ``begun``: the attempt that its head had begun, where the head was right and the body is not.
+        """
 
     def wants_idle_closed(self, host: str) -> bool:
         """Tell whether idle connections to a host are to be closed, so that a coming step can strike."""
