@@ -11,7 +11,9 @@ Laws of this module:
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from pytest_retrychaos.record.operations import Candidates, OperationSheet
@@ -90,6 +92,23 @@ def are_in_one_call(earlier: Sheet, later: Sheet) -> bool:
     if earlier.scope is not None or later.scope is not None:
         return earlier.scope == later.scope
     return earlier.call is not None and earlier.call == later.call
+
+
+def goes_on(waiting: Sequence[Sheet], sheet: Sheet) -> bool:
+    """Whether an attempt goes on with those before it that were not sent.
+
+    They come from one call, and the client did not begin its waiting anew: one that had waited between them
+    and comes back at once has given up and gone on to the next thing.
+    """
+    last = waiting[-1]
+    if not are_in_one_call(last, sheet):
+        return False
+    has_waited = any(_gap(earlier, later) > 0 for earlier, later in pairwise(waiting))
+    return not has_waited or _gap(last, sheet) > 0
+
+
+def _gap(earlier: Sheet, later: Sheet) -> int:
+    return 0 if earlier.ended_ns is None else later.began_ns - earlier.ended_ns
 
 
 def _by_key(operation: OperationSheet, sheet: Sheet) -> str | None:

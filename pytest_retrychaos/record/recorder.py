@@ -4,7 +4,8 @@ Laws of this module:
 1. Joining is decided once, when a request has arrived, from what was known then; the reason is kept with the
    attempt.
 2. An attempt that failed before it was sent has no path yet. It belongs to the next attempt to that host that
-   comes from the same call; until then to what had failed there before in that call, else to itself.
+   comes from the same call, unless the client began its waiting anew; until then to what had failed there before
+   in that call, else to itself.
 3. Cost is constant per attempt: candidates are found by index, never by a scan of all.
 """
 
@@ -109,11 +110,12 @@ class Recorder:
         """Place an attempt that failed before a request could be sent; raises `Runaway` as `complete` does."""
         place = (sheet.host, sheet.lineage)
         waiting = self._waiting.get(place)
-        if waiting is not None and joining.are_in_one_call(waiting[-1], sheet):
+        if waiting is not None and joining.goes_on(waiting, sheet):
             home = waiting[-1].operation
             waiting.append(sheet)
         else:
-            home = self._failed_before(sheet) or self._new(sheet)
+            begins_anew = waiting is not None and joining.are_in_one_call(waiting[-1], sheet)
+            home = (None if begins_anew else self._failed_before(sheet)) or self._new(sheet)
             self._waiting[place] = [sheet]
         assert isinstance(home, OperationSheet)
         self._add(home, sheet, NOT_SENT if home.attempts else "began")
@@ -135,7 +137,7 @@ class Recorder:
     def _join(self, sheet: Sheet) -> None:
         decision = joining.decide(sheet, self._index.candidates(sheet))
         waiting = self._waiting.pop((sheet.host, sheet.lineage), None)
-        if waiting is not None and not joining.are_in_one_call(waiting[-1], sheet):
+        if waiting is not None and not joining.goes_on(waiting, sheet):
             waiting = None
         operation, reason = decision.operation, decision.reason
         if operation is None and waiting is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from pytest_retrychaos.model import NO_HEADERS, SECOND, Headers, Response
 from pytest_retrychaos.record.sameness import keep
@@ -17,6 +17,14 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 Identity = tuple[str, str, str]
 """Method, host, and path with query: what makes two requests the same but for their content."""
+
+
+class Home(Protocol):
+    """What an attempt knows of its operation."""
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the client has got a success from any of its attempts."""
 
 
 class Sheet:
@@ -47,7 +55,7 @@ class Sheet:
         self._on_end = on_end
         self.index = index
         self.began_ns = now()
-        self.operation: object = None
+        self.operation: Home | None = None
         """The `OperationSheet` it belongs to, once joined."""
         self.identity: Identity | None = None
         """``None`` where nothing was sent."""
@@ -141,11 +149,17 @@ class Sheet:
         self._end()
 
     def was_closed(self) -> None:
-        """Note that the client closed the connection: while the service is silent, that is a timeout."""
+        """Note that the client closed the connection.
+
+        While the service is silent, that is a timeout, but for the loser of a hedge that was won.
+        """
         if self.last_byte_ns is not None or self.error is not None:
             return
         if self.arrived_ns is None:
             self.error = "cut: closed by the client before the request was whole"
+            self.cut = True
+        elif self.headers_ns is None and self.operation is not None and self.operation.has_succeeded:
+            self.error = "cut: closed by the client, which had its answer from another attempt"
             self.cut = True
         elif self.headers_ns is None:
             self.error = "timeout: closed by the client while the service was silent"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pytest_retrychaos import Chaos
@@ -182,3 +184,38 @@ def test_a_retry_in_a_scope_leaves_the_names_of_others_alone(chaos: Chaos) -> No
 
     assert groups(chaos) == [[1, 2, 3], [4]]
     assert [operation.name for operation in chaos.operations] == ["order 7", "order 7/2"]
+
+
+def connects(waits: list[float]) -> None:
+    """Send as often as there are waits, each followed by one."""
+    for number, wait in enumerate(waits):
+        send(body=f'{{"attempt":{number}}}')
+        time.sleep(wait)
+
+
+def test_waiting_that_begins_anew_begins_an_operation(chaos: Chaos) -> None:
+    """The client gave one customer up and went on to the next at once."""
+    chaos.script("refuse x6, ok")
+
+    connects([1, 2, 0, 1, 2, 0, 0])
+
+    assert groups(chaos) == [[1, 2, 3], [4, 5, 6], [7]]
+
+
+@pytest.mark.parametrize("waits", [[0, 0, 0, 0], [0, 1, 2, 0], [1, 1, 1, 1]])
+def test_waiting_that_goes_on_does_not(chaos: Chaos, waits: list[float]) -> None:
+    """None at all, a first retry at once, and a steady wait are one loop."""
+    chaos.script("refuse x3, ok")
+
+    connects(waits)
+
+    assert groups(chaos) == [[1, 2, 3, 4]]
+
+
+def test_a_loop_that_waits_once_and_then_no_more_is_one(chaos: Chaos) -> None:
+    """What begins anew and never waits is seen as what it is."""
+    chaos.script("refuse x5, ok")
+
+    connects([1, 0, 0, 0, 0, 0])
+
+    assert groups(chaos) == [[1, 2], [3, 4, 5, 6]]

@@ -14,7 +14,6 @@ from pytest_retrychaos.laws import judge
 from pytest_retrychaos.trace import Trace
 from tests.unit.record.wire import send, sends
 
-
 NO_TRACE = "no trace written by Trace.to_json()"
 
 
