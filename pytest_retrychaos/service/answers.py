@@ -21,7 +21,7 @@ class Traits:
     is_read: bool
     """It changes nothing: by its route's ``effect``, its method, or its protocol."""
     is_guarded: bool
-    """It carries a precondition under which repeating it does nothing."""
+    """Repeating it does nothing: by a precondition, or since it writes by POST what a PUT would."""
     taken: tuple[Route, Mapping[str, str]] | None
     """The route that takes it, with its path parameters."""
 

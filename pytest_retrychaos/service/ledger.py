@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_retrychaos.model import Effect, Request
 from pytest_retrychaos.service.database import Database
 from pytest_retrychaos.service.payload import JSON, is_same_payload, media_type
+from pytest_retrychaos.service.reads import is_repeatable
 
 IDEMPOTENT = frozenset({"PUT", "DELETE"})
 """Writes that, sent again, leave everything as it is (RFC 9110, 9.2.2)."""
@@ -41,12 +42,13 @@ class Ledger:
     def repeats(self, request: Request) -> bool:
         """Tell whether an idempotent write only says again what was last written at its path.
 
-        That is PUT, DELETE and a merging PATCH; written means at the path itself, or by PUT, PATCH or DELETE
-        at a path above it. The host does not matter: the service is one, hosts are its names.
+        That is PUT, DELETE, a merging PATCH, and what is as good by POST. Written means at the path itself, or
+        by PUT, PATCH or DELETE at a path above it. The host does not matter: the service is one, hosts are
+        its names.
         """
         kind = media_type(request.headers)
         merges = request.method == "PATCH" and kind == JSON and "json-patch" not in request.headers["content-type"]
-        if request.method not in IDEMPOTENT and not merges:
+        if request.method not in IDEMPOTENT and not merges and not is_repeatable(request):
             return False
         path = request.path.rstrip("/")
         above = _above(path)

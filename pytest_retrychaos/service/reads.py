@@ -104,6 +104,15 @@ READS_BY_POST: tuple[ReadByPost, ...] = (
     ReadByPost("GraphQL", "GraphQL over HTTP, and the operation types of the GraphQL language", _graphql),
 )
 
+REPEATABLE_BY_POST: dict[str, str] = {
+    "DynamoDB_20120810.PutItem": "Amazon DynamoDB API reference: creates or replaces a whole item",
+    "DynamoDB_20120810.DeleteItem": "Amazon DynamoDB API reference: idempotent unless conditional",
+    "DynamoDB_20120810.BatchWriteItem": "Amazon DynamoDB API reference: puts and deletes whole items",
+    "AmazonSQS.DeleteMessage": "Amazon SQS API reference: deleting again succeeds",
+    "AmazonSQS.DeleteMessageBatch": "Amazon SQS API reference: deleting again succeeds",
+}
+"""Writes that travel by POST and, sent again, leave everything as it is: X-Amz-Target, and who says so."""
+
 GUARDS: tuple[tuple[str, str, str], ...] = (
     ("header", "if-match", "RFC 9110, 13.1.1"),
     ("header", "if-none-match", "RFC 9110, 13.1.2"),
@@ -130,6 +139,11 @@ def is_read(request: Request) -> bool:
 def is_guarded(request: Request) -> bool:
     """Tell whether a request carries a precondition under which repeating it does nothing."""
     return request.headers.has_any(_GUARD_HEADERS) or _has_field(request, _GUARD_FIELDS)
+
+
+def is_repeatable(request: Request) -> bool:
+    """Tell whether a write by POST leaves everything as it is when sent again, as a PUT does."""
+    return request.headers.get("x-amz-target") in REPEATABLE_BY_POST
 
 
 def is_guarded_by_generation(request: Request) -> bool:

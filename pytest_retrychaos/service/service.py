@@ -198,7 +198,6 @@ class Service:
         app = self._mounted if taken is None else None
         reservation = Reservation(request, attempt, traits.key, is_read)
         if taken is not None:
-            self._router.mark(taken[0])
             reservation.request = replace(request, params=taken[1])
             reservation.handler = taken[0].handler
         elif app is not None:
@@ -250,7 +249,8 @@ class Service:
                 stored = self._store.answer(request, self._profile)
             response = self._dress(stored.response, reservation.key)
             counts = not reservation.is_read and _is_effect(response.status)
-            count = int(counts and (stored.changed or not self._ledger.repeats(request)))
+            is_new = stored.changed and not reads.is_repeatable(request)
+            count = int(counts and (is_new or not self._ledger.repeats(request)))
             self._write(reservation, response, count, keep=stored.executed)
         return Answer(response, stored.executed, count, False, reservation.key, reservation.is_read)
 
@@ -307,8 +307,11 @@ class Service:
             return known[1]
         carrier, key = carriers.find_key(request) or (None, None)
         taken = self._router.find(request)
+        if taken is not None:
+            self._router.mark(taken[0])
         is_read = _is_read(request, taken[0] if taken else None)
-        traits = Traits(carrier, key, is_read, reads.is_guarded(request), taken)
+        repeatable = reads.is_guarded(request) or reads.is_repeatable(request)
+        traits = Traits(carrier, key, is_read, repeatable, taken)
         self._known = request, traits
         return traits
 

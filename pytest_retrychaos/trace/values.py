@@ -75,7 +75,7 @@ class Attempt:
     is_read: bool
     """It changes nothing: GET, a query by POST, a route declared ``effect=False``."""
     is_guarded: bool
-    """It carries a precondition under which repeating it does nothing."""
+    """Repeating it does nothing: by a precondition, or since it writes by POST what a PUT would."""
 
     fault: str | None
     """The script's step, as written; ``None`` where no step was met and the service answered."""

@@ -257,3 +257,23 @@ def test_bad_database_is_refused(make_bench, database):
         make_bench(database=database)
 
     assert str(caught.value) == (f"database={database!r}: give the path of a file, or None to keep all in memory")
+
+
+def test_a_write_that_repeats_nothing_by_post_has_one_effect(bench, ask):
+    """DynamoDB puts a whole item by POST: sent again, it leaves everything as it is."""
+    item = {"TableName": "t", "Item": {"id": {"S": "1"}}}
+    put = ask("POST", "/", item, **{"X-Amz-Target": "DynamoDB_20120810.PutItem"})
+
+    answers = [bench.service.handle(put, attempt=number) for number in (1, 2)]
+
+    assert bench.service.traits(put).is_guarded
+    assert [answer.effects for answer in answers] == [1, 0]
+
+
+def test_a_route_counts_as_used_though_its_request_was_never_carried_out(bench, ask):
+    """A fault may strike every request that it takes."""
+    bench.service.route("POST", "/charges", lambda _: {})
+
+    bench.service.traits(ask("POST", "/charges"))
+
+    assert bench.service.unused_routes == ()
