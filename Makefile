@@ -31,8 +31,11 @@ bench: $(READY)
 	$(RUN) -m pip install -q -e ".[test,bench]"
 	$(RUN) benchmarks/run.py
 
+# Change the laws and the engine in every small way and see that a test notices: slow.
 mutation: $(READY)
-	$(RUN) benchmarks/mutation.py
+	$(RUN) -m pip install -q -e ".[test,mutation]"
+	$(VENV)/bin/mutmut run
+	$(VENV)/bin/mutmut results
 
 format: $(READY)
 	$(RUN) -m ruff check --fix .
@@ -46,4 +49,4 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
