@@ -66,9 +66,27 @@ NUMBERED_HEADERS: Final = frozenset(
         "sentry-trace",
         "baggage",
         "accept-encoding",  # which decoders are installed
+        # the content's versions, digests and signatures: they follow from keys and nonces in it
+        "etag",
+        "if-match",
+        "if-none-match",
+        "if-range",
+        "content-md5",  # RFC 1864
+        "digest",  # RFC 3230
+        "content-digest",  # RFC 9530
+        "repr-digest",
+        "x-amz-content-sha256",
+        "x-amz-checksum-crc32",
+        "x-amz-checksum-crc64nvme",
+        "x-amz-checksum-sha256",
+        "signature",  # RFC 9421
+        "dpop",  # RFC 9449
+        "x-hub-signature-256",  # GitHub
+        "stripe-signature",
+        "webhook-signature",  # Standard Webhooks
     }
 )
-"""Headers whose values name the sending or the machine: a trace numbers them."""
+"""Headers whose values name the sending, the machine or the content: a trace numbers them."""
 
 CREDENTIALS: Final = (
     "authorization",  # RFC 9110, 11.6.2

@@ -3,144 +3,178 @@
 Laws of this module:
 1. A number is given by first appearance, attempt by attempt: key, credentials, volatile values, headers.
 2. Equal values get equal numbers, different ones different numbers, within each kind.
-3. What is numbered already keeps its numbers.
+3. A key or volatile value is numbered wherever it stands as a word of its own, in whatever attempt: what was
+   sent once comes back in answers, addresses and errors. A short one, and a key that may be an ordinary word,
+   is numbered only where it is the whole value.
+4. What is numbered already keeps its numbers.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from pytest_retrychaos.model import Effect, Headers
 from pytest_retrychaos.trace.tokens import replaced
-from pytest_retrychaos.trace.values import Attempt, Body, Raised, Scope, Told
+from pytest_retrychaos.trace.values import Attempt, Body, Operation, Raised, Scope, Told
 from pytest_retrychaos.volatile import CREDENTIALS, NUMBERED_HEADERS, SHORTEST
 
-_WORD: Final = re.compile(rf"[\w-]{{{SHORTEST},}}")
-_NOTHING: Final[Mapping[str, str]] = {}
+LONG: Final = 16
+"""Characters of a key without a digit that is no ordinary word."""
+
+_WORD: Final = re.compile(rf"[\w-]{{{SHORTEST},}}", re.ASCII)
+_WORD_BYTES: Final = re.compile(_WORD.pattern.encode())
+_ANY: Final = "*"
+"""``If-Match: *`` names no version."""
 
 
 class Numbering:
-    """The numbers given in one trace."""
+    """The numbers given in one trace, whose attempts are all known."""
 
-    def __init__(self) -> None:
+    def __init__(self, attempts: Iterable[Attempt]) -> None:
         self._known: dict[tuple[str, str], str] = {}
         self._counts = {"K": 0, "C": 0, "V": 0}
-        self._of_attempt: dict[int, Mapping[str, str]] = {}
+        self._of_attempt: dict[int, dict[str, str]] = {}
         self._words: dict[str, str] = {}
+        for attempt in attempts:
+            self._learn(attempt)
+        self._in_bytes = {value.encode(): name.encode() for value, name in self._words.items()}
 
     def attempt(self, attempt: Attempt) -> Attempt:
-        """Number an attempt; they come in order."""
-        names = self._names(attempt)
-        headers = self._headers(attempt.headers, names)
-        answer = self._headers(attempt.response_headers, names)
-        error = attempt.error if attempt.error is None else self.prose(attempt.error)
-        if not names and headers is attempt.headers and answer is attempt.response_headers and error == attempt.error:
-            return attempt
-        self._of_attempt[attempt.index] = names
-        words = _long(names)
+        """Number an attempt."""
+        names = self._of_attempt[attempt.index]
+        own = _recognisable(names)
         return replace(
             attempt,
             key=_named(attempt.key, names),
             credentials=_named(attempt.credentials, names),
             volatile=tuple([names[value] for value in attempt.volatile]),
-            target=attempt.target and replaced(attempt.target, words),
-            headers=headers,
-            body=_body(attempt.body, words),
-            response_headers=answer,
-            response_body=_body(attempt.response_body, words),
-            error=error,
+            target=None if attempt.target is None else self.text(attempt.target, own),
+            headers=self._headers(attempt.headers, names, own),
+            body=self._body(attempt.body, own),
+            response_headers=self._headers(attempt.response_headers, names, own),
+            response_body=self._body(attempt.response_body, own),
+            error=None if attempt.error is None else self.text(attempt.error, own),
         )
+
+    def operation(self, operation: Operation) -> Operation:
+        """Number the path in an operation's name."""
+        return replace(operation, name=self.text(operation.name))
 
     def effect(self, effect: Effect) -> Effect:
         """Number an effect as the attempt that had it."""
-        names = self._of_attempt.get(effect.attempt, _NOTHING)
-        if not names:
-            return effect
-        words = _long(names)
+        names = self._of_attempt.get(effect.attempt, {})
+        own = _recognisable(names)
         return replace(
             effect,
             key=_named(effect.key, names),
-            target=replaced(effect.target, words),
-            body=replaced(effect.body, _in_bytes(words)),
+            target=self.text(effect.target, own),
+            body=self._bytes(replaced(effect.body, _in_bytes(own))),
+            operation=self.text(effect.operation),
         )
 
     def scope(self, scope: Scope) -> Scope:
-        """Number what a scope's caller was told."""
-        return scope if scope.told is None else replace(scope, told=self.told(scope.told))
+        """Number a scope's name and what its caller was told."""
+        return replace(scope, name=self.text(scope.name), told=self.told(scope.told))
 
     def told(self, told: Told | None) -> Told | None:
         """Number the values that a caller was told."""
         if told is None:
             return None
-        value = told.value if told.value is None else self.prose(told.value)
-        return replace(told, value=value, raised=tuple(self._raised(link) for link in told.raised))
+        value = None if told.value is None else self.text(told.value)
+        return replace(told, value=value, raised=tuple([self._raised(link) for link in told.raised]))
 
-    def prose(self, text: str) -> str:
-        """Number the values that are quoted in a text."""
-        return _WORD.sub(lambda found: self._words.get(found[0], found[0]), text)
+    def text(self, text: str, own: Mapping[str, str] | None = None) -> str:
+        """Number the values that stand in a text; ``own`` are those of its attempt, words or not."""
+        if own:
+            text = replaced(text, own)
+        return _WORD.sub(lambda found: self._words.get(found[0], found[0]), text) if self._words else text
 
     def _raised(self, link: Raised) -> Raised:
-        return replace(link, message=self.prose(link.message))
+        return replace(link, message=self.text(link.message))
 
-    def _names(self, attempt: Attempt) -> dict[str, str]:
+    # learning
+
+    def _learn(self, attempt: Attempt) -> None:
         names: dict[str, str] = {}
         if attempt.key:
             names[attempt.key] = self._name("K", attempt.key)
-        if attempt.credentials:
-            names.setdefault(attempt.credentials, self._name("C", attempt.credentials))
+        if attempt.credentials and attempt.credentials not in names:
+            names[attempt.credentials] = self._name("C", attempt.credentials)
         for value in attempt.volatile:
             if value not in names:
                 names[value] = self._name("V", value)
-        return names
+        self._of_attempt[attempt.index] = names
+        for headers in (attempt.headers, attempt.response_headers):
+            for name, value in headers.pairs:
+                self._header(name.lower(), value, names)
 
     def _name(self, kind: str, value: str) -> str:
         known = self._known.get((kind, value))
         if known is None:
             count = self._counts[kind] = self._counts[kind] + 1
             known = self._known[kind, value] = f"{kind}{count}"
-            self._words.setdefault(value, known)
+            if kind != "C" and _is_recognisable(value, known) and _WORD.fullmatch(value):
+                self._words.setdefault(value, known)
         return known
 
-    def _headers(self, headers: Headers, names: Mapping[str, str]) -> Headers:
-        changed = False
-        pairs: list[tuple[str, str]] = []
-        for pair in headers.pairs:
-            value = self._header(pair[0].lower(), pair[1], names)
-            changed = changed or value is not pair[1]
-            pairs.append(pair if value is pair[1] else (pair[0], value))
-        return Headers(pairs) if changed else headers
+    # headers and bodies
 
-    def _header(self, name: str, value: str, names: Mapping[str, str]) -> str:
-        if not value:
-            return value
+    def _headers(self, headers: Headers, names: Mapping[str, str], own: Mapping[str, str]) -> Headers:
+        pairs = []
+        for name, value in headers.pairs:
+            numbered = self._header(name.lower(), value, names)
+            pairs.append((name, self.text(value, own) if numbered is None else numbered))
+        return Headers(pairs)
+
+    def _header(self, name: str, value: str, names: Mapping[str, str]) -> str | None:
+        """Number a value that is numbered as a whole; ``None`` where it is not."""
+        if not value or value == _ANY:
+            return None
         if name in CREDENTIALS:
             scheme, blank, rest = value.partition(" ") if name.endswith("authorization") else ("", "", value)
             return scheme + blank + self._name("C", rest) if rest else self._name("C", value)
         if value in names:
             return names[value]
-        if name in NUMBERED_HEADERS:
-            return self._name("V", value)
-        return replaced(value, _long(names)) if names else value
+        return self._name("V", value) if name in NUMBERED_HEADERS else None
+
+    def _bytes(self, content: bytes) -> bytes:
+        words = self._in_bytes
+        return _WORD_BYTES.sub(lambda found: words.get(found[0], found[0]), content) if words else content
+
+    def _body(self, body: Body, own: Mapping[str, str]) -> Body:
+        """Number a body. Its digest leaves its own values out already; of others only a whole body's can."""
+        if not body.start:
+            return body
+        by_own = replaced(body.start, _in_bytes(own)) if own else body.start
+        start = self._bytes(by_own)
+        if start == body.start:
+            return body
+        if not body.is_whole:
+            return replace(body, start=start)
+        digest = body.sha256
+        if start != by_own:
+            digest = hashlib.sha256(self._bytes(replaced(body.start, dict.fromkeys(_in_bytes(own), b"")))).hexdigest()
+        return replace(body, start=start, size=len(start), sha256=digest)
 
 
 def _named(value: str | None, names: Mapping[str, str]) -> str | None:
     return names.get(value, value) if value else value
 
 
-def _long(names: Mapping[str, str]) -> dict[str, str]:
-    """Leave out values so short that they may stand elsewhere in a text by chance."""
-    return {value: name for value, name in names.items() if len(value) >= SHORTEST}
+def _recognisable(names: Mapping[str, str]) -> dict[str, str]:
+    return {value: name for value, name in names.items() if _is_recognisable(value, name)} if names else {}
+
+
+def _is_recognisable(value: str, name: str) -> bool:
+    """Whether a value, found in a text, is that value and no word that happens to be spelled alike."""
+    if len(value) < SHORTEST:
+        return False
+    return name[0] != "K" or len(value) >= LONG or any(letter.isdigit() for letter in value)
 
 
 def _in_bytes(words: Mapping[str, str]) -> dict[bytes, bytes]:
     return {value.encode("utf-8", "surrogatepass"): name.encode() for value, name in words.items()}
-
-
-def _body(body: Body, words: Mapping[str, str]) -> Body:
-    start = replaced(body.start, _in_bytes(words)) if words and body.start else body.start
-    if start is body.start:
-        return body
-    return replace(body, start=start, size=len(start) if body.is_whole else body.size)

@@ -45,15 +45,15 @@ class Trace:
 
         Numbering twice changes nothing.
         """
-        numbering = Numbering()
-        attempts = tuple(numbering.attempt(attempt) for attempt in self.attempts)
+        numbering = Numbering(self.attempts)
         return replace(
             self,
-            attempts=attempts,
-            effects=tuple(numbering.effect(effect) for effect in self.effects),
-            scopes=tuple(numbering.scope(scope) for scope in self.scopes),
+            attempts=tuple([numbering.attempt(attempt) for attempt in self.attempts]),
+            operations=tuple([numbering.operation(operation) for operation in self.operations]),
+            effects=tuple([numbering.effect(effect) for effect in self.effects]),
+            scopes=tuple([numbering.scope(scope) for scope in self.scopes]),
             ended=numbering.told(self.ended),
-            notes=tuple(numbering.prose(note) for note in self.notes),
+            notes=tuple([numbering.text(note) for note in self.notes]),
         )
 
     def to_json(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import uuid
@@ -155,11 +156,37 @@ def test_numbering_twice_changes_nothing(chaos: Chaos) -> None:
     assert once.numbered() == once
 
 
-def test_an_attempt_with_nothing_to_number_is_left_as_it_is(chaos: Chaos) -> None:
-    """Nothing is copied in vain."""
-    chaos.script("refuse")
-    with pytest.raises(requests.ConnectionError):
-        requests.get(chaos.url, timeout=5)
-    trace = chaos.trace
+def test_a_key_is_numbered_where_another_attempt_repeats_it(chaos: Chaos) -> None:
+    """In a list that is read later, in an address, and in the name of an operation; the digest follows."""
+    key = str(uuid.uuid4())
+    post(chaos, json_body={"requestId": key}, path="/tags")
 
-    assert trace.numbered().attempts[0] is trace.attempts[0]
+    requests.get(chaos.url + "/tags", timeout=5)
+    requests.get(f"{chaos.url}/by-request/{key}", timeout=5)
+
+    trace = chaos.trace.numbered()
+    _, listed, looked_up = trace.attempts
+    assert json.loads(listed.response_body.start)[0]["requestId"] == "K1"
+    assert listed.response_body.sha256 == hashlib.sha256(listed.response_body.start).hexdigest()
+    assert looked_up.target == "/by-request/K1"
+    assert trace.operations[2].name == "GET /by-request/K1"
+
+
+def test_a_key_that_may_be_an_ordinary_word_is_numbered_as_a_whole_value_only(chaos: Chaos) -> None:
+    """A key by the name of the path renames no path."""
+    post(chaos, path="/payments", Idempotency_Key="payments")
+
+    (attempt,) = chaos.trace.numbered().attempts
+    assert (attempt.target, attempt.key, attempt.headers["Idempotency-Key"]) == ("/payments", "K1", "K1")
+
+
+def test_versions_and_digests_are_numbered(chaos: Chaos) -> None:
+    """They follow from what is in the content; a star names no version."""
+    requests.put(chaos.url + "/docs/1", json={"nonce": uuid.uuid4().hex}, headers={"If-None-Match": "*"}, timeout=5)
+    tag = requests.get(chaos.url + "/docs/1", timeout=5).headers["ETag"]
+    requests.get(chaos.url + "/docs/1", headers={"If-None-Match": tag}, timeout=5)
+
+    written, read, checked = chaos.trace.numbered().attempts
+    assert written.headers["If-None-Match"] == "*"
+    assert read.response_headers["ETag"] == checked.headers["If-None-Match"]
+    assert re.fullmatch(r"V\d+", checked.headers["If-None-Match"])
