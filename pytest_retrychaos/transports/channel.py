@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_retrychaos.transports.http1 import Action, Conversation, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.actions import Action, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.http1 import Conversation
 from pytest_retrychaos.transports.seam import Exchange
 
 

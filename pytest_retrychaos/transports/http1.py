@@ -10,16 +10,14 @@ Laws of this module:
 
 from __future__ import annotations
 
-import enum
-import functools
-import http
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httptools
 
-from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
+from pytest_retrychaos.model import Headers, Outcome, Request, Response, Wire
+from pytest_retrychaos.transports.actions import Action, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.rendering import GARBAGE, can_have_body, cut, pieces, render
 from pytest_retrychaos.transports.seam import Exchange, Ticket
 
 LONGEST_TARGET = 8190
@@ -27,52 +25,6 @@ LONGEST_TARGET = 8190
 
 LONGEST_HEAD = 65_536
 """Bytes of a request's head: gunicorn and Node's --max-http-header-size lie between 8k and 64k."""
-
-DRIPS = 10
-"""Pieces in which a dripping body arrives."""
-
-NO_BODY_STATUSES = frozenset({204, 304})
-
-
-class Moment(enum.Flag):
-    """What the client has seen once a piece was handed to it."""
-
-    NOTHING = 0
-    HEADERS = 1
-    ALL = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Bytes for the client; once the last of them is handed over, the ticket's moment has come."""
-
-    data: bytes | memoryview
-    ticket: Ticket | None = None
-    moment: Moment = Moment.NOTHING
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Time passes before the next action."""
-
-    ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Postponed:
-    """The answer is decided at a time to come (`Exchange.awaited`)."""
-
-    ticket: Ticket
-
-
-class End(enum.Enum):
-    """The server ends the connection."""
-
-    EOF = "eof"
-    RESET = "reset"
-
-
-Action = Send | Wait | Postponed | End
 
 
 class Conversation:
@@ -278,8 +230,8 @@ class Conversation:
         block, body = render(outcome.response, head, wall_ns=self._exchange.wall_ns(), close=close)
         truncated = outcome.wire is Wire.TRUNCATED
         if truncated:
-            block, body = cut(block, body, can_have_body=_can_have_body(outcome.response, head))
-        yield from _pieces(block, body, outcome.spread_ns, ticket, whole=not truncated)
+            block, body = cut(block, body, bodiless=not can_have_body(outcome.response, head))
+        yield from pieces(block, body, outcome.spread_ns, ticket, whole=not truncated)
         self._finish(head, close=close or truncated)
         if self.is_over:
             yield End.EOF
@@ -316,89 +268,3 @@ class _Unread(Exception):
 
 
 _ENDS = {Wire.RESET: End.RESET, Wire.EOF: End.EOF}
-
-GARBAGE = b"\x00\x8f\xff this is not HTTP \x07\x1b\r\n\r\n\x9c\xe2"
-"""What `garbage` sends: no status line."""
-
-
-def _pieces(block: bytes, body: bytes, spread_ns: int, ticket: Ticket, *, whole: bool) -> Iterator[Action]:
-    last = Moment.ALL if whole else Moment.NOTHING
-    if not body:
-        if spread_ns:
-            yield Wait(spread_ns)
-        came = Moment.HEADERS if block.endswith(b"\r\n\r\n") else Moment.NOTHING
-        yield Send(block, ticket, came | last)
-        return
-    yield Send(block, ticket, Moment.HEADERS)
-    if not spread_ns:
-        yield Send(body, ticket, last)
-        return
-    count = min(DRIPS, len(body))
-    for number in range(count):
-        start, stop = len(body) * number // count, len(body) * (number + 1) // count
-        yield Wait(spread_ns * (number + 1) // count - spread_ns * number // count)
-        yield Send(body[start:stop], ticket, last if number == count - 1 else Moment.NOTHING)
-
-
-@functools.lru_cache(maxsize=128)
-def _reason(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"
-
-
-@functools.lru_cache(maxsize=8)
-def http_date(epoch_s: int) -> str:
-    """Write a moment as an IMF-fixdate (RFC 9110, 5.6.7)."""
-    from email.utils import formatdate
-
-    return formatdate(epoch_s, usegmt=True)
-
-
-def render(response: Response, head: Request, *, wall_ns: int, close: bool) -> tuple[bytes, bytes]:
-    """Write an answer: its header block, and the body as it goes over the wire.
-
-    ``Date`` is always there, and ``Content-Length`` unless the answer is chunked or can have no body.
-    """
-    headers, body = response.headers, response.body
-    lines = [f"HTTP/1.1 {response.status} {_reason(response.status)}"]
-    lines.extend(f"{name}: {value}" for name, value in headers.pairs)
-    if "date" not in headers:
-        lines.append(f"Date: {http_date(wall_ns // SECOND)}")
-    chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-    if response.status in NO_BODY_STATUSES:
-        body = b""
-    elif chunked:
-        body = _chunks(body)
-    elif "content-length" not in headers:
-        lines.append(f"Content-Length: {len(body)}")
-    if close and "connection" not in headers:
-        lines.append("Connection: close")
-    if head.method == "HEAD":
-        body = b""
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), body
-
-
-def _can_have_body(response: Response, head: Request) -> bool:
-    return response.status not in NO_BODY_STATUSES and head.method != "HEAD"
-
-
-def cut(block: bytes, body: bytes, *, can_have_body: bool) -> tuple[bytes, bytes]:
-    """Let less arrive than an answer's head promises: half of its body.
-
-    An empty body is announced as one byte long. Where no body can follow, the status line itself is cut.
-    """
-    if body:
-        return block, body[: len(body) // 2]
-    if can_have_body:
-        return block.replace(b"\r\nContent-Length: 0\r\n", b"\r\nContent-Length: 1\r\n"), b""
-    return block[: len(b"HTTP/1.1 2")], b""
-
-
-def _chunks(body: bytes, size: int = 65_536) -> bytes:
-    parts = []
-    for start in range(0, len(body), size):
-        piece = body[start : start + size]
-        parts += [b"%x\r\n" % len(piece), piece, b"\r\n"]
-    return b"".join([*parts, b"0\r\n\r\n"])

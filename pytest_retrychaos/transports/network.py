@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _socket
 import errno
-import ipaddress
 import os
 import socket
 import ssl
@@ -22,6 +21,7 @@ from typing import Any
 from pytest_retrychaos.model import Wire
 from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
+from pytest_retrychaos.transports.names import Names, addresses, is_loopback
 from pytest_retrychaos.transports.seam import Exchange
 from pytest_retrychaos.transports.sockets import REAL, SIMULATED, hang_up
 
@@ -29,45 +29,6 @@ KERNEL_CONNECT_S = 127.0
 """How long Linux tries to connect before ETIMEDOUT (tcp_syn_retries = 6, RFC 6298 back-off from 1 s)."""
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
-
-
-def is_loopback(host: object) -> bool:
-    """Whether a host is this machine itself, which stays real."""
-    if host is None:
-        return True
-    name = (host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)).strip("[]").lower()
-    if name in {"", "localhost"} or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
-
-
-class Names:
-    """Addresses for simulated hosts, one each, from the range set aside for benchmarks (RFC 2544)."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, str] = {}
-        self._by_address: dict[str, str] = {}
-
-    def address(self, host: str) -> str:
-        """Give a host's address; an IP address is its own."""
-        try:
-            return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
-        except ValueError:
-            pass
-        known = self._by_name.get(host)
-        if known is None:
-            known = str(ipaddress.ip_address("198.18.0.1") + len(self._by_name))
-            self._by_name[host] = known
-            self._by_address[known] = host
-        return known
-
-    def host(self, address: str) -> str:
-        """Give the name that was looked up to get an address, or the address."""
-        return self._by_address.get(address, address)
 
 
 class Network:
@@ -80,11 +41,13 @@ class Network:
         *,
         silence: Callable[[str], BaseException],
         checks_host: Callable[[str], None] = lambda _: None,
+        is_real: Callable[[object], bool] = is_loopback,
     ) -> None:
         self._exchange = exchange
         self._clock = clock
         self._silence = silence
         self._checks_host = checks_host
+        self._is_real = is_real
         self._names = Names()
         self._channels: dict[int, tuple[Channel, weakref.ref[socket.socket]]] = {}
         self._undo: list[tuple[object, str, object, bool]] = []
@@ -154,7 +117,7 @@ class Network:
         return (
             threading.get_ident() == self._thread
             and sock.family in (socket.AF_INET, socket.AF_INET6)
-            and not is_loopback(host)
+            and not self._is_real(host)
         )
 
     def _open(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
@@ -267,7 +230,7 @@ class Network:
 
     def _lookup(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def lookup(host: Any, *arguments: Any, **named: Any) -> Any:  # Any: the real one's signature
-            if threading.get_ident() != self._thread or is_loopback(host):
+            if threading.get_ident() != self._thread or self._is_real(host):
                 return real(host, *arguments, **named)
             text = host.decode("ascii") if isinstance(host, bytes) else str(host)
             self._checks_host(text)
@@ -281,7 +244,7 @@ class Network:
                 return address
             if name == "gethostbyname_ex":
                 return text, [], [address]
-            return _addresses(address, *arguments, **named)
+            return addresses(address, *arguments, **named)
 
         return lookup
 
@@ -347,26 +310,6 @@ class Network:
 def _mark_open(sock: socket.socket) -> None:
     """Undo what ``detach`` noted: the object is to be used on, without its descriptor."""
     sock._closed = False  # type: ignore[attr-defined]  # private: socket.socket's own flag
-
-
-def _addresses(
-    address: str,
-    port: object = None,
-    family: int = 0,
-    type: int = 0,  # noqa: A002 - getaddrinfo's own name
-    proto: int = 0,
-    flags: int = 0,
-) -> list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]]:
-    number = port if isinstance(port, int) else int(port) if str(port).isdigit() else 0  # type: ignore[call-overload]  # a text of digits
-    if not number and port:
-        number = socket.getservbyname(port.decode() if isinstance(port, bytes) else str(port))
-    six = ":" in address
-    if family == socket.AF_INET6 and not six:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    kind = socket.AF_INET6 if six else socket.AF_INET
-    place: tuple[Any, ...] = (address, number, 0, 0) if six else (address, number)
-    choices = [(socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17)]
-    return [(kind, chosen, protocol, "", place) for chosen, protocol in choices if type in (0, chosen)]
 
 
 def _choose(

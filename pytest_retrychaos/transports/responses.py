@@ -18,7 +18,6 @@ client's timeouts, its adapter's ``max_retries`` and every exception are made by
 from __future__ import annotations
 
 import copy
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +26,8 @@ from urllib.parse import urlsplit
 
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.transports.carried import ServedExchange, let_carry
-from pytest_retrychaos.transports.network import Network, _addresses, is_loopback
+from pytest_retrychaos.transports.names import is_loopback
+from pytest_retrychaos.transports.network import Network
 from pytest_retrychaos.transports.registered import ClientIsToldError, Interception, MockedExchange
 from pytest_retrychaos.transports.seam import Exchange
 
@@ -35,37 +35,6 @@ if TYPE_CHECKING:
     import requests
     from requests.adapters import HTTPAdapter
     from responses import RequestsMock
-
-
-class MockedNetwork(Network):
-    """The simulated network, on which a mocked host may be loopback too.
-
-    ``has_mock`` tells whether the connection that is being made is for an intercepted request.
-    """
-
-    def __init__(self, *arguments: Any, has_mock: Callable[[], bool], **named: Any) -> None:  # Any: Network's own
-        super().__init__(*arguments, **named)
-        self._has_mock = has_mock
-
-    def _is_ours(self, sock: socket.socket, host: object) -> bool:
-        if self._has_mock():
-            return sock.family in (socket.AF_INET, socket.AF_INET6)
-        return super()._is_ours(sock, host)
-
-    def _lookup(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        simulated = super()._lookup(name, real)
-
-        def lookup(host: Any, *arguments: Any, **named: Any) -> Any:  # Any: the real one's signature
-            if name != "getaddrinfo" or not self._has_mock() or not is_loopback(host):
-                return simulated(host, *arguments, **named)
-            text = host.decode("ascii") if isinstance(host, bytes) else str(host)
-            if self._exchange.resolving(text) is not None:
-                error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-                self._exchange.not_sent(error, None)
-                raise error
-            return _addresses(self._names.address(text), *arguments, **named)
-
-        return lookup
 
 
 class ResponsesTransport:
@@ -89,12 +58,12 @@ class ResponsesTransport:
         self._thread = threading.get_ident()
         self._undo: Callable[[], None] = lambda: None
         mocked = MockedExchange(exchange, self._under_way, lambda ns: clock.wait_until(clock.now_ns + ns))
-        self._network = MockedNetwork(
+        self._network = Network(
             cast("Exchange", mocked),
             clock,
             silence=silence,
             checks_host=checks_host,
-            has_mock=lambda: self._under_way() is not None,
+            is_real=lambda host: self._under_way() is None and is_loopback(host),  # a mocked host may be loopback
         )
 
     def install(self) -> None:

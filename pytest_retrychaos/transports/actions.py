@@ -1,0 +1,49 @@
+"""What a server does on a connection, as values that a driver carries out."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from pytest_retrychaos.transports.seam import Ticket
+
+
+class Moment(enum.Flag):
+    """What the client has seen once a piece was handed to it."""
+
+    NOTHING = 0
+    HEADERS = 1
+    ALL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Bytes for the client; once the last of them is handed over, the ticket's moment has come."""
+
+    data: bytes | memoryview
+    ticket: Ticket | None = None
+    moment: Moment = Moment.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Time passes before the next action."""
+
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The answer is decided at a time to come (`Exchange.awaited`)."""
+
+    ticket: Ticket
+
+
+class End(enum.Enum):
+    """The server ends the connection."""
+
+    EOF = "eof"
+    RESET = "reset"
+
+
+Action = Send | Wait | Postponed | End

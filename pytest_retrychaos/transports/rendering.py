@@ -1,0 +1,104 @@
+"""Answers as HTTP/1.1 writes them: values in, bytes out."""
+
+from __future__ import annotations
+
+import functools
+import http
+from collections.abc import Iterator
+
+from pytest_retrychaos.model import SECOND, Request, Response
+from pytest_retrychaos.transports.actions import Action, Moment, Send, Wait
+from pytest_retrychaos.transports.seam import Ticket
+
+DRIPS = 10
+"""Pieces in which a dripping body arrives."""
+
+NO_BODY_STATUSES = frozenset({204, 304})
+
+GARBAGE = b"\x00\x8f\xff this is not HTTP \x07\x1b\r\n\r\n\x9c\xe2"
+"""What `garbage` sends: no status line."""
+
+
+def pieces(block: bytes, body: bytes, spread_ns: int, ticket: Ticket, *, whole: bool) -> Iterator[Action]:
+    """Send an answer: its header block, then its body at once, or in pieces over a time."""
+    last = Moment.ALL if whole else Moment.NOTHING
+    if not body:
+        if spread_ns:
+            yield Wait(spread_ns)
+        came = Moment.HEADERS if block.endswith(b"\r\n\r\n") else Moment.NOTHING
+        yield Send(block, ticket, came | last)
+        return
+    yield Send(block, ticket, Moment.HEADERS)
+    if not spread_ns:
+        yield Send(body, ticket, last)
+        return
+    count = min(DRIPS, len(body))
+    for number in range(count):
+        start, stop = len(body) * number // count, len(body) * (number + 1) // count
+        yield Wait(spread_ns * (number + 1) // count - spread_ns * number // count)
+        yield Send(body[start:stop], ticket, last if number == count - 1 else Moment.NOTHING)
+
+
+@functools.lru_cache(maxsize=128)
+def _reason(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+@functools.lru_cache(maxsize=8)
+def http_date(epoch_s: int) -> str:
+    """Write a moment as an IMF-fixdate (RFC 9110, 5.6.7)."""
+    from email.utils import formatdate
+
+    return formatdate(epoch_s, usegmt=True)
+
+
+def render(response: Response, head: Request, *, wall_ns: int, close: bool) -> tuple[bytes, bytes]:
+    """Write an answer: its header block, and the body as it goes over the wire.
+
+    ``Date`` is always there, and ``Content-Length`` unless the answer is chunked or can have no body.
+    """
+    headers, body = response.headers, response.body
+    lines = [f"HTTP/1.1 {response.status} {_reason(response.status)}"]
+    lines.extend(f"{name}: {value}" for name, value in headers.pairs)
+    if "date" not in headers:
+        lines.append(f"Date: {http_date(wall_ns // SECOND)}")
+    chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+    if response.status in NO_BODY_STATUSES:
+        body = b""
+    elif chunked:
+        body = _chunks(body)
+    elif "content-length" not in headers:
+        lines.append(f"Content-Length: {len(body)}")
+    if close and "connection" not in headers:
+        lines.append("Connection: close")
+    if head.method == "HEAD":
+        body = b""
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), body
+
+
+def can_have_body(response: Response, head: Request) -> bool:
+    """Tell whether a body may follow an answer's header block (RFC 9112, 6.3)."""
+    return response.status not in NO_BODY_STATUSES and head.method != "HEAD"
+
+
+def cut(block: bytes, body: bytes, *, bodiless: bool) -> tuple[bytes, bytes]:
+    """Let less arrive than an answer's head promises: half of its body.
+
+    An empty body is announced as one byte long. Where no body can follow, the status line itself is cut.
+    """
+    if body:
+        return block, body[: len(body) // 2]
+    if not bodiless:
+        return block.replace(b"\r\nContent-Length: 0\r\n", b"\r\nContent-Length: 1\r\n"), b""
+    return block[: len(b"HTTP/1.1 2")], b""
+
+
+def _chunks(body: bytes, size: int = 65_536) -> bytes:
+    parts = []
+    for start in range(0, len(body), size):
+        piece = body[start : start + size]
+        parts += [b"%x\r\n" % len(piece), piece, b"\r\n"]
+    return b"".join([*parts, b"0\r\n\r\n"])
