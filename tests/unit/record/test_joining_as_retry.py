@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from typing import Any
 
 import pytest
 
 from pytest_retrychaos import Chaos
-from tests.unit.record.wire import groups, reasons, send, sends
+from tests.unit.record.wire import JSON, groups, reasons, send, sends
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -179,6 +180,40 @@ def test_a_long_body_is_compared_whole(chaos: Chaos) -> None:
     assert len(chaos.attempts[0].body.start) == 1024
 
 
+def test_each_attempt_is_compared_with_the_whole_body(chaos: Chaos) -> None:
+    """The second had lost it, the third has it again."""
+    chaos.script("503, 503, ok")
+
+    sends({}, {"body": b""}, {})
+
+    assert groups(chaos) == [[1, 2, 3]]
+    assert [attempt.body_relation for attempt in chaos.attempts] == ["first", "rest", "same"]
+
+
+def test_a_failure_that_ended_after_the_request_had_begun_is_not_retried_by_it(chaos: Chaos) -> None:
+    """Its head was on its way already; the two overlapped."""
+    chaos.script("slow=1s, ok")
+    chaos.service.route("POST", "/payments", lambda _: (503, {}))
+    first = http.client.HTTPConnection("service.test", timeout=5)
+    second = http.client.HTTPConnection("service.test", timeout=5)
+
+    def client() -> None:
+        first.request("POST", "/payments", b"{}", JSON)
+        second.putrequest("POST", "/payments")
+        for name, value in {**JSON, "Content-Length": "2"}.items():
+            second.putheader(name, value)
+        second.endheaders()
+        first.getresponse().read()
+        second.send(b"{}")
+        second.getresponse().read()
+
+    client()
+    first.close()
+    second.close()
+
+    assert groups(chaos) == [[1], [2]]
+
+
 def test_the_rest_of_a_long_body_joins(chaos: Chaos) -> None:
     """A file from which the first attempt had read a part."""
     chaos.script("503, ok")
@@ -335,6 +370,20 @@ def test_other_successes_followed_by_a_request_do_not_join(
     chaos.script(script)
 
     sends(first, second)
+
+    assert groups(chaos) == [[1], [2]]
+
+
+def test_a_success_in_another_scope_is_not_sent_again(chaos: Chaos) -> None:
+    """The test named two operations."""
+    chaos.script("201 retry-after=1, ok")
+
+    def client() -> None:
+        with chaos.operation("order 7"):
+            send()
+        send()
+
+    client()
 
     assert groups(chaos) == [[1], [2]]
 

@@ -71,6 +71,23 @@ def test_another_body_after_a_success_within_a_scope_begins_an_operation(chaos: 
     assert groups(chaos) == [[1], [2]]
 
 
+def test_a_volatile_field_after_a_success_within_a_scope_begins_an_operation(chaos: Chaos) -> None:
+    """What is sent again is the same, to the byte."""
+    with chaos.operation("order 7"):
+        sends({"key": "k1", "body": b'{"a":1,"nonce":"1"}'}, {"key": "k1", "body": b'{"a":1,"nonce":"2"}'})
+
+    assert groups(chaos) == [[1], [2]]
+
+
+def test_a_volatile_field_joins_before_a_success(chaos: Chaos) -> None:
+    """The key says that it is the same."""
+    chaos.service.route("POST", "/payments", lambda _: (409, {"error": "busy"}))
+
+    sends({"key": "k1", "body": b'{"a":1,"nonce":"1"}'}, {"key": "k1", "body": b'{"a":1,"nonce":"2"}'})
+
+    assert groups(chaos) == [[1, 2]]
+
+
 def test_what_is_left_of_the_body_joins_under_the_same_key(chaos: Chaos) -> None:
     """A stream that had been read to its end leaves nothing to send."""
     chaos.script("503, ok")

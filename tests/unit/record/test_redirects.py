@@ -151,3 +151,18 @@ def test_a_scripted_redirect_is_followed_too(chaos: Chaos) -> None:
 
     assert groups(chaos) == [[1, 2, 3]]
     assert [attempt.fault for attempt in chaos.attempts][1:] == ["503", "ok"]
+
+
+def test_a_redirect_is_no_success_of_a_key(chaos: Chaos) -> None:
+    """The operation goes on until an answer comes that leads nowhere else."""
+    moves(chaos, 307, "/new")
+    chaos.script("503, ok", route="POST /new")
+
+    def client() -> None:
+        for _ in range(2):
+            requests.post(chaos.url + "/old", json={"a": 1}, headers={"Idempotency-Key": "k1"}, timeout=5)
+
+    client()
+
+    assert groups(chaos) == [[1, 2, 3, 4]]
+    assert reasons(chaos) == ["began", "leg", "key", "leg"]

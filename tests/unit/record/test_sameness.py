@@ -111,6 +111,7 @@ def test_no_body_has_no_digest() -> None:
         (FORM, FORM, b"a=1&nonce=1", b"nonce=2&a=1", "volatile"),
         (FORM, FORM, b"a=1&page=2", b"a=1", "different"),
         (FORM, FORM, b"a=1&b=2", b"=2", "rest"),
+        (FORM, FORM, b"a=1&page=2", b"", "rest"),
         (NO_HEADERS, NO_HEADERS, b"abcdef", b"def", "rest"),
         (NO_HEADERS, NO_HEADERS, b"abcdef", b"abc", "different"),
     ],

@@ -18,6 +18,7 @@ from pytest_retrychaos.trace.tokens import replaced
         ("one two", {"one": "two", "two": "one"}, "two one"),
         ("a-b a", {"a": "1", "a-b": "2"}, "2 1"),
         ("k1", {"k1": "K1"}, "K1"),
+        ("01-1-1", {"1-1": "V"}, "01-V"),
         ("é1 1", {"1": "V"}, "é1 V"),
     ],
 )
