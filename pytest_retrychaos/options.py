@@ -40,7 +40,7 @@ class Options:
         for name in given:
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
-                hint = f", did you mean {near[0]!r}?" if near else ""
+                hint = f", did you mean {near[0]!r}?" if near else "."
                 raise TypeError(f"unknown chaos option {name!r}{hint} The options are: {', '.join(names)}")
         values = dict(given)
         for name in ("hosts", "expect"):
@@ -77,4 +77,5 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _check_type(name: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: it has to be a {kind.__name__}")
+        given = type(value).__name__
+        raise TypeError(f"{name}={value!r} is of type {given}: it has to be of type {kind.__name__}")
