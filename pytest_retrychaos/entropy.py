@@ -17,13 +17,17 @@ class Entropy:
         self._seeds_system = seeds_system
         self._before: Any = None  # Any: random's own opaque state
         self._swap: Any = None  # Any: a BuiltinSwap, imported where it is used
-        self._uuid: object = None
+        self._uuid: dict[str, object] = {}
 
     def __enter__(self) -> Entropy:
         self._before = random.getstate()
-        self.seed()
-        if self._seeds_system:
-            self._seed_system()
+        try:
+            self.seed()
+            if self._seeds_system:
+                self._seed_system()
+        except BaseException:
+            self._restore()
+            raise
         return self
 
     def seed(self) -> None:
@@ -33,11 +37,15 @@ class Entropy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
         if self._swap is not None:
             self._swap.off()
             self._swap = None
-            if self._uuid is not None:
-                sys.modules["uuid"]._generate_time_safe = self._uuid  # type: ignore[attr-defined]  # private: uuid1's source
+        if self._uuid:
+            vars(sys.modules["uuid"]).update(self._uuid)
+            self._uuid = {}
         random.setstate(self._before)
 
     def _seed_system(self) -> None:
@@ -49,10 +57,16 @@ class Entropy:
         def urandom(size: int, /) -> bytes:
             return source.randbytes(size) if size >= 0 else real(size)
 
+        self._swap = BuiltinSwap(os.urandom, urandom)
+        self._seed_uuid()
+        self._swap.on()
+
+    def _seed_uuid(self) -> None:
+        """Let ``uuid1`` go by virtual time and the seed, not by libuuid, this machine's address and earlier tests."""
         import uuid
 
-        self._uuid = getattr(uuid, "_generate_time_safe", None)
-        if self._uuid is not None:  # else libuuid gives the real time and the machine's address
-            uuid._generate_time_safe = None  # type: ignore[attr-defined]  # as above
-        self._swap = BuiltinSwap(os.urandom, urandom)
-        self._swap.on()
+        address = random.Random(self._seed).getrandbits(48) | 1 << 40  # as RFC 9562, 6.10, marks one that is none
+        mine = {"_generate_time_safe": None, "_node": address, "_last_timestamp": None}
+        names = vars(uuid)
+        self._uuid = {name: names[name] for name in mine if name in names}
+        names.update({name: mine[name] for name in self._uuid})
