@@ -16,6 +16,9 @@ from pytest_retrychaos.trace import ScriptRecord, ScriptStep
 
 PER = ("service", "operation")
 
+_HOST = re.compile(r"[^\s/:@?#\[\]]+")
+_ADDRESS = re.compile(r"[0-9a-f:.]+(?:%\w+)?")
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -35,15 +38,29 @@ class Binding:
 
 
 def read_binding(route: str | None, host: str | None) -> Binding:
-    """Read ``route="POST /payments"`` and ``host="api.example.com"``; `ValueError` where they are neither."""
-    if host is not None and (not host or "/" in host):
-        raise ValueError(f"host={host!r} is no host name: write it without scheme and path, as in host='api.test'")
+    """Read ``route="POST /payments"`` and ``host="api.example.com"``; `ValueError` where they are neither.
+
+    A host is any of its ports, in any case.
+    """
+    if host is not None:
+        host = _host_name(host)
     if route is None:
         return Binding(host=host)
-    method, _, path = route.partition(" ")
-    if not method.isalpha() or not path.startswith("/") or " " in path:
-        raise ValueError(f"route={route!r} is no route: write method and path, as in route='POST /payments'")
+    method, _, path = route.partition(" ") if isinstance(route, str) else ("", "", "")
+    if not method.isalpha() or not path.startswith("/") or any(sign in path for sign in " ?#"):
+        raise ValueError(
+            f"route={route!r} is no route: write method and path, without a query, as in route='POST /payments'"
+        )
     return Binding(method.upper(), path, host)
+
+
+def _host_name(host: object) -> str:
+    name = host.strip("[]").lower() if isinstance(host, str) else ""
+    if not _HOST.fullmatch(name) and not (name.count(":") > 1 and _ADDRESS.fullmatch(name)):
+        raise ValueError(
+            f"host={host!r} is no host name: write it without scheme, port and path, as in host='api.test'"
+        )
+    return name
 
 
 class ActiveScript:
@@ -74,6 +91,10 @@ class ActiveScript:
             self._by_operation[operation] = self.progress
             self.progress = Progress(self.script)
         return self._by_operation[operation]
+
+    def known(self, operation: int) -> Progress | None:
+        """Give the progress of an operation that has met this script."""
+        return self._by_operation.get(operation)
 
     @property
     def fired(self) -> list[int]:
