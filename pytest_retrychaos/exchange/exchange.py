@@ -15,7 +15,7 @@ from dataclasses import replace
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
 from pytest_retrychaos.faults import OK, Kind, Progress, Step, render_header
-from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
+from pytest_retrychaos.model import Headers, Outcome, Request, Response, Wire
 from pytest_retrychaos.record import Recorder, Sheet
 from pytest_retrychaos.service import Answer, Reservation, Service
 from pytest_retrychaos.transports.seam import Ticket
@@ -33,6 +33,9 @@ _LOST = {
     Kind.STALE: Wire.EOF,
 }
 """Faults by which no answer arrives, and what the client sees instead."""
+
+_OF_THE_BODY = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding", "etag"})
+"""Fields that describe the service's own body, and not one that a script puts in its place."""
 
 
 class HandlerFailed(RuntimeError):
@@ -72,7 +75,7 @@ class Exchange:
         """Take a step that strikes at connecting, if it is next; an outage refuses as long as it lasts."""
         self._traffic()
         outage = self._current_outage()
-        if outage is not None and outage[1].status is None:
+        if outage is not None and strikes_at_connecting(outage[1]):
             self._begin_unsent(host, outage[1], outage[2])
             return Outcome(Wire.REFUSED)
         return self._strike(host, _AT_CONNECTING)
@@ -91,23 +94,33 @@ class Exchange:
     def wants_idle_closed(self, host: str) -> bool:
         """Tell whether the next step for a host can strike only a new connection."""
         outage = self._current_outage()
-        if outage is not None and outage[1].status is None:
-            return True
+        if outage is not None:
+            return strikes_at_connecting(outage[1])
         active = self.board.for_host(_name(host))
-        return active is not None and strikes_at_connecting(active.progress.peek())
+        return active is not None and strikes_at_connecting(self._progress_at_connecting(active).peek())
 
     def _strike(self, host: str, kinds: dict[Kind, Wire], scheme: str = "http") -> Outcome | None:
         active = self.board.for_host(_name(host))
-        if active is None:
-            return None
-        step = active.progress.peek()
+        if active is None or self._current_outage() is not None:
+            return None  # an outage is one step: the next one waits for its end
+        progress = self._progress_at_connecting(active)
+        step = progress.peek()
         if step.kind not in kinds or not strikes_at_connecting(step):
             return None
-        active.progress.take()
+        progress.take()
         if step.kind is Kind.DOWN:
             self._outage = (self._now() + (step.duration_ns or 0), step, active.number)
         self._begin_unsent(host, step, active.number, scheme)
         return Outcome(kinds[step.kind])
+
+    def _progress_at_connecting(self, active: ActiveScript) -> Progress:
+        """Give how far a script has come for the request that is about to be sent, as far as is known."""
+        if active.per == "service":
+            return active.progress
+        last = self.recorder.sheets[-1] if self.recorder.sheets else None
+        is_retry = last is not None and last.failed and last.scope is not None and self.recorder.is_in_scope
+        known = active.known(id(last.operation)) if last is not None and is_retry else None
+        return known or active.progress
 
     def _begin_unsent(self, host: str, step: Step, script: int, scheme: str = "http") -> None:
         sheet = self.recorder.begin(host, scheme)
@@ -139,11 +152,13 @@ class Exchange:
         outage = self._current_outage()
         if outage is not None:
             arrival.step, sheet.script = outage[1], outage[2]
+            sheet.reached = not strikes_at_connecting(outage[1])  # else it finds its connection closed
         elif progress is not None and arrival.active is not None:
             step = progress.peek()
             if step.kind is Kind.STALE and not arrival.reused:
                 return  # it waits for a request on a connection that has served before
             if step.kind is Kind.TLS and arrival.head.scheme == "http":
+                self.cut_short(sheet, b"", None)
                 raise self.refuse(
                     f"`tls` cannot strike {arrival.head.method} http://{arrival.head.host}{arrival.head.target}: "
                     "there is no handshake. Use https:// in this test"
@@ -175,10 +190,12 @@ class Exchange:
         if not sheet.reached:
             return Outcome(Wire.EOF)
         outcome = self._carry_out(sheet, request, arrival.step or OK)
-        latency = self.service.latency
-        if outcome is not None and latency:
-            outcome = replace(outcome, delay_ns=outcome.delay_ns + round(latency * SECOND))
-        return outcome
+        return None if outcome is None else self._late(outcome)
+
+    def _late(self, outcome: Outcome) -> Outcome:
+        """Add the round trip that every answer takes."""
+        latency_ns = self.service.latency_ns
+        return replace(outcome, delay_ns=outcome.delay_ns + latency_ns) if latency_ns else outcome
 
     def _note_request(self, sheet: Sheet, request: Request) -> None:
         traits = self.service.traits(request)
@@ -191,7 +208,9 @@ class Exchange:
             return self._postpone(sheet, request, step)
         answer = self._handle(sheet, request) if step.commits else None
         if kind is Kind.DUPLICATE:
+            replayed = sheet.replayed
             self._handle(sheet, request)
+            sheet.replayed = replayed  # the client gets the first answer, not the twin's
         if kind in _LOST:
             return Outcome(_LOST[kind])
         if kind is Kind.GARBAGE:
@@ -235,19 +254,20 @@ class Exchange:
             base = replace(answer.response, status=step.status)
         else:
             base = self.service.error_shape(step.status, request) or Response(step.status)
-        headers, body = base.headers, base.body
-        asked = step.retry_after_value(self._wall())
-        fields = list(headers.pairs)
+        asked, now_ns = step.retry_after_value(self._wall()), self._wall()
+        scripted = [(name, render_header(value, now_ns)) for name, value in step.headers]
         if asked is not None:
-            fields = [pair for pair in fields if pair[0].lower() != "retry-after"]
-            fields.append(("Retry-After", asked))
-        fields += [(name, render_header(value, self._wall())) for name, value in step.headers]
+            scripted.insert(0, ("Retry-After", asked))
+        body = base.body
+        replaced = {name.lower() for name, _ in scripted} - {"set-cookie"}
         if step.body is not None:
             body = step.body.encode()
-            if "content-type" not in headers:
+            if "content-type" not in replaced:
                 kind = "application/json" if body[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
-                fields.append(("Content-Type", kind))
-        return Response(step.status, Headers(fields), body)
+                scripted.append(("Content-Type", kind))
+            replaced |= _OF_THE_BODY
+        kept = [pair for pair in base.headers.pairs if pair[0].lower() not in replaced]
+        return Response(step.status, Headers([*kept, *scripted]), body)
 
     # postponed requests
 
@@ -273,7 +293,7 @@ class Exchange:
         self.settle()
         response = _sheet(ticket).response
         assert response is not None
-        return Outcome(Wire.ANSWER, response)
+        return self._late(Outcome(Wire.ANSWER, response))
 
     def settle(self, *, all_of_them: bool = False) -> None:
         """Carry out the postponed requests whose time has come, or all, since none is forgotten."""
@@ -347,5 +367,7 @@ def _sheet(ticket: Ticket) -> Sheet:
 
 
 def _name(host: str) -> str:
-    """Give a host without its port."""
-    return host.rsplit(":", 1)[0] if host.rsplit(":", 1)[-1].isdigit() and not host.endswith("]") else host
+    """Give a host without its port, as `read_binding` writes it."""
+    name, colon, port = host.rpartition(":")
+    is_address = host.count(":") > 1 and not host.startswith("[")
+    return (name if colon and port.isdigit() and not is_address else host).strip("[]").lower()
