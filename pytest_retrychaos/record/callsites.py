@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import sys
 from types import CodeType, FrameType
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+"""Frames that are the test's own loops; from Python 3.12 on only the last is a frame at all (PEP 709)."""
 
 
 class Place(NamedTuple):
@@ -63,5 +66,7 @@ class Callsites:
         while frame is not None:
             if frame.f_code is self._code:
                 return frame.f_lineno, called
-            called, frame = frame, frame.f_back
+            if frame.f_code.co_name not in COMPREHENSIONS:
+                called = frame
+            frame = frame.f_back
         return None

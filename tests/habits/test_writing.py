@@ -184,6 +184,41 @@ def test_a_resumed_upload(chaos: Chaos) -> None:
     chaos.verify()
 
 
+@pytest.mark.parametrize("script", ["ok, 503, ok", "ok, reset after-commit, ok"])
+def test_an_upload_resumed_by_offset(chaos: Chaos, script: str) -> None:
+    """tus: HEAD says how much the service has, PATCH sends what follows."""
+    kept = bytearray()
+
+    def patch(request: Any) -> Any:
+        if int(request.headers["upload-offset"]) != len(kept):
+            return 409, {}
+        kept.extend(request.body)
+        return 204, None
+
+    chaos.service.route("PATCH", "/files/7", patch)
+    chaos.service.route("HEAD", "/files/7", lambda _: (200, None, {"Upload-Offset": str(len(kept))}))
+    chaos.script(script, route="PATCH /files/7")
+    content = bytes(range(30))
+
+    def client() -> None:
+        offset = 0
+        while offset < 30:
+            fields = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+            piece = content[offset : offset + 10]
+            try:
+                if requests.patch(chaos.url + "/files/7", data=piece, headers=fields, timeout=5).status_code == 204:
+                    offset += 10
+                    continue
+            except requests.RequestException:
+                pass
+            time.sleep(2)
+            offset = int(requests.head(chaos.url + "/files/7", timeout=5).headers["Upload-Offset"])
+
+    client()
+    assert bytes(kept) == content
+    chaos.verify()
+
+
 @pytest.mark.parametrize("script", ["503, ok", "reset after-commit, ok", "timeout, 502, ok"])
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_an_idempotent_method_is_retried_without_a_key(chaos: Chaos, method: str, script: str) -> None:

@@ -113,6 +113,16 @@ def test_each_call_of_a_loop_is_a_call_of_its_own(chaos: Chaos) -> None:
     assert groups(chaos) == [[1], [2], [3]]
 
 
+def test_a_comprehension_of_the_test_is_a_loop(chaos: Chaos) -> None:
+    """Whether it has a frame of its own or not."""
+    chaos.script("refuse x4, ok*")
+
+    _ = [send() for _ in range(2)]
+    assert all(send() is None for _ in range(2))
+
+    assert groups(chaos) == [[1], [2], [3], [4]]
+
+
 def test_within_one_scope_calls_join(chaos: Chaos) -> None:
     """The test said that it is one operation."""
     chaos.script("refuse x2, ok")
