@@ -12,6 +12,8 @@ from pytest_retrychaos.laws.words import seconds
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_retrychaos.engine.backoff import Backoff
     from pytest_retrychaos.engine.retry import Retry as Policy
     from pytest_retrychaos.laws.verdict import Finding, LawResult
@@ -28,16 +30,11 @@ LATEST_NS: Final = 300 * SECOND
 DAY_NS: Final = 86_400 * SECOND
 
 
-def is_backoff(retry: Retry) -> bool:
-    """Whether a wait is one of backoff: not a login, nor a move to another host."""
-    return not retry.is_login and not retry.is_failover
-
-
 def bk01(view: View, terms: Terms) -> LawResult:
     """Judge that there is a wait before every retry."""
     tally = Tally("BK01")
     for operation in view.operations:
-        judged = [retry for retry in operation.retries if is_backoff(retry)]
+        judged = list(_returns(operation))
         if not judged:
             continue
         hot = _first_hot(judged, terms.policy)
@@ -55,6 +52,19 @@ def bk01(view: View, terms: Terms) -> LawResult:
                 )
             )
     return tally.result(noun="operation", did="waited before its retries", otherwise="no retry whose wait is judged")
+
+
+def _returns(operation: OperationView) -> Iterator[Retry]:
+    """Give the retries whose wait is judged: each from the end of the last attempt at the same host.
+
+    The first attempt at another host is failover; coming back to one is a retry.
+    """
+    ended = {}
+    for retry in operation.retries:
+        ended[retry.before.attempt.host] = retry.before
+        before = ended.get(retry.attempt.host)
+        if before is not None and not retry.is_login:
+            yield retry._replace(before=before, wait_ns=retry.attempt.began_ns - (before.at_ns or 0))
 
 
 def _first_hot(retries: list[Retry], policy: Policy | None) -> Retry | None:

@@ -79,6 +79,7 @@ MAY_DIFFER_PREFIXES: Final[dict[str, str]] = {
 
 MAY_DIFFER_WORDS: Final[frozenset[str]] = frozenset(
     {"attempt", "attempts", "retry", "retries", "timestamp", "nonce", "signature", "trace", "span"}
+    | {"date", "time", "ts", "expires", "sig", "hmac"}
 )
 """Words in a field's name that say the same of fields which no standard names (``X-Acme-Retry-Count``)."""
 

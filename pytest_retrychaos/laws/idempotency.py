@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.laws.ends import is_unsafe, path_of
+from pytest_retrychaos.laws.lookback import looked
 from pytest_retrychaos.laws.tally import IF_A_READ, ONE_OR_TWO, TWO_OPERATIONS, Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
 from pytest_retrychaos.laws.words import counted, singular
@@ -35,7 +36,9 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     for operation in view.operations:
         retries = [retry for retry in operation.retries if is_unsafe(retry.attempt)]
         bare = next((retry for retry in retries if _is_bare(retry)), None)
-        if bare is not None:
+        if bare is not None and looked(view, bare.led_by, until=bare.attempt.index):
+            tally.pass_over("the client looked whether the request had been carried out before it sent it again")
+        elif bare is not None:
             tally.accuse(_keyless(operation, bare))
         elif operation.index in view.two_or_one:
             tally.pass_over(ONE_OR_TWO)

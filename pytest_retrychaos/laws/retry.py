@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.ends import STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
+from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, was_hedged
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.telling import crashed
 from pytest_retrychaos.laws.view import OperationView, Retry, View
@@ -29,9 +30,6 @@ PERMANENT: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 415, 422})
 
 RANGES: Final = ("Content-Range", "Range", "Upload-Offset")
 """Fields that name a part of a resource: a resumed transfer changes them and is no retry."""
-
-LOOK_AHEAD: Final = 50
-"""How many later attempts are searched for one that goes on."""
 
 MOST_ATTEMPTS: Final = 25
 LEAST_MEAN_GAP_NS: Final = SECOND
@@ -114,6 +112,10 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         if _is_followed(view, operation):
             return "nothing was sent: which operation the refused connection belongs to is not known"
         return None
+    if was_hedged(view, attempt):
+        return "an equal request was sent while it waited: one of the two was enough"
+    if not attempt.is_read and looked(view, attempt):
+        return "the client looked whether the request had been carried out"
     if _is_resumed(view, attempt):
         return "the work went on in another way: the next part, page or range of the same resource was asked for"
     asked = asked_by(failed)

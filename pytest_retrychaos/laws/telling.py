@@ -232,6 +232,8 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             tally.pass_over("the operation was cancelled")
         elif any(other.writes for other in view.by_scope[index] if other is not operation):
             tally.pass_over("another write of the scope may have undone or replaced it")
+        elif operation.has_success and _failed_later(view, index, operation):
+            tally.pass_over("another request of the scope failed afterwards: the caller may have been told of that one")
         else:
             _judge_telling(operation, told, tally)
     return tally.result(
@@ -241,9 +243,19 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     )
 
 
+def _failed_later(view: View, index: int, operation: OperationView) -> bool:
+    """Whether another operation of the scope ended after this one, and not in a success."""
+    after = operation.last.attempt.index
+    others = (other for other in view.by_scope[index] if other is not operation)
+    return any(other.last.attempt.index > after and not other.last.is_success for other in others)
+
+
 def _judge_telling(operation: OperationView, told: Told, tally: Tally) -> None:
-    done = next((a for a in operation.attempts if _was_carried_out(a)), None)
-    if told.raised:
+    carried_out = [end for end in operation.ends if _was_carried_out(end.attempt)]
+    done = carried_out[0].attempt if carried_out else None
+    if done is not None and told.claims_success is not True and all(end.kind.did_nothing for end in carried_out):
+        tally.pass_over("the service itself had said that nothing was done")
+    elif told.raised:
         if done is not None and not _tells_unknown(told):
             tally.accuse(_false_failure(operation, done, told.raised[0].type.removeprefix("builtins.")))
         else:

@@ -1,0 +1,51 @@
+"""What else the client did about a failure than to repeat the request: it looked, or it had asked twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos.laws.ends import path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_retrychaos.laws.view import View
+    from pytest_retrychaos.trace import Attempt
+
+LOOK_AHEAD: Final = 50
+"""How many later attempts are searched for one that goes on."""
+
+
+def looked(view: View, failed: Attempt, *, until: int | None = None) -> bool:
+    """Tell whether the client asked the service, after a failure, what had become of the request.
+
+    That is a read at the request's path or below, by the same lineage in the same scope. ``until`` is the
+    index of the attempt before which it has to have been answered; without it, asking is enough.
+    """
+    return any(
+        later.is_read and later.host == failed.host and _is_below(later, failed) and not (until and later.failed)
+        for later in _later(view, failed, until)
+    )
+
+
+def was_hedged(view: View, failed: Attempt) -> bool:
+    """Tell whether an equal request was sent while this one was still waiting for its answer."""
+    ended = failed.ended_ns
+    return ended is not None and any(
+        later.began_ns < ended
+        and later.operation != failed.operation
+        and (later.method, later.host, later.target) == (failed.method, failed.host, failed.target)
+        for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]
+    )
+
+
+def _later(view: View, failed: Attempt, until: int | None) -> Iterator[Attempt]:
+    end = failed.index + LOOK_AHEAD if until is None else min(until - 1, failed.index + LOOK_AHEAD)
+    for later in view.trace.attempts[failed.index : end]:
+        if later.scope == failed.scope and later.lineage == failed.lineage and later.was_sent:
+            yield later
+
+
+def _is_below(later: Attempt, failed: Attempt) -> bool:
+    path = path_of(failed).rstrip("/")
+    return path_of(later) == path or path_of(later).startswith(path + "/")
