@@ -55,6 +55,16 @@ def test_a_more_specific_script_decides_when_it_was_set_first() -> None:
     assert general.fired == [0]
 
 
+def test_a_route_decides_before_a_host() -> None:
+    """Where both match and no script has both."""
+    board = Board()
+    board.set("502", route="POST /payments")
+    host = board.set("501", host="api.test")
+
+    assert meet(board) == "502"
+    assert host.fired == [0]
+
+
 def test_a_finished_specific_script_still_decides_ok() -> None:
     """After its last step it says ok; the general one does not take over."""
     board = Board()
