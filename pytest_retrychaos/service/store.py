@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from pytest_retrychaos.model import SECOND, Headers, Request, Response
 from pytest_retrychaos.service.database import Database
-from pytest_retrychaos.service.payload import JSON, media_type, merged, read_fields, read_json, write_json
+from pytest_retrychaos.service.payload import JSON, media_type, merged, read_fields, read_json, whole, write_json
 from pytest_retrychaos.service.preconditions import CONDITIONS, failed_precondition
 from pytest_retrychaos.service.profiles import Problem, Profile
 from pytest_retrychaos.service.values import Values, kind_of
@@ -170,18 +170,23 @@ class Store:
             raise _RejectedError(Problem(409, "already_exists", message), executed=True)
 
     def _put(self, request: Request, path: str, profile: Profile) -> Stored:
-        if media_type(request.headers) == JSON:
+        is_json = media_type(request.headers) == JSON
+        if is_json:
             self._read(request, profile)
         found = self._find(path)
         sent = request.headers.get("content-type", "application/octet-stream")
+        content = whole(request.headers, request.body)
         exists = found is not None and found.content is not None
         if found is None:
             self._last += 1
         number = self._last if found is None else found.number
-        same = found is not None and found.content == request.body and found.type == sent
-        etag = self._write(path, _parent(path), number, sent, request.body, self._wall())
+        same = found is not None and found.content == content and found.type == sent
+        etag = self._write(path, _parent(path), number, sent, content, self._wall())
+        status = 200 if exists else 201
+        if not is_json:  # nobody wants a file back that was just sent
+            return Stored(Response(status, Headers([("ETag", etag)])), changed=not same)
         fields = [("Content-Type", sent), ("ETag", etag)]
-        return Stored(Response(200 if exists else 201, Headers(fields), request.body), changed=not same)
+        return Stored(Response(status, Headers(fields), content), changed=not same)
 
     def _patch(self, request: Request, path: str, profile: Profile) -> Stored:
         found = self._find(path)

@@ -252,3 +252,16 @@ def test_stripe_without_a_number_of_retries_does_not_retry(chaos):
 
     chaos.assert_not_retried()
     assert broken(chaos) == ("RT01",)
+
+
+def test_s3_gets_what_it_put_without_any_route(chaos: Chaos) -> None:
+    """The default store is enough for an object: what AWS signs in chunks is kept whole."""
+    chaos.script("503, reset after-commit, ok")
+    client = boto3.client(
+        "s3", region_name="eu-central-1", aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret"
+    )
+
+    client.put_object(Bucket="ledger", Key="2030/01.csv", Body=b"one,two\n")
+
+    assert client.get_object(Bucket="ledger", Key="2030/01.csv")["Body"].read() == b"one,two\n"
+    assert len(chaos.ledger) == 1
