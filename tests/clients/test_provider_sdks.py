@@ -254,12 +254,10 @@ def test_stripe_without_a_number_of_retries_does_not_retry(chaos):
     assert broken(chaos) == ("RT01",)
 
 
-def test_s3_gets_what_it_put_without_any_route(chaos: Chaos) -> None:
+def test_s3_gets_what_it_put_without_any_route(chaos):
     """The default store is enough for an object: what AWS signs in chunks is kept whole."""
     chaos.script("503, reset after-commit, ok")
-    client = boto3.client(
-        "s3", region_name="eu-central-1", aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret"
-    )
+    client = aws("s3")
 
     client.put_object(Bucket="ledger", Key="2030/01.csv", Body=b"one,two\n")
 
