@@ -184,7 +184,7 @@ def test_a_resumed_upload(chaos: Chaos) -> None:
     chaos.verify()
 
 
-@pytest.mark.parametrize("script", ["ok, 503, ok", "ok, reset after-commit, ok"])
+@pytest.mark.parametrize("script", ["ok, 503, ok", "ok, reset after-commit, ok", "ok, timeout, ok"])
 def test_an_upload_resumed_by_offset(chaos: Chaos, script: str) -> None:
     """tus: HEAD says how much the service has, PATCH sends what follows."""
     kept = bytearray()
