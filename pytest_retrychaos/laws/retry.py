@@ -254,12 +254,16 @@ def _why_too_many(operation: OperationView) -> str:
 def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
     """Judge that a success is not sent again, whatever its headers."""
     tally = Tally("RT07")
+    repeated = _equals(view)
     for operation in view.operations:
         if not operation.has_success:
             continue
         again = _sent_after_success(operation) if len(operation.tries) > 1 else None
         if again is None:
-            tally.hold()
+            if operation.index in repeated:
+                tally.pass_over("an equal request followed a success: it was sent again, or another was meant")
+            else:
+                tally.hold()
             continue
         success, number = again
         tally.accuse(
@@ -278,6 +282,17 @@ def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         did="succeeded and was not sent again",
         otherwise="no operation succeeded",
     )
+
+
+def _equals(view: View) -> frozenset[int]:
+    """Find the operations that an equal unsafe one follows or precedes: made again, or one more of its kind."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for operation in view.operations:
+        first = operation.first_sent
+        if first is not None and is_unsafe(first):
+            equal = (first.scope, first.lineage, first.method, first.host, first.target, first.body.sha256)
+            alike.setdefault(equal, []).append(operation.index)
+    return frozenset(index for indices in alike.values() if len(indices) > 1 for index in indices)
 
 
 def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
