@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.trace import Attempt
 
+SHARED = "one key was used at two paths, with equal content: whether the service keeps keys by path is not known"
 ONE_KEY = "make one key per operation, outside the retry loop, and send it on every attempt"
 
 
@@ -127,15 +128,18 @@ def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         first = next((a for a in operation.attempts if a.key and not a.is_read), None)
         if first is None:
             continue
-        keyed += 1
         earlier = by_index.get(-1 if (of := operation.operation.reused_key_of) is None else of)
         before = None if earlier is None else next((a for a in earlier.attempts if a.key == first.key), None)
         if earlier is None or before is None or before.host != first.host:
-            continue
-        if before.body.sha256 != first.body.sha256:
+            keyed += 1
+        elif before.body.sha256 != first.body.sha256:
             tally.accuse(_shared_key(operation, before, first, "body", "with another body"))
         elif _are_named_apart(earlier, operation):
             tally.accuse(_shared_key(operation, before, first, "named", "in an operation of another name"))
+        elif before.target != first.target:
+            tally.pass_over(SHARED)
+        else:
+            keyed += 1
     if keyed > 1 and not tally.findings:
         tally.held = keyed
     return tally.result(
