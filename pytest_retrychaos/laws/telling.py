@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind, classify_names, classify_status
-from pytest_retrychaos.laws.ends import ANSWER, CUT, DAMAGED, IN_FLIGHT, is_unsafe
+from pytest_retrychaos.laws.ends import ANSWER, CUT, DAMAGED, IN_FLIGHT, STATUS, is_unsafe
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.laws.words import counted
@@ -37,6 +37,8 @@ NOT_SEEN: Final = "what the caller was told was not seen: make the call with cha
 OWN_ANSWER: Final = "it ended in an answer of the service's own, which may be what the caller wanted to know"
 _RESPONSE: Final = re.compile(r"<.*\b2[0-9][0-9]\b")
 """How response objects print themselves: ``<Response [200]>``, ``<HTTPResponse status=200>``."""
+_ANSWER: Final = re.compile(r"<.*([Rr]esponse|\b[45][0-9][0-9]\b)")
+"""The same whatever their status: urllib3 prints ``<urllib3.response.HTTPResponse object>``."""
 
 
 def _sole(view: View, index: int) -> OperationView | str:
@@ -262,7 +264,7 @@ def _judge_telling(operation: OperationView, told: Told, tally: Tally) -> None:
             tally.hold()
     elif told.claims_success is None:
         tally.pass_over("the value that was returned is a fallback: it claims neither success nor failure")
-    elif told.claims_success is (done is not None):
+    elif told.claims_success is (done is not None) or _hands_over(operation, told):
         tally.hold()
     elif done is not None:
         tally.accuse(_false_failure(operation, done, "a value that says so"))
@@ -288,6 +290,14 @@ def _was_carried_out(attempt: Attempt) -> bool:
     if attempt.replayed:
         return attempt.status is None or attempt.status < 400
     return attempt.committed and (attempt.status is None or attempt.status < 400 or not attempt.own_answer)
+
+
+def _hands_over(operation: OperationView, told: Told) -> bool:
+    """Whether the last answer itself was returned, and it leaves open what was done: a response with 502, say."""
+    last = operation.last
+    if last.how != STATUS or last.kind is not Kind.AMBIGUOUS or told.claims_success is not False:
+        return False
+    return told.claimed_by == "status" and _ANSWER.match(told.value or "") is not None
 
 
 def _tells_unknown(told: Told) -> bool:

@@ -1,0 +1,52 @@
+"""A client that returns the last answer instead of raising it: a 502 says as much as an error with 502."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+import urllib3
+
+from pytest_retrychaos import LawsBroken
+
+
+def charge(url: str) -> requests.Response:
+    """Try twice, and hand over the answer."""
+    for _ in range(2):
+        answer = requests.post(f"{url}/payments", json={"n": 1}, headers={"Idempotency-Key": "k1"}, timeout=5)
+        if answer.ok:
+            break
+        time.sleep(1)
+    return answer
+
+
+def charge_with_urllib3(url: str) -> urllib3.BaseHTTPResponse:
+    """Let urllib3 try twice; its response does not print its status."""
+    retry = urllib3.Retry(1, status_forcelist=[502], allowed_methods=None, raise_on_status=False, backoff_factor=1)
+    with urllib3.PoolManager(retries=retry, timeout=5) as pool:
+        return pool.request("POST", f"{url}/payments", json={"n": 1}, headers={"Idempotency-Key": "k1"})
+
+
+def charge_and_judge(url: str) -> dict[str, object]:
+    """Turn the answer into a word of the client's own."""
+    answer = charge(url)
+    return {"status": "paid" if answer.ok else "failed"}
+
+
+@pytest.mark.chaos("502 after-commit x2")
+@pytest.mark.parametrize("client", [charge, charge_with_urllib3])
+def test_an_answer_that_leaves_it_open_tells_no_false_failure(chaos, client):
+    """The caller can see that the outcome is unknown."""
+    chaos.call(client, chaos.url)
+
+    assert chaos.verify().of("ID05").ruling.value == "held"
+
+
+@pytest.mark.chaos("502 after-commit x2")
+def test_a_word_for_it_is_a_false_failure(chaos):
+    """Nothing in it says that the outcome is unknown."""
+    chaos.call(charge_and_judge, chaos.url)
+
+    with pytest.raises(LawsBroken, match=r"^ID05 "):
+        chaos.verify()
