@@ -181,6 +181,9 @@ def _judge_asked(operation: OperationView, retry: Retry, tally: Tally) -> bool:
         tally.pass_over("more than 3 600 s were asked for: coming sooner is not judged")
         return False
     if retry.wait_ns < asked_ns - TOLERANCE_NS:
+        if asked.kind == "seconds" and "." in asked.text:
+            tally.pass_over("a fraction of a second was asked for, which RFC 9110 does not know: it may be ignored")
+            return False
         tally.accuse(_early(operation, retry, asked_ns, is_date=asked.is_date))
         return True
     if asked.is_date and retry.wait_ns > asked_ns + LATEST_NS + TOLERANCE_NS:
