@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http
+import re
 from collections.abc import Iterator
 
 from pytest_retrychaos.model import SECOND, Request, Response
@@ -92,7 +93,7 @@ def cut(block: bytes, body: bytes, *, bodiless: bool) -> tuple[bytes, bytes]:
     if body:
         return block, body[: len(body) // 2]
     if not bodiless:
-        return block.replace(b"\r\nContent-Length: 0\r\n", b"\r\nContent-Length: 1\r\n"), b""
+        return re.sub(rb"(?i)(\r\ncontent-length:\s*)0+\r\n", rb"\g<1>1\r\n", block), b""
     return block[: len(b"HTTP/1.1 2")], b""
 
 
