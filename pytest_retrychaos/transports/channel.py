@@ -111,8 +111,12 @@ class Channel:
 
     def receive(self, limit: int, *, peek: bool = False) -> bytes:
         """Return up to ``limit`` bytes, ``b""`` at the end, or raise what a real socket would."""
+        if limit < 0:
+            raise ValueError("negative buffersize in recv")
         if self.is_closed:
             raise os_error(errno.EBADF)
+        if limit == 0:
+            return b""
         if self.conversation.ticket is not None:
             self.conversation.ticket.waits(self.timeout)
         self._await_something()
