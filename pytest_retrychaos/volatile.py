@@ -5,7 +5,19 @@ What may differ is known by its name, never by its look: a UUID may as well be t
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+_SIGNED_TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*|J\d+")
+
+
+def is_signed_token(credentials: str) -> bool:
+    """Tell whether credentials are a JSON Web Token (RFC 7519), or the number that a trace gives one.
+
+    Clients that sign tokens themselves make one for each attempt (RFC 7523; GitHub Apps, App Store Connect).
+    """
+    return _SIGNED_TOKEN.fullmatch(credentials) is not None
+
 
 SHORTEST: Final = 6
 """Characters of a volatile value: a shorter one may stand elsewhere in a text by chance."""
@@ -33,6 +45,12 @@ FIELDS: Final = frozenset(
         "traceid",
         "sent_at",  # Segment
         "sentat",
+        "created_at",  # de facto: when the client made the request
+        "createdat",
+        "requested_at",
+        "requestedat",
+        "submitted_at",
+        "submittedat",
         "x-amz-date",  # AWS Signature 4 in a query
         "x-amz-signature",
         "x-amz-credential",

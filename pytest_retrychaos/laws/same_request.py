@@ -9,6 +9,7 @@ from pytest_retrychaos.laws.headers import CREDENTIAL_FIELDS, SIGNING_FIELDS, SI
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.laws.words import counted
+from pytest_retrychaos.volatile import is_signed_token
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.verdict import LawResult
@@ -146,13 +147,15 @@ def _is_blank_equal(first: list[str] | None, second: list[str] | None, before: A
 
 
 def _may_change_credentials(operation: OperationView, before: Attempt, attempt: Attempt, name: str) -> bool:
-    """Whether they may: after a refusal, when the request is signed, or when a token was fetched in between."""
+    """Whether they may: after a refusal, signed for each attempt, or when a token was fetched in between."""
     earlier = [other for other in operation.attempts if other.index < attempt.index]
     if any(other.status in LOGIN for other in earlier):
         return True
     value = attempt.headers.get(name)
     if value is None:
         return False
+    if all(is_signed_token(one.credentials or "") for one in (before, attempt)):
+        return True
     if value.partition(" ")[0].lower() in SIGNING_SCHEMES or any(f in attempt.headers for f in SIGNING_FIELDS):
         return True
     return name in before.headers and attempt.index - earlier[-1].index > 1

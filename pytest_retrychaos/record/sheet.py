@@ -163,7 +163,7 @@ class Sheet:
             self.cut = True
         elif self.headers_ns is None:
             self.error = "timeout: closed by the client while the service was silent"
-        else:
+        elif not self.is_damaged:  # of a damaged answer nothing more was to come
             self.cut = True
         self._end()
 

@@ -20,7 +20,7 @@ from typing import Final
 from pytest_retrychaos.model import Effect, Headers
 from pytest_retrychaos.trace.tokens import replaced
 from pytest_retrychaos.trace.values import Attempt, Body, Operation, Raised, Scope, Told
-from pytest_retrychaos.volatile import CREDENTIALS, NUMBERED_HEADERS, SHORTEST
+from pytest_retrychaos.volatile import CREDENTIALS, NUMBERED_HEADERS, SHORTEST, is_signed_token
 
 LONG: Final = 16
 """Characters of a key without a digit that is no ordinary word."""
@@ -31,12 +31,17 @@ _ANY: Final = "*"
 """``If-Match: *`` names no version."""
 
 
+def _kind(credentials: str) -> str:
+    """Tell signed tokens, which may be new on every attempt, from other credentials."""
+    return "J" if is_signed_token(credentials) else "C"
+
+
 class Numbering:
     """The numbers given in one trace, whose attempts are all known."""
 
     def __init__(self, attempts: Iterable[Attempt]) -> None:
         self._known: dict[tuple[str, str], str] = {}
-        self._counts = {"K": 0, "C": 0, "V": 0}
+        self._counts = {"K": 0, "C": 0, "J": 0, "V": 0}
         self._of_attempt: dict[int, dict[str, str]] = {}
         self._words: dict[str, str] = {}
         for attempt in attempts:
@@ -103,7 +108,7 @@ class Numbering:
         if attempt.key:
             names[attempt.key] = self._name("K", attempt.key)
         if attempt.credentials and attempt.credentials not in names:
-            names[attempt.credentials] = self._name("C", attempt.credentials)
+            names[attempt.credentials] = self._name(_kind(attempt.credentials), attempt.credentials)
         for value in attempt.volatile:
             if value not in names:
                 names[value] = self._name("V", value)
@@ -117,7 +122,7 @@ class Numbering:
         if known is None:
             count = self._counts[kind] = self._counts[kind] + 1
             known = self._known[kind, value] = f"{kind}{count}"
-            if kind != "C" and _is_recognisable(value, known) and _WORD.fullmatch(value):
+            if kind not in "CJ" and _is_recognisable(value, known) and _WORD.fullmatch(value):
                 self._words.setdefault(value, known)
         return known
 
@@ -136,7 +141,7 @@ class Numbering:
             return None
         if name in CREDENTIALS:
             scheme, blank, rest = value.partition(" ") if name.endswith("authorization") else ("", "", value)
-            return scheme + blank + self._name("C", rest) if rest else self._name("C", value)
+            return scheme + blank + self._name(_kind(rest), rest) if rest else self._name(_kind(value), value)
         if value in names:
             return names[value]
         return self._name("V", value) if name in NUMBERED_HEADERS else None

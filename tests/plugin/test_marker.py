@@ -61,7 +61,7 @@ def test_the_marker_alone_brings_the_fixture(pytester: pytest.Pytester) -> None:
         ("transport='netwrok'", ["@pytest.mark.chaos: transport='netwrok' is unknown, did you mean 'network'? *"]),
         ("seed=-1", ["@pytest.mark.chaos: seed=-1: a seed is a whole number, 0 or more"]),
         ("hosts=7", ["@pytest.mark.chaos: hosts=7: give a text or several, as in hosts=('…', '…')"]),
-        ("strict='no'", ["@pytest.mark.chaos: strict='no' is a str: it has to be a bool"]),
+        ("strict='no'", ["@pytest.mark.chaos: strict='no' is of type str: it has to be of type bool"]),
     ],
 )
 def test_a_bad_marker_is_told_at_collection(pytester: pytest.Pytester, arguments: str, lines: list[str]) -> None:
