@@ -48,9 +48,7 @@ def duration_ns(value: object) -> int:
     if isinstance(value, str):
         return parse_duration(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ScriptError(
-            f"a duration is a number of seconds or a text, not {shown(value)}", FORMS, part="duration"
-        )
+        raise ScriptError(f"a duration is a number of seconds or a text, not {shown(value)}", FORMS, part="duration")
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ScriptError(f"a duration is finite, not {value}", FORMS, part="duration")

@@ -102,9 +102,7 @@ class RetryAfter:
 
     def __post_init__(self) -> None:
         if [self.seconds, self.date_offset_ns, self.text].count(None) != 2:
-            raise ScriptError(
-                "retry-after is one of seconds, a date and a text", _RETRY_FORMS, part="retry-after"
-            )
+            raise ScriptError("retry-after is one of seconds, a date and a text", _RETRY_FORMS, part="retry-after")
         if self.seconds is not None:
             object.__setattr__(self, "seconds", _finite(self.seconds))
         if self.date_offset_ns is not None and abs(self.date_offset_ns) > LONGEST_NS:

@@ -114,9 +114,7 @@ class _Reading:
 
     def _duration(self, head: Token, fault: Fault) -> None:
         if head.value is None:
-            raise ScriptError(f"{fault.word} needs a duration: {fault.usage}", FORMS).at(
-                self._text, head.span
-            )
+            raise ScriptError(f"{fault.word} needs a duration: {fault.usage}", FORMS).at(self._text, head.span)
         text, colon, status = head.value, "", ""
         span = head.value_span
         if fault.value is Value.OUTAGE:
@@ -198,18 +196,14 @@ def _no_fault(head: Token) -> ScriptError:
         way_out = "an option stands behind its fault, with no comma between: 503 after-commit"
         return ScriptError(f"{head.name} is an option and needs a fault before it", way_out)
     if head.name == "*" or _COUNT.fullmatch(head.name):
-        return ScriptError(
-            f"the count {shown(head.name)} needs a fault before it", "write for example 503 x2"
-        )
+        return ScriptError(f"the count {shown(head.name)} needs a fault before it", "write for example 503 x2")
     known = [fault.word for fault in FAULTS.values()]
     glued = _GLUED_COUNT.fullmatch(head.name)
     if glued and (glued[1] in WORDS or _DIGITS.fullmatch(glued[1])):
         hint = f", did you mean '{glued[1]} x{glued[2]}'?"
     else:
         hint = nearest(head.name, WORDS)
-    return ScriptError(
-        f"unknown fault {shown(head.name)} in the script{hint}", f"the faults are: {', '.join(known)}"
-    )
+    return ScriptError(f"unknown fault {shown(head.name)} in the script{hint}", f"the faults are: {', '.join(known)}")
 
 
 def _no_option(token: Token, fault: Fault, head: Token) -> ScriptError:

@@ -50,9 +50,7 @@ def _check_status(step: Step, fault: Fault) -> None:
     status = step.status
     if fault.kind is Kind.STATUS:
         if isinstance(status, bool) or not isinstance(status, int):
-            raise ScriptError(
-                f"a status is a number, not {shown(status)}", "write status(503)", part="status"
-            )
+            raise ScriptError(f"a status is a number, not {shown(status)}", "write status(503)", part="status")
         if not 200 <= status <= 599:
             raise status_error(shown(status))
     elif status is not None:

@@ -78,9 +78,7 @@ def _token(script: str, place: int) -> Token:
 def _quoted(script: str, name: str, place: int, quote: int) -> Token:
     found = _STRING.match(script, quote)
     if found is None:
-        raise ScriptError("the quote that opens here is never closed", _QUOTING).at(
-            script, (quote, len(script))
-        )
+        raise ScriptError("the quote that opens here is never closed", _QUOTING).at(script, (quote, len(script)))
     try:
         value = json.loads(found[0], strict=False)  # not strict: a line end may stand for itself
     except ValueError:
@@ -95,9 +93,7 @@ def _check_ends(script: str, start: int, end: int) -> None:
     if after and not after.isspace() and after not in ",*":
         rest = _REST.match(script, end)
         span = (start, rest.end() if rest else end)
-        raise ScriptError("a quoted text stands alone behind its '=', with a space after it", _QUOTING).at(
-            script, span
-        )
+        raise ScriptError("a quoted text stands alone behind its '=', with a space after it", _QUOTING).at(script, span)
 
 
 def _stray(script: str, place: int) -> ScriptError:
@@ -107,6 +103,4 @@ def _stray(script: str, place: int) -> ScriptError:
         )
     found = _STRING.match(script, place)
     span = (place, found.end() if found else len(script))
-    return ScriptError("a quoted text needs a name", 'write body="…" or header="Name: value"').at(
-        script, span
-    )
+    return ScriptError("a quoted text needs a name", 'write body="…" or header="Name: value"').at(script, span)

@@ -46,9 +46,7 @@ def test_another_opaque_token_is_another_request(chaos):
     """Nothing had refused the first one."""
     pay(chaos.url, ["Bearer opaque-token-1", "Bearer opaque-token-2"])
 
-    with pytest.raises(
-        LawsBroken, match=r"RT04 another request: .* another authorization"
-    ):
+    with pytest.raises(LawsBroken, match=r"RT04 another request: .* another authorization"):
         chaos.verify()
 
 

@@ -32,10 +32,7 @@ REFUSED = [
     (lambda: status(503, retry_after=True), f"retry-after cannot be True\n{RETRY_AFTER}"),
     (
         lambda: status(503, retry_after="date+2sec"),
-        (
-            "retry-after=date+2sec names no date\n"
-            "write retry-after=date+2s or retry-after=date-60s: now and a duration"
-        ),
+        ("retry-after=date+2sec names no date\nwrite retry-after=date+2s or retry-after=date-60s: now and a duration"),
     ),
     (
         lambda: status(503, body=b"x"),

@@ -222,9 +222,7 @@ def test_an_empty_script_is_refused_with_the_way_out(script):
     with pytest.raises(ScriptError) as caught:
         parse(script)
 
-    assert str(caught.value) == (
-        "the script is empty\nwrite ok: every attempt then gets the service's own answer"
-    )
+    assert str(caught.value) == ("the script is empty\nwrite ok: every attempt then gets the service's own answer")
 
 
 def test_a_long_script_is_shown_around_the_place():

@@ -175,9 +175,7 @@ def test_a_script_prints_as_python_too():
     """`repr` is source that makes the same script."""
     script = parse("503 retry-after=2 x2, reset after-commit, ok *")
 
-    assert repr(script) == (
-        "parse([status(503, retry_after=2) * 2, reset(after_commit=True), ok().forever()])"
-    )
+    assert repr(script) == ("parse([status(503, retry_after=2) * 2, reset(after_commit=True), ok().forever()])")
 
 
 def test_a_list_of_steps_is_formatted_as_a_script():
