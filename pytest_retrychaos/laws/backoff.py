@@ -70,15 +70,10 @@ def _returns(operation: OperationView) -> Iterator[Retry]:
 def _first_hot(retries: list[Retry], policy: Policy | None) -> Retry | None:
     """Find the first immediate retry beyond the one that is allowed, and the one that ``Retry-After: 0`` excuses."""
     allowed, excused = 1, 1
-    has_waited = False
     for retry in retries:
         before = retry.before.attempt
         lasted = (retry.before.at_ns or 0) - before.began_ns
         if retry.wait_ns >= TOLERANCE_NS or lasted >= LONG_ATTEMPT_NS - TOLERANCE_NS:
-            has_waited = True
-            continue
-        if policy is None and has_waited and not before.was_sent:
-            has_waited = False  # the next of several operations of a loop may begin here: none of them has a path yet
             continue
         if policy is not None:
             low, high = policy.backoff.bounds(retry.number)
