@@ -36,6 +36,10 @@ HOST = "service.test"
 """The fake service's own name: ``.test`` never resolves elsewhere (RFC 6761)."""
 
 
+MOST_SUCCESSES = 20
+"""How many values of one function are remembered as what success looks like."""
+
+
 class NoTimeout(BaseException):
     """A client without any timeout met silence: it would have waited for ever (BK07).
 
@@ -107,7 +111,7 @@ class Chaos(Assertions):
         self._entropy = Entropy(seed, seeds_system=self.options.entropy == "seeded")
         self._stack = contextlib.ExitStack()
         self._close_idle: Callable[[], None] = lambda: None
-        self._successes: dict[Callable[..., object], list[object]] = {}
+        self._successes: dict[str, list[object]] = {}
         self._ended: Told | None = None
         self._effects: tuple[Effect, ...] | None = None  # once the run is over
         self._judged = False
@@ -239,13 +243,15 @@ class Chaos(Assertions):
 
     def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the code under test in a scope of its own, record what the caller is told, and tell it."""
-        number, token = self._recorder.open_scope(getattr(fn, "__qualname__", type(fn).__name__))
+        first = len(self._recorder.sheets)
+        number, token = self._recorder.open_scope(_name_of(fn))
         told: Told | None = None
         try:
             value = fn(*args, **kwargs)
-            known = self._successes.setdefault(fn, [])
-            told = tell_value(value, is_known_success=any(_equal(value, one) for one in known))
-            if self._succeeded(number):
+            known = self._successes.setdefault(_name_of(fn), [])
+            is_known = any(_equal(value, one) for one in known)
+            told = tell_value(value, is_known_success=is_known)
+            if not is_known and len(known) < MOST_SUCCESSES and self._met_no_fault(first, number):
                 known.append(value)
             return value
         except BaseException as error:
@@ -254,9 +260,9 @@ class Chaos(Assertions):
         finally:
             self._recorder.close_scope(number, token, told)
 
-    def _succeeded(self, scope: int) -> bool:
-        """Whether every operation of a scope met no fault at all: what it returned is what success looks like."""
-        sheets = [sheet for sheet in self._recorder.sheets if sheet.scope == scope]
+    def _met_no_fault(self, first: int, scope: int) -> bool:
+        """Whether every attempt of a scope went well: what was returned then is what success looks like."""
+        sheets = [sheet for sheet in self._recorder.sheets[first:] if sheet.scope == scope]
         return bool(sheets) and not any(sheet.failed or sheet.fault not in (None, "ok") for sheet in sheets)
 
     def faulty(
@@ -444,6 +450,10 @@ class Chaos(Assertions):
         self._judged = True
         self.raise_problems()
         return self.trace, None
+
+
+def _name_of(fn: Callable[..., object]) -> str:
+    return getattr(fn, "__qualname__", type(fn).__name__)
 
 
 def _position(operation: object) -> int:

@@ -304,7 +304,7 @@ def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
             continue
         if success is not None and success.ended_ns is not None:
             later = attempt.began_ns - success.ended_ns
-            if later > 0 or (later == 0 and attempt.lineage == success.lineage):
+            if later > 0 or (later == 0 and attempt.lineage == success.lineage and attempt.joined != "hedge"):
                 return success, attempt.index
         if success is None and end.is_success:
             success = attempt

@@ -161,7 +161,7 @@ def _retries(ends: list[Ended], legs: frozenset[int]) -> list[Retry]:
         if attempt.index not in legs:
             if led_by is not None:
                 number += 1
-                if before is not None:
+                if before is not None and attempt.joined != "hedge":
                     wait_ns = attempt.began_ns - (before.at_ns or 0)
                     found.append(Retry(before, led_by, attempt, number, wait_ns))
             led_by = attempt

@@ -132,14 +132,14 @@ class Network:
         timeout = REAL["gettimeout"](sock)
         outcome = self._exchange.connecting(host, port, timeout)
         if outcome is not None:
-            raise self._failed_connect(outcome.wire, timeout)
+            raise self._failed_connect(sock, outcome.wire, timeout)
         descriptor = REAL["detach"](sock)
         if descriptor >= 0:
             os.close(descriptor)
         _mark_open(sock)
         self.adopt(sock, Channel(self._exchange, self._clock, host, (str(address[0]), port), timeout, self._silence))
 
-    def _failed_connect(self, wire: Wire, timeout: float | None) -> OSError:
+    def _failed_connect(self, sock: socket.socket, wire: Wire, timeout: float | None) -> OSError:
         error: OSError
         if wire is Wire.NO_HANDSHAKE:
             patience = KERNEL_CONNECT_S if timeout is None else timeout
@@ -150,7 +150,11 @@ class Network:
                 error = os_error(errno.ETIMEDOUT) if timeout is None else TimeoutError("timed out")
         else:
             error = os_error(errno.ECONNREFUSED)
-        self._exchange.not_sent(error, timeout)
+        try:
+            self._exchange.not_sent(error, timeout)
+        except BaseException:  # the run is ended here; create_connection closes on an OSError only
+            sock.close()
+            raise
         return error
 
     def adopt(self, sock: socket.socket, channel: Channel) -> None:
