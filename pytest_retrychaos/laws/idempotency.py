@@ -158,7 +158,9 @@ def _shared_key(operation: OperationView, before: Attempt, first: Attempt, shape
         f"key used twice: {operation.request} carries the key of an earlier operation, {how}",
         operation=operation.index,
         marks=[(before.index, "used the key first"), (first.index, "used it again")],
-        why="the service answers with what it stored for the first one, or refuses: the second is never carried out",
+        why="the service answers with what it stored for the first one, or refuses: the second is never carried out"
+        if path_of(before) == path_of(first)
+        else "services such as Stripe keep one set of keys for all their paths: there the second is never carried out",
         fix="make a new key for every operation",
         hint="one operation sent again on purpose? put both into one chaos.operation" if shape == "named" else None,
     )

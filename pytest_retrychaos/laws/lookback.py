@@ -31,11 +31,16 @@ def looked(view: View, failed: Attempt, *, until: int | None = None) -> bool:
 def was_hedged(view: View, failed: Attempt) -> bool:
     """Tell whether an equal request was sent while this one was still waiting for its answer."""
     ended = failed.ended_ns
-    return ended is not None and any(
-        later.began_ns < ended
-        and later.operation != failed.operation
-        and (later.method, later.host, later.target) == (failed.method, failed.host, failed.target)
-        for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]
+    return (
+        ended is not None
+        and any(
+            later.began_ns <= ended  # one that began at its end and did not join it had been sent before
+            and later.scope == failed.scope
+            and later.operation != failed.operation
+            and (later.method, later.host, later.target) == (failed.method, failed.host, failed.target)
+            and later.body.sha256 == failed.body.sha256
+            for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]
+        )
     )
 
 
