@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import random
 import sys
@@ -52,10 +53,11 @@ class Entropy:
         from pytest_retrychaos.clock.cpython import BuiltinSwap
 
         source = random.Random(self._seed)
-        real = os.urandom
 
         def urandom(size: int, /) -> bytes:
-            return source.randbytes(size) if size >= 0 else real(size)
+            if operator.index(size) < 0:  # not left to the real one, which this one stands for
+                raise ValueError("negative argument not allowed")
+            return source.randbytes(size)
 
         self._swap = BuiltinSwap(os.urandom, urandom)
         self._seed_uuid()
