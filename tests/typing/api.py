@@ -1,0 +1,117 @@
+"""Uses of the public API that a type checker must accept: checked, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import assert_type
+
+import pytest
+
+import pytest_retrychaos as rc
+from pytest_retrychaos.engine import Retry, exponential, fixed
+from pytest_retrychaos.faults import Script, Step
+from pytest_retrychaos.laws import Verdict
+from pytest_retrychaos.model import Effect, Request
+from pytest_retrychaos.trace import Attempt, Trace
+from pytest_retrychaos.views import OperationView
+
+
+def charge(amount: int, *, currency: str = "USD") -> dict[str, str]:
+    """Stand for the code under test."""
+    return {"amount": str(amount), "currency": currency}
+
+
+@pytest.mark.chaos("503 x2, ok", seed=7, profile="stripe", hosts=("api.test",), strict=True)
+def test_with_the_fixture(chaos: rc.Chaos) -> None:
+    """What a test types."""
+    chaos.script("503 retry-after=2, reset after-commit, ok")
+    chaos.script([rc.status(503, retry_after=2) * 2, rc.reset(after_commit=True), rc.ok().forever()], route="POST /a")
+    chaos.script(rc.timeout(), host="api.test", per="operation", strict=False)
+    chaos.script(rc.parse("503"))
+    with chaos.script("503"):
+        assert_type(chaos.url, str)
+
+    with chaos.operation("order 7"):
+        charge(1)
+    assert_type(chaos.call(charge, 5, currency="EUR"), dict[str, str])
+    assert_type(chaos.call(len, "abc"), int)
+    assert_type(chaos.call(lambda: None), None)
+    wrapped = chaos.faulty(charge, errors={"timeout": TimeoutError, "503": ValueError("away")})
+    assert_type(wrapped(5, currency="EUR"), dict[str, str])
+
+    assert_type(chaos.attempts, tuple[Attempt, ...])
+    assert_type(chaos.operations, tuple[OperationView, ...])
+    assert_type(chaos.operations[0].waits, list[float])
+    assert_type(chaos.waits, list[float])
+    assert_type(chaos.ledger, tuple[Effect, ...])
+    assert_type(chaos.trace, Trace)
+    assert_type(chaos.attempts[0].status, int | None)
+    assert_type(chaos.clock.now, datetime)
+    assert_type(chaos.clock.elapsed, float)
+    chaos.clock.advance(1.5)
+
+    retry = Retry(attempts=5, backoff=exponential(base=0.1, cap=20, jitter="full"), timeout=30)
+    assert_type(chaos.verify(), Verdict)
+    chaos.verify(retry, only=["ID04"], ignore={"BK"})
+    chaos.assert_retried()
+    chaos.assert_retried(times=2)
+    chaos.assert_not_retried()
+    chaos.assert_attempts(3)
+    chaos.assert_backoff(fixed(1))
+    chaos.assert_retry_after_honoured()
+    chaos.assert_within(30)
+    chaos.assert_no_duplicates()
+    chaos.assert_key_reused()
+    chaos.operations[0].assert_retried(times=1)
+
+
+def handlers(chaos: rc.Chaos) -> None:
+    """The forms in which a route's handler may answer."""
+
+    @chaos.service.route("POST", "/payments/{id}")
+    def answer(request: Request) -> tuple[int, dict[str, str]]:
+        return 201, {"id": request.params["id"], "host": request.host}
+
+    def response(request: Request) -> rc.Response:
+        return rc.Response.json({"path": request.path}, 202)
+
+    chaos.service.route("GET", "/payments", response, effect=False)
+    chaos.service.route("GET", "/a", lambda request: request.json())
+    chaos.service.latency = 0.2
+    chaos.service.profile = "ietf"
+    assert_type(answer(Request("POST", "api.test", "/payments/7")), tuple[int, dict[str, str]])
+
+
+def outside_pytest() -> None:
+    """The same as a context manager."""
+    with rc.Chaos("503, ok", seed=7, timezone="Asia/Tokyo") as chaos:
+        assert_type(chaos, rc.Chaos)
+    try:
+        chaos.verify()
+    except (rc.LawsBroken, rc.CannotTell) as error:
+        str(error)
+
+
+def scripts() -> None:
+    """Every constructor makes a step; a text makes a script."""
+    steps: list[Step] = [
+        rc.ok(), rc.status(201, retry_after=1), rc.status(503, retry_after="date+2s", body="{}", header="X: 1"),
+        rc.timeout(after_commit=True), rc.reset(), rc.eof(), rc.refuse(), rc.dns(), rc.connect_timeout(), rc.tls(),
+        rc.stale(), rc.truncate(), rc.garbage(), rc.slow(3, before_commit=True), rc.drip("300ms"), rc.duplicate(),
+        rc.down("30s", status=503),
+    ]  # fmt: skip
+    assert_type(rc.parse(steps), Script)
+    assert_type(rc.ok() * 3, Step)
+    assert_type(3 * rc.ok(), Step)
+
+
+def engine(retry: Retry, fetch: Callable[[str], bytes]) -> None:
+    """The engine keeps the types of what it calls."""
+    assert_type(retry.call(fetch, "a"), bytes)
+
+    @retry
+    def get(path: str) -> bytes:
+        return path.encode()
+
+    assert_type(get("a"), bytes)
