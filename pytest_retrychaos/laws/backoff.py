@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Asked, Unreadable
 from pytest_retrychaos.laws.ends import TOLERANCE_NS, asked_by
+from pytest_retrychaos.laws.lookback import two_operations
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
 from pytest_retrychaos.laws.words import seconds
@@ -49,6 +50,7 @@ def bk01(view: View, terms: Terms) -> LawResult:
                     marks=[(hot.attempt.index, "no wait")],
                     why="retries without a wait hit the service while it fails, from every client at the same moment",
                     fix="wait before each retry, longer each time, with jitter",
+                    hint=two_operations(operation, hot),
                 )
             )
     return tally.result(noun="operation", did="waited before its retries", otherwise="no retry whose wait is judged")
@@ -205,6 +207,7 @@ def _early(operation: OperationView, retry: Retry, asked_ns: int, *, is_date: bo
         marks=[(retry.attempt.index, f"{seconds(asked_ns - retry.wait_ns)} too early")],
         why=why,
         fix="wait for the greater of the backoff and Retry-After, or give up",
+        hint=two_operations(operation, retry),
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_retrychaos.laws.ends import path_of
+from pytest_retrychaos.laws.ends import is_unsafe, path_of
+from pytest_retrychaos.laws.tally import TWO_OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_retrychaos.laws.view import View
+    from pytest_retrychaos.laws.view import OperationView, Retry, View
     from pytest_retrychaos.trace import Attempt
 
 LOOK_AHEAD: Final = 50
@@ -42,6 +43,12 @@ def was_hedged(view: View, failed: Attempt) -> bool:
             for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]
         )
     )
+
+
+def two_operations(operation: OperationView, retry: Retry) -> str | None:
+    """Say what would settle it where a retry may be another operation: an unsafe request with no key in common."""
+    is_known = operation.scope is not None or (retry.attempt.key and retry.attempt.key == retry.led_by.key)
+    return None if is_known or not is_unsafe(retry.attempt) else TWO_OPERATIONS
 
 
 def _later(view: View, failed: Attempt, until: int | None) -> Iterator[Attempt]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.ends import STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
-from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, was_hedged
+from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, two_operations, was_hedged
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.telling import crashed
 from pytest_retrychaos.laws.view import OperationView, Retry, View
@@ -190,6 +190,7 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
                 marks=[(again.attempt.index, f"sent again after {status}")],
                 why=f"{status} says that this request will not be taken: the same request gets the same answer",
                 fix=f"leave {status} out of what the client retries, and tell the caller",
+                hint=two_operations(operation, again),
             )
         )
     return tally.result(

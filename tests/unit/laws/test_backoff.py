@@ -98,7 +98,8 @@ def test_bk01_text_points_at_the_retry(run, text):
         "  t+0.00s  #3  POST /payments  key –   201, committed   ◄ no wait\n"
         "  why   retries without a wait hit the service while it fails, from every client at the same moment\n"
         "  fix   wait before each retry, longer each time, with jitter\n"
-        '  again @pytest.mark.chaos("503 x2, ok", seed=42)'
+        '  again @pytest.mark.chaos("503 x2, ok", seed=42)\n'
+        "  or    two operations? name them with chaos.operation"
     )
 
 
@@ -266,5 +267,6 @@ def test_bk04_early_text_names_both_times(run, text):
         "  t+0.50s  #2  POST /payments  key –   201, committed        ◄ 1.5 s too early\n"
         "  why   the server said when it would be ready: whoever comes sooner is turned away again, or banned\n"
         "  fix   wait for the greater of the backoff and Retry-After, or give up\n"
-        '  again @pytest.mark.chaos("503 retry-after=2, ok", seed=42)'
+        '  again @pytest.mark.chaos("503 retry-after=2, ok", seed=42)\n'
+        "  or    two operations? name them with chaos.operation"
     )

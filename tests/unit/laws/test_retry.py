@@ -282,7 +282,8 @@ def test_rt02_text_names_the_status(run, text):
         "  t+0.50s  #2  POST /payments  key –   201, committed   ◄ sent again after 400\n"
         "  why   400 says that this request will not be taken: the same request gets the same answer\n"
         "  fix   leave 400 out of what the client retries, and tell the caller\n"
-        '  again @pytest.mark.chaos("400, ok", seed=42)'
+        '  again @pytest.mark.chaos("400, ok", seed=42)\n'
+        "  or    two operations? name them with chaos.operation"
     )
 
 
