@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import dis
 import functools
 import select
 import sys
@@ -236,6 +237,18 @@ def _poll_layout_holds() -> bool:
     return kind == id(dict) and 0 in ctypes.cast(before, ctypes.py_object).value
 
 
+def ended_in_raise(error: BaseException) -> str | None:
+    """Give the file whose own ``raise`` statement raised an exception; ``None`` where an operation failed."""
+    trace = error.__traceback__
+    if trace is None:
+        return None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    is_raise = dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
+    return code.co_filename if is_raise else None
+
+
 @functools.cache
 def check() -> None:
     """Compare the layouts that this file relies on with known functions and types, once.
@@ -271,7 +284,5 @@ def _name(builtin: Callable[..., Any]) -> bytes | None:
 def _unsupported(why: str) -> Unsupported:
     version = ".".join(map(str, sys.version_info[:3]))
     return Unsupported(
-        f"virtual time does not work on {sys.implementation.name} {version}: {why}. "
-        "Use CPython 3.11, 3.12 or 3.13, or the loopback server "
-        '(transport="loopback"), which runs in real time.'
+        f"virtual time does not work on {sys.implementation.name} {version}: {why}. Use CPython 3.11, 3.12 or 3.13"
     )

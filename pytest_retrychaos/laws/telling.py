@@ -125,7 +125,7 @@ def crashed(view: View, operation: OperationView) -> Raised | None:
     if told is None or not told.raised or not operation.last.is_transient:
         return None
     outermost = told.raised[0]
-    return outermost if outermost.type in PLAIN else None
+    return outermost if outermost.type in PLAIN and not outermost.on_purpose else None
 
 
 def _ending(view: View, operation: OperationView) -> Told | None:

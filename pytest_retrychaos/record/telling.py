@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sysconfig
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+from pytest_retrychaos.clock.cpython import ended_in_raise
 from pytest_retrychaos.engine.answers import carried_status
 from pytest_retrychaos.engine.classify import exception_chain
 from pytest_retrychaos.trace import Raised, Told
@@ -27,6 +30,12 @@ LONGEST: Final = 200
 
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _CUT_WORD: Final = re.compile(r"[\w-]+\Z")
+
+_OTHERS: Final = (
+    *sorted({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}),
+    str(Path(__file__).parents[1]),
+)
+"""Where code lies that is not the code under test."""
 
 
 def tell_value(value: object, *, is_known_success: bool = False) -> Told:
@@ -79,7 +88,15 @@ def _asked(value: object, name: str) -> object:
 def _raised(error: BaseException) -> Raised:
     kind = type(error)
     bases = tuple(_name(base) for base in kind.__mro__[1:] if base is not object)
-    return Raised(_name(kind), bases, _shortened(_text(error)), carried_status(error))
+    return Raised(_name(kind), bases, _shortened(_text(error)), carried_status(error), _is_on_purpose(error))
+
+
+def _is_on_purpose(error: BaseException) -> bool:
+    """Tell an error that the code under test meant from one that a call or an operation in it ended in."""
+    if error.__cause__ is not None:
+        return True
+    file = ended_in_raise(error)
+    return file is not None and not file.startswith(("<frozen", *_OTHERS))
 
 
 def _text(error: BaseException) -> str:

@@ -170,6 +170,8 @@ class Raised:
     message: str
     status: int | None = None
     """The HTTP status that it carries, where it carries one."""
+    on_purpose: bool = False
+    """The code under test raised it by a statement of its own, or from another exception."""
 
 
 @dataclass(frozen=True, slots=True)
