@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_retrychaos.laws.ends import LOGIN, path_of
 from pytest_retrychaos.laws.headers import CREDENTIAL_FIELDS, SIGNING_FIELDS, SIGNING_SCHEMES, may_differ
+from pytest_retrychaos.laws.respelled import is_respelled
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.laws.words import counted
@@ -72,7 +73,7 @@ def _counterpart(operation: OperationView, place: int) -> Attempt | None:
 def _is_plainly_equal(before: Attempt, attempt: Attempt) -> bool:
     return (
         attempt.joined != "leg"
-        and attempt.body_relation in ("same", "volatile")
+        and (attempt.body_relation == "same" or not _is_other_body(before, attempt))
         and before.target == attempt.target
         and before.method == attempt.method
         and before.headers.pairs == attempt.headers.pairs
@@ -103,10 +104,14 @@ def _blanked(text: str, attempt: Attempt) -> str:
 
 def _is_other_body(before: Attempt, attempt: Attempt) -> bool:
     """Whether more differs than volatile fields; the digests leave those out."""
+    if attempt.body_relation == "volatile":
+        return is_respelled(before.body, attempt.body)
     return attempt.body_relation in ("rest", "different", "first") and before.body.sha256 != attempt.body.sha256
 
 
 def _body(before: Attempt, attempt: Attempt) -> str:
+    if attempt.body_relation == "volatile":
+        return "a value of its body spelled otherwise"
     if attempt.body.size < before.body.size:
         return f"{attempt.body.size} of {counted(before.body.size, 'byte')} of its body"
     return "another body"

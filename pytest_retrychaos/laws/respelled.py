@@ -1,0 +1,35 @@
+"""Whether a JSON body came again with its values spelled otherwise: 10 as 10.0, true as 1.
+
+Python takes those for equal, a service that compares payloads may not: it refuses the retry, or takes another amount.
+The order of fields and the space between them are no difference.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pytest_retrychaos.volatile import FIELDS
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.trace import Body
+
+
+def is_respelled(before: Body, again: Body) -> bool:
+    """Tell whether two JSON bodies differ in a value, volatile fields aside; not where one is cut or no JSON."""
+    if before.sha256 == again.sha256:
+        return False
+    first, second = _spelled(before), _spelled(again)
+    return None not in (first, second) and first != second
+
+
+def _spelled(body: Body) -> str | None:
+    if not body.is_whole:
+        return None
+    try:
+        value = json.loads(body.start)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict):
+        value = {name: one for name, one in value.items() if name.lower() not in FIELDS}
+    return json.dumps(value, sort_keys=True)
