@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class Request:
     @property
     def query(self) -> dict[str, str]:
         """The query's fields, decoded; of a repeated name the last value."""
-        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+        return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
     def json(self) -> Any:  # Any: JSON has no narrower type that users could work with
         """Decode the body as JSON; `ValueError` where it is none."""

@@ -21,6 +21,15 @@ def is_loopback(host: object) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, which needs no looking up."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 class Names:
     """Addresses for simulated hosts, one each, from the range set aside for benchmarks (RFC 2544)."""
 

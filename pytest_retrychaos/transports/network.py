@@ -21,7 +21,7 @@ from typing import Any
 from pytest_retrychaos.model import Wire
 from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
-from pytest_retrychaos.transports.names import Names, addresses, is_loopback
+from pytest_retrychaos.transports.names import Names, addresses, is_address, is_loopback
 from pytest_retrychaos.transports.seam import Exchange
 from pytest_retrychaos.transports.sockets import REAL, SIMULATED, hang_up
 
@@ -129,6 +129,8 @@ class Network:
                 "send it to loopback, or switch it off in this test"
             )
         self._checks_host(host)
+        if host == address[0] and not is_address(host):
+            self._resolve(host)
         timeout = REAL["gettimeout"](sock)
         outcome = self._exchange.connecting(host, port, timeout)
         if outcome is not None:
@@ -138,6 +140,13 @@ class Network:
             os.close(descriptor)
         _mark_open(sock)
         self.adopt(sock, Channel(self._exchange, self._clock, host, (str(address[0]), port), timeout, self._silence))
+
+    def _resolve(self, host: str) -> None:
+        """Look a name up, which fails if the script says so."""
+        if self._exchange.resolving(host) is not None:
+            error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            self._exchange.not_sent(error, None)
+            raise error
 
     def _failed_connect(self, sock: socket.socket, wire: Wire, timeout: float | None) -> OSError:
         error: OSError
@@ -238,11 +247,7 @@ class Network:
                 return real(host, *arguments, **named)
             text = host.decode("ascii") if isinstance(host, bytes) else str(host)
             self._checks_host(text)
-            outcome = self._exchange.resolving(text)
-            if outcome is not None:
-                error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-                self._exchange.not_sent(error, None)
-                raise error
+            self._resolve(text)
             address = self._names.address(text)
             if name == "gethostbyname":
                 return address

@@ -225,3 +225,14 @@ def test_a_request_in_single_bytes_is_understood(chaos):
     head = b"GET /payments HTTP/1.1\r\nHost: service.test\r\nConnection: close\r\n\r\n"
 
     assert exchange(chaos, *(head[place : place + 1] for place in range(len(head)))).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_socket_given_a_name_looks_it_up(chaos):
+    """``connect`` resolves by itself what nobody has looked up before."""
+    chaos.script("dns, ok")
+    with pytest.raises(socket.gaierror), socket.socket() as sock:
+        sock.connect(("api.example.com", 80))
+    with socket.socket() as sock:
+        sock.connect(("api.example.com", 80))
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
