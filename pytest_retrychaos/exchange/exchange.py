@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
-from pytest_retrychaos.faults import OK, Kind, Progress, Step, render_header
-from pytest_retrychaos.model import Headers, Outcome, Request, Response, Wire
+from pytest_retrychaos.exchange.scripted import dressed
+from pytest_retrychaos.faults import OK, Kind, Progress, Step
+from pytest_retrychaos.model import Outcome, Request, Response, Wire
 from pytest_retrychaos.record import Recorder, Sheet
 from pytest_retrychaos.service import Answer, Reservation, Service
 from pytest_retrychaos.transports.seam import Ticket
@@ -33,9 +34,6 @@ _LOST = {
     Kind.STALE: Wire.EOF,
 }
 """Faults by which no answer arrives, and what the client sees instead."""
-
-_OF_THE_BODY = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding", "etag"})
-"""Fields that describe the service's own body, and not one that a script puts in its place."""
 
 
 class HandlerFailed(RuntimeError):
@@ -249,25 +247,10 @@ class Exchange:
 
     def _scripted(self, step: Step, request: Request, answer: Answer | None) -> Response:
         """Make the answer of a status step: the service's own under another status, or an error."""
-        assert step.status is not None
-        if step.status < 300 and answer is not None:
-            base = replace(answer.response, status=step.status)
-        else:
-            base = self.service.error_shape(step.status, request) or Response(step.status)
-        asked, now_ns = step.retry_after_value(self._wall()), self._wall()
-        scripted = [(name, render_header(value, now_ns)) for name, value in step.headers]
-        if asked is not None:
-            scripted.insert(0, ("Retry-After", asked))
-        body = base.body
-        replaced = {name.lower() for name, _ in scripted} - {"set-cookie"}
-        if step.body is not None:
-            body = step.body.encode()
-            if "content-type" not in replaced:
-                kind = "application/json" if body[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
-                scripted.append(("Content-Type", kind))
-            replaced |= _OF_THE_BODY
-        kept = [pair for pair in base.headers.pairs if pair[0].lower() not in replaced]
-        return Response(step.status, Headers([*kept, *scripted]), body)
+        status = step.status or 0
+        if status < 300 and answer is not None:
+            return dressed(replace(answer.response, status=status), step, self._wall())
+        return dressed(self.service.error_shape(status, request) or Response(status), step, self._wall())
 
     # postponed requests
 
