@@ -9,7 +9,7 @@ import importlib
 
 TYPE_CHECKING = False  # as typing's, without its import: the engine is imported in production
 if TYPE_CHECKING:
-    from pytest_retrychaos.chaos import CannotTell, Chaos, NoTimeout
+    from pytest_retrychaos.chaos import CannotTell, Chaos
     from pytest_retrychaos.faults import (
         ScriptError,
         connect_timeout,
@@ -32,16 +32,18 @@ if TYPE_CHECKING:
     )
     from pytest_retrychaos.model import Response
     from pytest_retrychaos.record import Runaway
+    from pytest_retrychaos.run import NoTimeout
     from pytest_retrychaos.views import LawsBroken
 
 _HOMES = {
-    "pytest_retrychaos.chaos": ("CannotTell", "Chaos", "NoTimeout"),
+    "pytest_retrychaos.chaos": ("CannotTell", "Chaos"),
     "pytest_retrychaos.faults": (
         "ScriptError", "connect_timeout", "dns", "down", "drip", "duplicate", "eof", "garbage", "ok",
         "parse", "refuse", "reset", "slow", "stale", "status", "timeout", "tls", "truncate",
     ),
     "pytest_retrychaos.model": ("Response",),
     "pytest_retrychaos.record": ("Runaway",),
+    "pytest_retrychaos.run": ("NoTimeout",),
     "pytest_retrychaos.views": ("LawsBroken",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -9,19 +9,13 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from pytest_retrychaos.clock.errors import Refused
-from pytest_retrychaos.clock.install import install
-from pytest_retrychaos.clock.virtual import Clock, VirtualClock
-from pytest_retrychaos.entropy import Entropy
-from pytest_retrychaos.exchange import Board, Exchange
+from pytest_retrychaos.clock.virtual import Clock
 from pytest_retrychaos.faults import Script, Step, parse
 from pytest_retrychaos.laws import Verdict, judge
 from pytest_retrychaos.model import SECOND, Effect
 from pytest_retrychaos.options import Options
-from pytest_retrychaos.record import Recorder
-from pytest_retrychaos.record.recorder import OperationSheet
 from pytest_retrychaos.record.telling import tell_error, tell_value
-from pytest_retrychaos.service import Service
+from pytest_retrychaos.run import HOST, Run
 from pytest_retrychaos.text import again, failure_text, timeline
 from pytest_retrychaos.trace import Attempt, Told, Trace
 from pytest_retrychaos.views import Assertions, LawsBroken, OperationView
@@ -32,19 +26,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-HOST = "service.test"
-"""The fake service's own name: ``.test`` never resolves elsewhere (RFC 6761)."""
-
-
 MOST_SUCCESSES = 20
 """How many values of one function are remembered as what success looks like."""
-
-
-class NoTimeout(BaseException):
-    """A client without any timeout met silence: it would have waited for ever (BK07).
-
-    It is no `Exception`, so that no retry loop can catch it and go on.
-    """
 
 
 class CannotTell(AssertionError):
@@ -73,8 +56,6 @@ class Chaos(Assertions):
     The arguments are those of the marker ``@pytest.mark.chaos``; see `Options`.
     """
 
-    _active: Chaos | None = None
-
     def __init__(
         self,
         script: str | Script | Step | Sequence[Step] | None = None,
@@ -86,41 +67,21 @@ class Chaos(Assertions):
     ) -> None:
         self.options = Options.read(options)
         self._name = name
-        self._given = None if script is None else parse(script)
+        given = None if script is None else parse(script)
+        self._run = Run(self.options, database)
+        self._recorder = self._run.recorder
         self._test_code = test_code
-        seed = self.options.seed or 0
-        self._virtual = VirtualClock()
-        self.clock = Clock(self._virtual)
-        self.service = Service(
-            now=lambda: self._virtual.now_ns,
-            wall=lambda: self._virtual.wall_ns,
-            seed=seed,
-            database=database,
-            profile=self.options.profile,
-        )
-        self._board = Board()
-        self._recorder = Recorder(lambda: self._virtual.now_ns, lambda: self._virtual.wall_ns, test_code)
-        self._exchange = Exchange(
-            self._board,
-            self.service,
-            self._recorder,
-            now=lambda: self._virtual.now_ns,
-            wall=lambda: self._virtual.wall_ns,
-            traffic=self._virtual.note_traffic,
-        )
-        self._entropy = Entropy(seed, seeds_system=self.options.entropy == "seeded")
-        self._stack = contextlib.ExitStack()
-        self._close_idle: Callable[[], None] = lambda: None
+        self.clock = Clock(self._run.clock)
+        self.service = self._run.service
         self._successes: dict[str, list[object]] = {}
         self._ended: Told | None = None
-        self._effects: tuple[Effect, ...] | None = None  # once the run is over
         self._judged = False
         self.verdict: Verdict | None = None
         """What the last judgement said."""
         self.shown = False
         """Whether the failure text already has the timeline."""
-        if self._given is not None:
-            self.script(self._given, strict=self.options.strict)
+        if given is not None:
+            self.script(given, strict=self.options.strict)
 
     def __repr__(self) -> str:
         count = len(self._recorder.sheets)
@@ -129,21 +90,8 @@ class Chaos(Assertions):
     # its life
 
     def __enter__(self) -> Chaos:
-        if Chaos._active is not None:
-            raise Refused(
-                "a second chaos was started while one is active: there is one clock and one network in a process. "
-                "Let the first end before the second begins, or use the one that is there"
-            )
-        if self._test_code is None:
-            self._recorder.watch(sys._getframe(1).f_code)
-        Chaos._active = self
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.service.close)
-            stack.callback(self._deactivate)
-            stack.enter_context(self._entropy)
-            stack.callback(install(self._virtual, timezone=self.options.timezone).remove)
-            self._install_transport(stack)
-            self._stack = stack.pop_all()
+        self._recorder.watch(self._test_code or sys._getframe(1).f_code)
+        self._run.start()
         return self
 
     def __exit__(
@@ -151,50 +99,7 @@ class Chaos(Assertions):
     ) -> None:
         if error is not None and self._ended is None:
             self.note_end(error)
-        self._effects = self.service.effects
-        self._stack.close()
-
-    @staticmethod
-    def _deactivate() -> None:
-        Chaos._active = None
-
-    def _install_transport(self, stack: contextlib.ExitStack) -> None:
-        if self.options.transport == "responses":
-            from pytest_retrychaos.transports.responses import ResponsesTransport
-
-            transport = ResponsesTransport(
-                self._exchange, self._virtual, silence=self._no_timeout, checks_host=self._check_host
-            )
-            stack.callback(transport.remove)
-            transport.install()
-            self._close_idle = transport.close_idle
-            return
-        from pytest_retrychaos.transports.network import Network
-
-        network = Network(
-            self._exchange,
-            self._virtual,
-            silence=self._no_timeout,
-            checks_host=self._check_host,
-        )
-        stack.callback(network.remove)
-        network.install()
-        self._virtual.simulated_descriptors.update(network.pipe_ends)
-        self._close_idle = network.close_idle
-
-    def _check_host(self, host: str) -> None:
-        allowed = self.options.hosts
-        if allowed and host not in (*allowed, HOST):
-            raise self._exchange.refuse(
-                f"the code called {host!r}, which is not among hosts={allowed!r}: add it there, or point the code "
-                "at one of them"
-            )
-
-    def _no_timeout(self, host: str) -> BaseException:
-        return NoTimeout(
-            f"the client waits for {host} without any timeout and met silence: it would wait for ever (BK07). "
-            "Give every request a timeout, as in requests.get(url, timeout=10)"
-        )
+        self._run.stop()
 
     # what a test sets up
 
@@ -220,10 +125,10 @@ class Chaos(Assertions):
         Raises `ScriptError` for a bad script, `ValueError` where it cannot be bound so, or where an earlier one
         for the same requests still has steps left.
         """
-        active = self._board.set(
+        active = self._run.board.set(
             spec, route=route, host=host, per=per, strict=strict, in_scope=self._recorder.is_in_scope
         )
-        self._close_idle()
+        self._run.close_idle()
 
         def end() -> None:
             active.is_closed = True
@@ -278,29 +183,14 @@ class Chaos(Assertions):
         """
         from pytest_retrychaos.transports.function import faulty
 
-        return faulty(fn, errors or {}, self._exchange, self._virtual)
+        return faulty(fn, errors or {}, self._run.exchange, self._run.clock)
 
     # what happened
 
     @property
     def trace(self) -> Trace:
         """The record so far: a value, see `Trace`."""
-        if self._effects is None:
-            self._exchange.settle()
-        operations = self._recorder.freeze_operations()
-        return Trace(
-            test=self._name,
-            seed=self.options.seed or 0,
-            script=self._script_text(),
-            attempts=tuple(sheet.freeze(_position(sheet.operation)) for sheet in self._recorder.sheets),
-            operations=operations,
-            scopes=tuple(self._recorder.scopes),
-            scripts=tuple(one.record() for one in self._board.scripts),
-            effects=self.ledger,
-            ended=self._ended,
-            finished_ns=self._virtual.now_ns,
-            notes=tuple(self._virtual.notes),
-        )
+        return self._run.trace(self._name, self._ended)
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -324,16 +214,7 @@ class Chaos(Assertions):
     @property
     def ledger(self) -> tuple[Effect, ...]:
         """What the service did that lasts, in commit order."""
-        effects = self._effects
-        if effects is None:
-            self._exchange.settle()
-            effects = self.service.effects
-        sheets = self._recorder.sheets
-        return tuple(_with_operation(effect, sheets[effect.attempt - 1].operation) for effect in effects)
-
-    def _script_text(self) -> str:
-        general = [one for one in self._board.scripts if str(one.binding) == "every request"]
-        return str(general[0].script) if general else ""
+        return self._run.ledger
 
     # judging
 
@@ -361,8 +242,7 @@ class Chaos(Assertions):
                 "verify() before any request: cannot tell whether the code is right. Call the code under test first, "
                 f"with the service's address ({self.url}), or any other but loopback"
             )
-        if self._effects is None:
-            self._exchange.settle(all_of_them=True)
+        self._run.settle()
         return self._judge(policy, breaker=breaker, only=only, ignore=ignore, scripts="closed")
 
     def _judge(
@@ -396,16 +276,12 @@ class Chaos(Assertions):
     def raise_problems(self) -> None:
         """Raise what could not be simulated or went wrong in a handler, if anything did."""
         __tracebackhide__ = True
-        if self._problems:
-            raise self._problems[0]
-
-    @property
-    def _problems(self) -> list[BaseException]:
-        return [*self._exchange.problems, *self._virtual.refused]
+        if self._run.problems:
+            raise self._run.problems[0]
 
     def begin_test(self) -> None:
         """Seed ``random`` for the test itself: other plugins reseed it right before the call."""
-        self._entropy.seed()
+        self._run.entropy.seed()
 
     def note_end(self, error: BaseException) -> None:
         """Note how the test ended: a law asks whether the retry loop ended in an error of its own."""
@@ -416,7 +292,7 @@ class Chaos(Assertions):
         __tracebackhide__ = True
         self.raise_problems()
         if judge_all and not self._judged and self._recorder.sheets:
-            self._exchange.settle(all_of_them=True)
+            self._run.settle()
             self._judge(scripts="all")
         else:
             self._judge(only=("NV01",), scripts="all")
@@ -433,14 +309,14 @@ class Chaos(Assertions):
     def failure_section(self) -> str:
         """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""
         trace = self.trace
-        if self.shown and not trace.notes and not self._problems:
+        if self.shown and not trace.notes and not self._run.problems:
             return ""
         lines = [] if self.shown else [timeline(trace)] if trace.attempts else ["  nothing was sent"]
         lines += [f"note   {note}" for note in trace.notes]
         if not self.shown and trace.attempts:
             broken = judge(trace, ignore=(*self.options.expect, "NV01")).broken
             lines += [f"beside {finding.headline}" for result in broken for finding in result.findings[:1]]
-        lines += [f"beside {type(problem).__name__}: {problem}" for problem in self._problems]
+        lines += [f"beside {type(problem).__name__}: {problem}" for problem in self._run.problems]
         return "\n".join([*lines, f"again  {again(trace)}"])
 
     def _showed_timeline(self) -> None:
@@ -454,16 +330,6 @@ class Chaos(Assertions):
 
 def _name_of(fn: Callable[..., object]) -> str:
     return getattr(fn, "__qualname__", type(fn).__name__)
-
-
-def _position(operation: object) -> int:
-    return operation.position if isinstance(operation, OperationSheet) else -1
-
-
-def _with_operation(effect: Effect, operation: object) -> Effect:
-    from dataclasses import replace
-
-    return replace(effect, operation=operation.name) if isinstance(operation, OperationSheet) else effect
 
 
 def _equal(value: object, other: object) -> bool:

@@ -27,9 +27,10 @@ FLOORS: dict[str, int] = {
     "entropy": 4,
     "exchange": 5,
     "views": 5,
-    "chaos": 6,
-    "plugin": 7,
-    "__init__": 8,
+    "run": 6,
+    "chaos": 7,
+    "plugin": 8,
+    "__init__": 9,
 }
 """The floors, the lowest first. Packages may import within themselves; no one imports from above or beside."""
 

@@ -72,7 +72,6 @@ class ResponsesTransport:
 
         self._thread = threading.get_ident()
         self._network.install()
-        self._clock.simulated_descriptors.update(self._network.pipe_ends)
         let_carry(self._exchange)
         original = RequestsMock._on_request
         RequestsMock._on_request = self._on_request(original)  # type: ignore[method-assign]  # replaced in place
@@ -86,6 +85,11 @@ class ResponsesTransport:
         """Put everything back."""
         self._undo()
         self._network.remove()
+
+    @property
+    def pipe_ends(self) -> tuple[int, ...]:
+        """The descriptors that stand for simulated connections."""
+        return self._network.pipe_ends
 
     def close_idle(self) -> None:
         """Close the idle connections to hosts whose next step strikes at connecting."""

@@ -11,7 +11,7 @@ import pytest
 import requests
 import urllib3
 
-from pytest_retrychaos.chaos import NoTimeout
+from pytest_retrychaos import NoTimeout
 from pytest_retrychaos.clock.errors import Refused
 
 
@@ -163,4 +163,4 @@ def test_a_tunnel_through_a_proxy_is_refused_by_name(chaos):
 
 def forget(chaos) -> None:
     """Let a test pass that asked for a refusal: it would fail at its end otherwise."""
-    chaos._exchange.problems.clear()
+    chaos._run.exchange.problems.clear()

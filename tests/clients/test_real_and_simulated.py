@@ -153,7 +153,7 @@ def test_a_datagram_to_another_machine_is_refused_by_name(chaos):
             sender.sendto(b"count:1|c", ("192.0.2.1", 8125))
         with pytest.raises(Refused, match="a datagram"):
             sender.connect(("192.0.2.1", 8125))
-    chaos._exchange.problems.clear()
+    chaos._run.exchange.problems.clear()
 
 
 def test_a_datagram_to_loopback_is_real(chaos):

@@ -237,7 +237,7 @@ def test_tls_over_plain_http_is_refused(chaos: Chaos) -> None:
         chaos.verify()
 
     assert [operation.name for operation in chaos.operations] == ["POST /payments"]
-    chaos._exchange.problems.clear()  # or the teardown would raise it
+    chaos._run.exchange.problems.clear()  # or the teardown would raise it
 
 
 # down
@@ -647,7 +647,7 @@ def test_what_a_handler_did_wrong_is_told_as_its_own(chaos: Chaos) -> None:
     assert str(raised.value) == "the handler for POST /payments failed, not the client: KeyError: 'missing'"
     assert isinstance(raised.value.__cause__, KeyError)
     assert chaos.ledger == ()
-    chaos._exchange.problems.clear()  # or the teardown would raise it
+    chaos._run.exchange.problems.clear()  # or the teardown would raise it
 
 
 def test_a_handler_that_fails_late_is_told_too(chaos: Chaos) -> None:
@@ -656,10 +656,10 @@ def test_a_handler_that_fails_late_is_told_too(chaos: Chaos) -> None:
     chaos.script("slow=3s before-commit")
 
     assert send() == 500
-    assert [str(problem) for problem in chaos._exchange.problems] == [
+    assert [str(problem) for problem in chaos._run.exchange.problems] == [
         "the handler for POST /payments failed, not the client: ZeroDivisionError: division by zero"
     ]
-    chaos._exchange.problems.clear()
+    chaos._run.exchange.problems.clear()
 
 
 def test_a_handler_is_not_asked_where_nothing_commits(chaos: Chaos) -> None:

@@ -19,7 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from responses.registries import OrderedRegistry
 
-from pytest_retrychaos.chaos import Chaos, NoTimeout
+from pytest_retrychaos import Chaos, NoTimeout
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.exchange import HandlerFailed
 from pytest_retrychaos.views import LawsBroken

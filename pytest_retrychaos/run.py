@@ -1,0 +1,173 @@
+"""One run put together: clock, service, script, record, exchange and transport, from its start to its end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.clock.install import install
+from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.entropy import Entropy
+from pytest_retrychaos.exchange import Board, Exchange
+from pytest_retrychaos.model import Effect
+from pytest_retrychaos.options import Options
+from pytest_retrychaos.record import OperationSheet, Recorder
+from pytest_retrychaos.service import Service
+from pytest_retrychaos.trace import Told, Trace
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.transports.network import Network
+    from pytest_retrychaos.transports.responses import ResponsesTransport
+
+HOST = "service.test"
+"""The fake service's own name: ``.test`` never resolves elsewhere (RFC 6761)."""
+
+
+class NoTimeout(BaseException):
+    """A client without any timeout met silence: it would have waited for ever (BK07).
+
+    It is no `Exception`, so that no retry loop can catch it and go on.
+    """
+
+
+class Run:
+    """The parts of one run, and what they have recorded. One may be under way in a process."""
+
+    _active: Run | None = None
+
+    def __init__(self, options: Options, database: str | Path | None = None) -> None:
+        self.options = options
+        self.seed = options.seed or 0
+        self.clock = VirtualClock()
+        self.service = Service(
+            now=self._now, wall=self._wall, seed=self.seed, database=database, profile=options.profile
+        )
+        self.board = Board()
+        self.recorder = Recorder(self._now, self._wall)
+        self.exchange = Exchange(
+            self.board, self.service, self.recorder, self._now, self._wall, self.clock.note_traffic
+        )
+        self.entropy = Entropy(self.seed, seeds_system=options.entropy == "seeded")
+        self.close_idle: Callable[[], None] = lambda: None
+        """Closes idle connections that a coming step could not strike."""
+        self._stack = contextlib.ExitStack()
+        self._effects: tuple[Effect, ...] | None = None  # once it is over
+
+    def _now(self) -> int:
+        return self.clock.now_ns
+
+    def _wall(self) -> int:
+        return self.clock.wall_ns
+
+    # from start to end
+
+    def start(self) -> None:
+        """Put the thread on virtual time and the simulated network; `Refused` while another run is under way."""
+        if Run._active is not None:
+            raise Refused(
+                "a second chaos was started while one is active: there is one clock and one network in a process. "
+                "Let the first end before the second begins, or use the one that is there"
+            )
+        Run._active = self
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.service.close)
+            stack.callback(self._deactivate)
+            stack.enter_context(self.entropy)
+            stack.callback(install(self.clock, timezone=self.options.timezone).remove)
+            self._install_transport(stack)
+            self._stack = stack.pop_all()
+
+    def stop(self) -> None:
+        """Put everything back; what was recorded stays readable."""
+        self._effects = self.service.effects
+        self._stack.close()
+
+    @staticmethod
+    def _deactivate() -> None:
+        Run._active = None
+
+    def _install_transport(self, stack: contextlib.ExitStack) -> None:
+        kind = _transport(self.options.transport)
+        transport = kind(self.exchange, self.clock, silence=_no_timeout, checks_host=self._check_host)
+        stack.callback(transport.remove)
+        transport.install()
+        self.clock.simulated_descriptors.update(transport.pipe_ends)
+        self.close_idle = transport.close_idle
+
+    def _check_host(self, host: str) -> None:
+        allowed = self.options.hosts
+        if allowed and host not in (*allowed, HOST):
+            raise self.exchange.refuse(
+                f"the code called {host!r}, which is not among hosts={allowed!r}: add it there, or point the code "
+                "at one of them"
+            )
+
+    # what was recorded
+
+    @property
+    def problems(self) -> list[BaseException]:
+        """What could not be simulated, and what went wrong in handlers, whether the code let it through or not."""
+        return [*self.exchange.problems, *self.clock.refused]
+
+    @property
+    def ledger(self) -> tuple[Effect, ...]:
+        """The effects in commit order, each with the name of its operation."""
+        effects = self._effects
+        if effects is None:
+            self.exchange.settle()
+            effects = self.service.effects
+        sheets = self.recorder.sheets
+        return tuple(replace(one, operation=_sheet_of(sheets[one.attempt - 1].operation).name) for one in effects)
+
+    def settle(self) -> None:
+        """Carry out every request that is postponed: a real service would not forget it."""
+        if self._effects is None:
+            self.exchange.settle(all_of_them=True)
+
+    def trace(self, name: str, ended: Told | None) -> Trace:
+        """Take the record so far."""
+        ledger = self.ledger
+        operations = self.recorder.freeze_operations()
+        general = [one for one in self.board.scripts if str(one.binding) == "every request"]
+        return Trace(
+            test=name,
+            seed=self.seed,
+            script=str(general[0].script) if general else "",
+            attempts=tuple(sheet.freeze(_sheet_of(sheet.operation).position) for sheet in self.recorder.sheets),
+            operations=operations,
+            scopes=tuple(self.recorder.scopes),
+            scripts=tuple(one.record() for one in self.board.scripts),
+            effects=ledger,
+            ended=ended,
+            finished_ns=self.clock.now_ns,
+            notes=tuple(self.clock.notes),
+        )
+
+
+def _transport(name: str) -> type[Network | ResponsesTransport]:
+    if name == "responses":
+        from pytest_retrychaos.transports.responses import ResponsesTransport
+
+        return ResponsesTransport
+    from pytest_retrychaos.transports.network import Network
+
+    return Network
+
+
+def _no_timeout(host: str) -> BaseException:
+    return NoTimeout(
+        f"the client waits for {host} without any timeout and met silence: it would wait for ever (BK07). "
+        "Give every request a timeout, as in requests.get(url, timeout=10)"
+    )
+
+
+_NONE = OperationSheet("", None)
+"""Stands for the operation of an attempt that is still arriving."""
+
+
+def _sheet_of(operation: object) -> OperationSheet:
+    return operation if isinstance(operation, OperationSheet) else _NONE
