@@ -85,7 +85,8 @@ def output(how: str, path: str) -> str:
             command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", "test_charge.py"]
         else:
             command = [sys.executable, str(ROOT / path)]
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+        own = ("PYTEST_", "COV_", "CI", "BUILD_NUMBER")  # under CI pytest writes its summary lines whole
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         environment = {**plain, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
         run = subprocess.run(
             command, cwd=directory, env=environment, capture_output=True, encoding="utf-8", check=False

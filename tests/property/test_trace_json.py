@@ -41,7 +41,13 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     return st.none() | values(next(one for one in arguments if one is not types.NoneType))
 
 
-TRACES = values(Trace)
+def counted(trace: Trace) -> Trace:
+    """Count the attempts, as every trace does."""
+    attempts = [dataclasses.replace(one, index=number) for number, one in enumerate(trace.attempts, 1)]
+    return dataclasses.replace(trace, attempts=tuple(attempts))
+
+
+TRACES = values(Trace).map(counted)
 
 
 @settings(max_examples=60, deadline=None)
