@@ -6,7 +6,8 @@
 * The wait between attempts grows, has a cap and is jittered, so that clients do not come back all together.
 * ``Retry-After`` is obeyed, as seconds or as a date. A service that asks for more than `LONGEST_WAIT` is given up.
 * Every request has a timeout.
-* When no attempt is left, the last error reaches the caller.
+* When no attempt is left, the last error reaches the caller. If an earlier attempt may have been carried out, that
+  failure is its cause: "503" alone would say that nothing was done.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ import requests
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed; 409: one with the same key is still being worked on."""
+
+DID_NOTHING = frozenset({425, 429, 503})
+"""Those of them by which the service says that it has not carried the request out."""
+
+LOST = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+"""Failures that leave open what the service did."""
 
 FIRST_WAIT, WAIT_CAP = 0.5, 20.0
 """Seconds: the wait before the first retry is at most the first, and doubles up to the second."""
@@ -47,23 +54,29 @@ class PaymentClient:
         """Charge once, and return the payment.
 
         ``key`` names this charge; give your own order number to be safe over a restart of the program too.
-        Raises ``requests.HTTPError`` when the service refuses, and the last error when no attempt is left. After
-        a timeout or a lost connection the charge may have been made: ask the service before charging anew.
+        Raises ``requests.HTTPError`` when the service refuses, and the last error when no attempt is left. Where
+        that is a timeout or a lost connection, or has a cause, the charge may have been made: ask the service
+        before charging anew.
         """
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         body = {"amount": amount, "currency": currency}
+        doubt: requests.RequestException | None = None
         for retry in range(1, self.attempts + 1):
             asked = 0.0
             try:
                 response = self._send(body, headers)
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
+                asked = seconds_asked(response)
+                response.raise_for_status()
+                return dict(response.json())
+            except requests.HTTPError as error:
+                if error.response.status_code not in TRANSIENT or retry == self.attempts or asked > LONGEST_WAIT:
+                    raise error from doubt
+                if error.response.status_code not in DID_NOTHING:
+                    doubt = error
+            except LOST as error:
                 if retry == self.attempts:
                     raise
-            else:
-                asked = seconds_asked(response)
-                if response.status_code not in TRANSIENT or retry == self.attempts or asked > LONGEST_WAIT:
-                    response.raise_for_status()
-                    return dict(response.json())
+                doubt = error
             time.sleep(asked + random.uniform(0, min(WAIT_CAP, FIRST_WAIT * 2 ** (retry - 1))))
         raise AssertionError("unreachable: the last attempt returns or raises")
 

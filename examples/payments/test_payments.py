@@ -116,6 +116,17 @@ def test_waits_grow_up_to_a_cap_and_are_jittered(chaos):
     assert [wait <= bound for wait, bound in zip(chaos.waits, (0.5, 1, 2, 4), strict=True)] == [True] * 4
 
 
+@pytest.mark.chaos("timeout after-commit, 503 x4")
+def test_a_503_at_the_end_does_not_hide_an_earlier_doubt(chaos):
+    """The first attempt was carried out and nobody heard of it: the error says that this is possible."""
+    with pytest.raises(requests.HTTPError) as caught:
+        chaos.call(PaymentClient(chaos.url).charge, amount=1000, currency="USD")
+
+    assert isinstance(caught.value.__cause__, requests.Timeout)
+    assert len(chaos.ledger) == 1
+    chaos.verify()
+
+
 def test_two_equal_charges_are_two_charges(chaos):
     """Each call makes a key of its own, so a second purchase of the same thing is carried out."""
     client = PaymentClient(chaos.url)

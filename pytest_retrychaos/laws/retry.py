@@ -108,6 +108,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return "the run was ended before the client could go on"
     if crashed(view, operation):
         return "the code ended in an error of its own (RT06)"
+    if _ended_elsewhere(view, operation):
+        return "the code was ended by another operation's failure before it came back to this one"
     if operation.first_sent is None:
         if _is_followed(view, operation):
             return "nothing was sent: which operation the refused connection belongs to is not known"
@@ -124,6 +126,16 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
     if failed.kind is Kind.AMBIGUOUS and is_unsafe(attempt) and not attempt.key:
         return "the request is not safe to send again: it has no idempotency key and may have been carried out"
     return None
+
+
+def _ended_elsewhere(view: View, operation: OperationView) -> bool:
+    """Whether the scope, or the test, ended in an exception right after a failure of another operation."""
+    scope = operation.scope
+    told, last = view.trace.ended, view.ends[-1]
+    if scope is not None:
+        told, last = scope.told, view.last_in_scope[operation.operation.scope or 0]
+    is_failure = last.attempt.failed or (last.attempt.status or 0) >= 400
+    return told is not None and bool(told.raised) and last.attempt.operation != operation.index and is_failure
 
 
 def _is_followed(view: View, operation: OperationView) -> bool:

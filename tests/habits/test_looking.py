@@ -134,3 +134,25 @@ def test_a_pause_before_the_next_round_of_hosts_is_enough(chaos: Chaos) -> None:
         time.sleep(1)
 
     chaos.verify(only=["BK01"])
+
+
+@pytest.mark.chaos("reset after-commit x2, 409, ok", strict=False)
+def test_a_queue_that_another_message_ends_has_given_up_nothing(chaos: Chaos) -> None:
+    """What failed before was to be delivered again, had the loop gone on."""
+
+    def deliver() -> None:
+        queue = [1, 2, 3]
+        while queue:
+            message = queue.pop(0)
+            headers = {"Idempotency-Key": f"message-{message}"}
+            try:
+                answer = requests.post(f"{chaos.url}/payments", json={"m": message}, headers=headers, timeout=5)
+                answer.raise_for_status()
+            except requests.ConnectionError:
+                queue.append(message)
+                time.sleep(1)
+
+    with pytest.raises(requests.HTTPError):
+        chaos.call(deliver)
+
+    chaos.verify()
