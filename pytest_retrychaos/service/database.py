@@ -148,6 +148,12 @@ class Database:
         with self._lock:
             return self.execute(statement, values).fetchall()
 
+    def __del__(self) -> None:
+        """Close what nobody closed: a run that never began has no end at which to do it."""
+        connection: sqlite3.Connection | None = getattr(self, "_connection", None)
+        if connection is not None:
+            connection.close()
+
     def close(self) -> None:
         """Close it; what was committed stays in the file. Closing again does nothing."""
         with self._lock:

@@ -40,10 +40,14 @@ def pieces(block: bytes, body: bytes, spread_ns: int, ticket: Ticket, *, whole: 
         yield Send(body[start:stop], ticket, last if number == count - 1 else Moment.NOTHING)
 
 
+_RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""What RFC 9110 calls statuses that older Pythons still call otherwise: a wire is the same on all of them."""
+
+
 @functools.lru_cache(maxsize=128)
 def _reason(status: int) -> str:
     try:
-        return http.HTTPStatus(status).phrase
+        return _RENAMED.get(status) or http.HTTPStatus(status).phrase
     except ValueError:
         return "Unknown"
 
