@@ -23,13 +23,13 @@ types: $(READY)
 pytest: $(READY)
 	$(RUN) -m pytest -q -n 2
 
-# Every interpreter found, serially and in parallel, and the long runs.
+# Every interpreter found, and the long runs.
 test-all: test
 	$(RUN) tests/every_interpreter.py
 
 bench: $(READY)
 	$(RUN) -m pip install -q -e ".[test,bench]"
-	$(RUN) benchmarks/run.py
+	$(RUN) benchmarks/run.py --write
 
 # Change the laws and the engine in every small way and see that a test notices: slow.
 mutation: $(READY)

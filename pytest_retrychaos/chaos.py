@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from pytest_retrychaos.clock.virtual import Clock
+from pytest_retrychaos.engine import Retry
 from pytest_retrychaos.faults import Script, Step, parse
 from pytest_retrychaos.laws import Verdict, judge
 from pytest_retrychaos.model import SECOND, Effect
@@ -19,9 +21,6 @@ from pytest_retrychaos.run import HOST, Run
 from pytest_retrychaos.text import again, failure_text, timeline
 from pytest_retrychaos.trace import Attempt, Told, Trace
 from pytest_retrychaos.views import Assertions, LawsBroken, OperationView
-
-if TYPE_CHECKING:
-    from pytest_retrychaos.engine import Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -125,15 +124,13 @@ class Chaos(Assertions):
         Raises `ScriptError` for a bad script, `ValueError` where it cannot be bound so, or where an earlier one
         for the same requests still has steps left.
         """
+        if not isinstance(strict, bool):
+            raise TypeError(f"chaos.script(strict={strict!r}): strict is True or False")
         active = self._run.board.set(
             spec, route=route, host=host, per=per, strict=strict, in_scope=self._recorder.is_in_scope
         )
         self._run.close_idle()
-
-        def end() -> None:
-            active.is_closed = True
-
-        return Phase(end)
+        return Phase(active.end)
 
     @contextlib.contextmanager
     def operation(self, name: str) -> Iterator[None]:
@@ -148,6 +145,8 @@ class Chaos(Assertions):
 
     def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the code under test in a scope of its own, record what the caller is told, and tell it."""
+        if inspect.iscoroutinefunction(fn):
+            raise TypeError(f"chaos.call({_name_of(fn)}): only blocking functions can be called, and this one is async")
         first = len(self._recorder.sheets)
         number, token = self._recorder.open_scope(_name_of(fn))
         told: Told | None = None
@@ -235,6 +234,10 @@ class Chaos(Assertions):
         test's own service.
         """
         __tracebackhide__ = True
+        if policy is not None and not isinstance(policy, Retry):
+            raise TypeError(
+                f"verify({policy!r}): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)"
+            )
         self._judged = True
         self.raise_problems()
         if not self._recorder.sheets:
@@ -263,15 +266,14 @@ class Chaos(Assertions):
         if not verdict.ok:
             self.shown = True
             raise LawsBroken(failure_text(trace, verdict), verdict)
-        if self.options.expect:
-            self._check_expected(judge(trace, policy, only=self.options.expect, scripts=scripts, breaker=breaker))
-        return verdict
-
-    def _check_expected(self, verdict: Verdict) -> None:
-        __tracebackhide__ = True
-        held = [result.code for result in verdict.results if not result.findings]
+        held = [
+            one
+            for one in (() if only else self.options.expect)
+            if judge(trace, policy, only=(one,), scripts=scripts, breaker=breaker).ok
+        ]
         if held:
             raise LawsBroken(f"{', '.join(held)} expected to be broken, but it is not: take it out of expect=", verdict)
+        return verdict
 
     def raise_problems(self) -> None:
         """Raise what could not be simulated or went wrong in a handler, if anything did."""
@@ -291,7 +293,7 @@ class Chaos(Assertions):
         """Judge what a test that passed left over: a fault that never fired, or, if asked, every law."""
         __tracebackhide__ = True
         self.raise_problems()
-        if judge_all and not self._judged and self._recorder.sheets:
+        if (judge_all or self.options.expect) and not self._judged and self._recorder.sheets:
             self._run.settle()
             self._judge(scripts="all")
         else:

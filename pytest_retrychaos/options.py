@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from pytest_retrychaos.laws.table import choose
+
 TRANSPORTS = ("network", "responses")
 ENTROPIES = ("real", "seeded")
 PROFILES = ("default", "stripe", "ietf", "naive")
@@ -45,6 +47,8 @@ class Options:
         values = dict(given)
         for name in ("hosts", "expect"):
             values[name] = _texts(name, values.get(name, ()))
+        choose("expect", values["expect"])
+        values["hosts"] = tuple(_host(one) for one in values["hosts"])
         _check_choice("transport", values.get("transport", "network"), TRANSPORTS)
         _check_choice("profile", values.get("profile", "default"), PROFILES)
         _check_choice("entropy", values.get("entropy", "real"), ENTROPIES)
@@ -65,6 +69,12 @@ def _texts(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, tuple | list | set | frozenset) or not all(isinstance(one, str) for one in value):
         raise TypeError(f"{name}={value!r}: give a text or several, as in {name}=('…', '…')")
     return tuple(value)
+
+
+def _host(name: str) -> str:
+    if not name or set(name) & set("/*") or name.count(":") == 1:
+        raise ValueError(f"hosts: {name!r} is no host name: write it without scheme, port, path and wildcard")
+    return name.lower()
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -97,20 +97,30 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Seed ``random`` right before the test itself: other plugins reseed it before the call."""
+    run = pyfuncitem.stash.get(RUN, None)
+    if run is not None:
+        run.begin_test()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Judge what a test that passed left over, while its virtual time still runs."""
     __tracebackhide__ = True
-    run = pyfuncitem.stash.get(RUN, None)
+    run = item.stash.get(RUN, None)
     if run is None:
         return (yield)
-    run.begin_test()
     try:
-        result = yield
+        yield
     except BaseException as error:
         run.note_end(error)
         raise
+    if getattr(item, "_excinfo", None):  # a unittest.TestCase that failed raises nothing here
+        return None
     try:
-        run.finish(judge_all=pyfuncitem.config.getini("chaos_verify") == "auto")
-        return result
+        run.finish(judge_all=item.config.getini("chaos_verify") == "auto")
+        return None
     except AssertionError as error:  # no line of the test is to blame: the text says all
         text = str(error)
     pytest.fail(text, pytrace=False)

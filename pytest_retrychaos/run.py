@@ -17,7 +17,7 @@ from pytest_retrychaos.model import Effect
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.record import OperationSheet, Recorder
 from pytest_retrychaos.service import Service
-from pytest_retrychaos.trace import Told, Trace
+from pytest_retrychaos.trace import WHOLE, Told, Trace
 
 if TYPE_CHECKING:
     from pytest_retrychaos.transports.network import Network
@@ -55,6 +55,7 @@ class Run:
         self.close_idle: Callable[[], None] = lambda: None
         """Closes idle connections that a coming step could not strike."""
         self._stack = contextlib.ExitStack()
+        self._has_begun = False
         self._effects: tuple[Effect, ...] | None = None  # once it is over
 
     def _now(self) -> int:
@@ -72,7 +73,10 @@ class Run:
                 "a second chaos was started while one is active: there is one clock and one network in a process. "
                 "Let the first end before the second begins, or use the one that is there"
             )
+        if self._has_begun:
+            raise Refused("this chaos was begun before, and its service is closed: make a new one for each run")
         Run._active = self
+        self._has_begun = True
         with contextlib.ExitStack() as stack:
             stack.callback(self.service.close)
             stack.callback(self._deactivate)
@@ -83,8 +87,10 @@ class Run:
 
     def stop(self) -> None:
         """Put everything back; what was recorded stays readable."""
-        self._effects = self.service.effects
-        self._stack.close()
+        try:
+            self._effects = self.service.effects
+        finally:
+            self._stack.close()
 
     @staticmethod
     def _deactivate() -> None:
@@ -141,7 +147,7 @@ class Run:
             operations=operations,
             scopes=tuple(self.recorder.scopes),
             scripts=tuple(one.record() for one in self.board.scripts),
-            effects=ledger,
+            effects=tuple(one if len(one.body) <= WHOLE else replace(one, body=one.body[:1024]) for one in ledger),
             ended=ended,
             finished_ns=self.clock.now_ns,
             notes=tuple(self.clock.notes),

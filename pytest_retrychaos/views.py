@@ -35,6 +35,8 @@ class Assertions:
     def assert_retried(self, times: int | None = None) -> None:
         """Assert that there were retries, or exactly so many."""
         __tracebackhide__ = True
+        if times is not None:
+            _check_whole("assert_retried", times)
         self._check(assertions.retried, times)
 
     def assert_not_retried(self) -> None:
@@ -45,11 +47,14 @@ class Assertions:
     def assert_attempts(self, count: int) -> None:
         """Assert how many attempts there were."""
         __tracebackhide__ = True
+        _check_whole("assert_attempts", count)
         self._check(assertions.attempts, count)
 
     def assert_backoff(self, backoff: Backoff) -> None:
         """Assert that every wait lies within the back-off's bounds, or between them and what the server asked."""
         __tracebackhide__ = True
+        if not callable(getattr(backoff, "bounds", None)):
+            raise TypeError(f"assert_backoff({backoff!r}): give a back-off, such as engine.exponential(0.1, cap=20)")
         self._check(assertions.backoff, backoff)
 
     def assert_retry_after_honoured(self) -> None:
@@ -60,6 +65,8 @@ class Assertions:
     def assert_within(self, seconds: float) -> None:
         """Assert that every operation ended within a time, the attempt in flight included."""
         __tracebackhide__ = True
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+            raise TypeError(f"assert_within({seconds!r}): give a number of seconds, 0 or more")
         self._check(assertions.within, seconds)
 
     def assert_no_duplicates(self) -> None:
@@ -82,6 +89,11 @@ class Assertions:
 
     def _showed_timeline(self) -> None:
         """Note that a failure text has the timeline already."""
+
+
+def _check_whole(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"{name}({value!r}): give a whole number, 0 or more")
 
 
 class OperationView(Assertions):

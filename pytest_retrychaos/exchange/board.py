@@ -73,10 +73,17 @@ class ActiveScript:
         self.per = per
         self.strict = strict
         self.is_closed = False
+        self.replaced: ActiveScript | None = None
         self.progress = Progress(script)
         """Of the whole service; with ``per="operation"``, of attempts that have no operation yet."""
         self._by_operation: dict[int, Progress] = {}
         self._path = None if binding.path is None else _pattern(binding.path)
+
+    def end(self) -> None:
+        """End its phase: what it had taken the place of is in force again."""
+        self.is_closed = True
+        if self.replaced is not None:
+            self.replaced.is_closed = False
 
     def matches(self, host: str, method: str, path: str) -> bool:
         """Whether a request is this script's business."""
@@ -158,6 +165,7 @@ class Board:
                 )
             earlier.is_closed = True
         active = ActiveScript(len(self.scripts), script, binding, per, strict=strict)
+        active.replaced = earlier
         self.scripts.append(active)
         return active
 

@@ -114,11 +114,19 @@ class Network:
     # connecting
 
     def _is_ours(self, sock: socket.socket, host: object) -> bool:
-        return (
-            threading.get_ident() == self._thread
-            and sock.family in (socket.AF_INET, socket.AF_INET6)
-            and not self._is_real(host)
-        )
+        if sock.family not in (socket.AF_INET, socket.AF_INET6) or self._is_real(host):
+            return False
+        self._refuse_others(host)
+        return True
+
+    def _refuse_others(self, host: object) -> None:
+        """Let no other thread's request out: it would be neither simulated nor on virtual time."""
+        if threading.get_ident() != self._thread:
+            raise self._exchange.refuse(
+                f"the thread {threading.current_thread().name!r}, which was there before chaos began, called {host}: "
+                "only the test's own thread is simulated. Do the work in the test's thread, or let that one call "
+                "loopback"
+            )
 
     def _open(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
         """Connect a socket of the client's to the service, or fail as the script says."""
@@ -243,8 +251,9 @@ class Network:
 
     def _lookup(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def lookup(host: Any, *arguments: Any, **named: Any) -> Any:  # Any: the real one's signature
-            if threading.get_ident() != self._thread or self._is_real(host):
+            if self._is_real(host):
                 return real(host, *arguments, **named)
+            self._refuse_others(host)
             text = host.decode("ascii") if isinstance(host, bytes) else str(host)
             self._checks_host(text)
             self._resolve(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,11 +44,11 @@ def test_everything_given_is_kept() -> None:
     assert Options.read(given) == Options(**given)  # type: ignore[arg-type]  # values of several types
 
 
-@pytest.mark.parametrize("name", ["hosts", "expect"])
-@pytest.mark.parametrize("value", ["a", ("a",), ["a"], {"a"}, frozenset({"a"})])
-def test_one_text_or_several_are_the_same(name: str, value: object) -> None:
+@pytest.mark.parametrize(("name", "text"), [("hosts", "a.test"), ("expect", "ID04")])
+@pytest.mark.parametrize("several", [str, lambda text: (text,), lambda text: [text], lambda text: {text}])
+def test_one_text_or_several_are_the_same(name: str, text: str, several: Callable[[str], object]) -> None:
     """A tuple in the end."""
-    assert getattr(Options.read({name: value}), name) == ("a",)
+    assert getattr(Options.read({name: several(text)}), name) == (text,)
 
 
 def test_none_stands_for_no_seed_and_no_zone() -> None:

@@ -1,0 +1,147 @@
+"""Ways in which a wrong test or client could have gone unnoticed, or left something behind."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from pytest_retrychaos import Chaos
+from pytest_retrychaos.engine import Retry, fixed
+
+POOL = ThreadPoolExecutor(1)
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run pytest in a process of its own."""
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+
+def test_a_unittest_case_is_judged_too(pytester: pytest.Pytester) -> None:
+    """It is no pytest function, and a fault that never fired fails it all the same."""
+    pytester.makepyfile(
+        """
+        import unittest
+        import pytest, requests
+
+        class Tests(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def keep(self, chaos):
+                self.chaos = chaos
+
+            def test_left_over(self):
+                self.chaos.script("503 x2")
+
+            def test_used_up(self):
+                self.chaos.script("503")
+                requests.get(self.chaos.url, timeout=1)
+        """
+    )
+
+    result = run(pytester)
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(['NV01 cannot tell: "503" (0 of 2 times) *'])
+
+
+def test_a_run_cannot_be_begun_twice() -> None:
+    """Its service is closed; and nothing of the first time stays."""
+    again = Chaos()
+    with again:
+        pass
+
+    with pytest.raises(RuntimeError, match="this chaos was begun before"), again:
+        pass
+    with Chaos() as other:
+        assert requests.get(other.url, timeout=1).ok
+
+
+def test_a_store_closed_by_the_test_leaves_nothing_behind() -> None:
+    """The run ends as ever."""
+    with pytest.raises(Exception, match="closed"), Chaos() as chaos:
+        chaos.service.close()
+
+    with Chaos() as other:
+        assert requests.get(other.url, timeout=1).ok
+
+
+@pytest.mark.parametrize("expect", ["RT91", "XX", "BK04/erly"])
+def test_an_unknown_law_cannot_be_expected(expect: str) -> None:
+    """It is named where it is written."""
+    with pytest.raises(ValueError, match="expect"):
+        Chaos(expect=(expect,))
+
+
+@pytest.mark.chaos("503 x2", expect=("BK02",))
+def test_a_breach_that_only_a_policy_shows_may_be_expected(chaos) -> None:  # type: ignore[no-untyped-def]  # the fixture
+    """The end of the test does not judge anew without the policy."""
+    import time
+
+    for _ in range(3):
+        if requests.get(chaos.url, timeout=1).ok:
+            break
+        time.sleep(2)
+
+    chaos.verify(Retry(attempts=3, backoff=fixed(7)))
+
+
+def test_an_older_thread_lets_no_request_out() -> None:
+    """It would be on real time and on the real network."""
+    POOL.submit(int).result()
+    with Chaos() as chaos:
+        with pytest.raises(RuntimeError, match="which was there before chaos began, called api"):
+            POOL.submit(requests.get, "https://api.example.com", timeout=1).result()
+        with pytest.raises(RuntimeError, match="which was there before chaos began"):
+            chaos.finish()
+
+
+def test_an_outer_phase_goes_on_after_an_inner_one(chaos) -> None:  # type: ignore[no-untyped-def]  # the fixture
+    """The inner one took its place for a while."""
+    with chaos.script("503 *"):
+        with chaos.script("500"):
+            inner = requests.get(chaos.url, timeout=1).status_code
+        outer = requests.get(chaos.url, timeout=1).status_code
+
+    assert (inner, outer, requests.get(chaos.url, timeout=1).status_code) == (500, 503, 200)
+
+
+def test_a_large_body_is_not_kept_by_its_effect(chaos) -> None:  # type: ignore[no-untyped-def]  # the fixture
+    """The trace has its length, its digest and its first KiB."""
+    requests.post(f"{chaos.url}/files", data=b"x" * 1_000_000, timeout=5)
+
+    assert len(chaos.trace.to_json()) < 20_000
+    assert len(chaos.ledger[0].body) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda chaos: chaos.verify(3), r"verify\(3\): a policy is a pytest_retrychaos"),
+        (lambda chaos: chaos.assert_attempts("x"), r"assert_attempts\('x'\): give a whole number"),
+        (lambda chaos: chaos.assert_retried(-1), r"assert_retried\(-1\): give a whole number"),
+        (lambda chaos: chaos.assert_within(None), r"assert_within\(None\): give a number of seconds"),
+        (lambda chaos: chaos.assert_backoff("x"), r"assert_backoff\('x'\): give a back-off"),
+        (lambda chaos: chaos.script("503", strict="no"), r"strict='no'\): strict is True or False"),
+    ],
+)
+def test_a_bad_argument_is_named(chaos, act, told) -> None:  # type: ignore[no-untyped-def]  # the fixture, lambdas
+    """With the rule and the way out."""
+    with pytest.raises(TypeError, match=told):
+        act(chaos)
+
+
+def test_an_async_function_cannot_be_called_blocking(chaos) -> None:  # type: ignore[no-untyped-def]  # the fixture
+    """Its coroutine would never run."""
+
+    async def pay() -> None: ...
+
+    with pytest.raises(TypeError, match="only blocking functions can be called, and this one is async"):
+        chaos.call(pay)
+
+
+@pytest.mark.parametrize("host", ["*.example", "b.example:8080", "http://a.example"])
+def test_a_host_that_no_request_could_have_is_refused(host: str) -> None:
+    """A port, a wildcard or a scheme would never match."""
+    with pytest.raises(ValueError, match="is no host name"):
+        Chaos(hosts=(host,))
