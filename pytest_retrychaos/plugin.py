@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +176,8 @@ def _seed(config: pytest.Config) -> int:
 
 def _derived(seed: int, test: str) -> int:
     """Mix the run's seed with a test's id, so that tests differ and each can be run alone."""
+    import hashlib
+
     return int.from_bytes(hashlib.sha256(f"{seed}:{test}".encode()).digest()[:4])
 
 
