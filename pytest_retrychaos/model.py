@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 from urllib.parse import parse_qsl
 
 T = TypeVar("T")
@@ -22,24 +22,25 @@ SECOND = 1_000_000_000
 class Headers(Mapping[str, str]):
     """HTTP header fields: case-insensitive by name, in the order they were sent, repeats kept.
 
-    ``headers[name]`` is the first value of that name; `all` gives every one, `pairs` the fields as sent.
+    ``headers[name]`` is the first value of that name; `all` gives every one, `pairs` the fields as sent,
+    `by_name` the first value of each by its name in lower case.
     """
 
-    __slots__ = ("_index", "pairs")
+    __slots__ = ("by_name", "pairs")
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        given = fields.items() if isinstance(fields, Mapping) else fields
+        given = fields.items() if hasattr(fields, "items") else fields
         self.pairs: tuple[tuple[str, str], ...] = tuple(given)
         index: dict[str, str] = {}
         for name, value in self.pairs:
             index.setdefault(name.lower(), value)
-        self._index = index
+        self.by_name: Mapping[str, str] = index
 
     def __getitem__(self, name: str) -> str:
-        return self._index[name.lower()]
+        return self.by_name[name.lower()]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._index
+        return isinstance(name, str) and name.lower() in self.by_name
 
     @overload
     def get(self, name: str, /) -> str | None: ...
@@ -49,13 +50,13 @@ class Headers(Mapping[str, str]):
     def get(self, name: str, /, default: T) -> str | T: ...
     def get(self, name: str, /, default: object = None) -> object:
         """Give the first value of a field, or the default."""
-        return self._index.get(name.lower(), default)
+        return self.by_name.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
+        return iter(self.by_name)
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self.by_name)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.pairs == other.pairs
@@ -68,7 +69,7 @@ class Headers(Mapping[str, str]):
 
     def has_any(self, names: AbstractSet[str]) -> bool:
         """Whether any of these fields is there; the names are in lower case."""
-        return not self._index.keys().isdisjoint(names)
+        return not self.by_name.keys().isdisjoint(names)
 
     def all(self, name: str) -> list[str]:
         """List every value of a field, in the order sent."""
@@ -111,6 +112,10 @@ class Request:
         """The query's fields, decoded; of a repeated name the last value."""
         return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
+    def with_body(self, body: bytes) -> Request:
+        """Return it with the body that came after its head."""
+        return Request(self.method, self.host, self.target, self.headers, body, self.scheme, self.params)
+
     def json(self) -> Any:  # Any: JSON has no narrower type that users could work with
         """Decode the body as JSON; `ValueError` where it is none."""
         return json.loads(self.body)
@@ -146,8 +151,7 @@ class Wire(enum.Enum):
     NO_TLS = "no TLS"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What happens to one attempt on the wire: the transport renders it and decides nothing.
 
     ``delay_ns`` passes before the first byte; the body arrives in pieces over ``spread_ns``.

@@ -94,7 +94,7 @@ class Exchange:
         outage = self._current_outage()
         if outage is not None:
             return strikes_at_connecting(outage[1])
-        active = self.board.for_host(_name(host))
+        active = self.board.for_host(_name(host)) if self.board.scripts else None
         return active is not None and strikes_at_connecting(self._progress_at_connecting(active).peek())
 
     def _strike(self, host: str, kinds: dict[Kind, Wire], scheme: str = "http") -> Outcome | None:
@@ -126,7 +126,7 @@ class Exchange:
         self._connecting = sheet
 
     def _current_outage(self) -> tuple[int, Step, int] | None:
-        if self._outage is not None and self._now() >= self._outage[0]:
+        if self._outage and self._now() >= self._outage[0]:
             self._outage = None
         return self._outage
 
@@ -135,10 +135,11 @@ class Exchange:
     def arriving(self, head: Request, *, reused: bool) -> Sheet:
         """Take an attempt whose head has arrived, and the step that it meets."""
         self._traffic()
-        self.settle()
+        if self._postponed:
+            self.settle()
         sheet = self.recorder.begin_request(head)
         sheet.reached = True
-        active = self.board.for_request(_name(head.host), head.method, head.path)
+        active = self.board.for_request(_name(head.host), head.method, head.path) if self.board.scripts else None
         sheet.payload = arrival = _Arrival(head, active, reused)
         if self._current_outage() is not None or active is None or active.per == "service":
             self._meet(sheet, arrival, None if active is None else active.progress)
@@ -179,7 +180,7 @@ class Exchange:
         assert isinstance(arrival, _Arrival)
         sheet.payload = None
         sheet.arrived_ns = self._now()
-        arrival.head = request = replace(arrival.head, body=body)
+        arrival.head = request = arrival.head.with_body(body) if body else arrival.head
         self._note_request(sheet, request)
         self.recorder.complete(sheet, body)
         if arrival.step is None:
@@ -193,7 +194,7 @@ class Exchange:
     def _late(self, outcome: Outcome) -> Outcome:
         """Add the round trip that every answer takes."""
         latency_ns = self.service.latency_ns
-        return replace(outcome, delay_ns=outcome.delay_ns + latency_ns) if latency_ns else outcome
+        return outcome._replace(delay_ns=outcome.delay_ns + latency_ns) if latency_ns else outcome
 
     def _note_request(self, sheet: Sheet, request: Request) -> None:
         traits = self.service.traits(request)
@@ -202,6 +203,8 @@ class Exchange:
 
     def _carry_out(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
         kind = step.kind
+        if kind is Kind.OK:
+            return self._answered(sheet, self._handle(sheet, request))
         if kind is Kind.SLOW and step.before_commit:
             return self._postpone(sheet, request, step)
         answer = self._handle(sheet, request) if step.commits else None
@@ -227,6 +230,11 @@ class Exchange:
         if kind is Kind.SLOW:
             return Outcome(Wire.ANSWER, response, delay_ns=step.duration_ns or 0)
         return Outcome(Wire.ANSWER, response, spread_ns=(step.duration_ns or 0) if kind is Kind.DRIP else 0)
+
+    def _answered(self, sheet: Sheet, answer: Answer) -> Outcome:
+        """Let the client have the service's own answer as it is."""
+        sheet.status, sheet.response, sheet.own_answer = answer.response.status, answer.response, True
+        return Outcome(Wire.ANSWER, answer.response)
 
     def _handle(self, sheet: Sheet, request: Request) -> Answer:
         answer = self.service.handle(request, attempt=sheet.index)
@@ -258,8 +266,7 @@ class Exchange:
         result = self.service.reserve(request, attempt=sheet.index)
         if isinstance(result, Answer):
             self._note_answer(sheet, result)
-            sheet.status, sheet.response, sheet.own_answer = result.response.status, result.response, True
-            return Outcome(Wire.ANSWER, result.response)
+            return self._answered(sheet, result)
         sheet.payload = result
         sheet.due_ns = self._now() + (step.duration_ns or 0)
         self._postponed.append(sheet)
@@ -289,7 +296,7 @@ class Exchange:
             assert isinstance(reservation, Reservation)
             answer = self.service.complete(reservation, late_ns=self._now() - (sheet.due_ns or 0))
             self._note_answer(sheet, answer)
-            sheet.status, sheet.response, sheet.own_answer = answer.response.status, answer.response, True
+            self._answered(sheet, answer)
 
     # what is not as it should be
 
@@ -298,7 +305,7 @@ class Exchange:
         sheet = _sheet(ticket)
         arrival, sheet.payload = sheet.payload, None
         if isinstance(arrival, _Arrival):
-            self._note_request(sheet, replace(arrival.head, body=body))
+            self._note_request(sheet, arrival.head.with_body(body))
         self.recorder.complete(sheet, body, announced)
 
     def malformed(self, head: Request, status: int, begun: Ticket | None = None) -> Sheet:

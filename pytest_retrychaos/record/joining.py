@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from pytest_retrychaos.record.operations import Candidates, OperationSheet
 from pytest_retrychaos.record.sameness import DIFFERENT, PART, SAME, VOLATILE, relate
@@ -42,8 +41,7 @@ class Against(enum.Enum):
     LINE = "another line of the test"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The operation that an attempt joins (``None``: it begins one) and why."""
 
     operation: OperationSheet | None

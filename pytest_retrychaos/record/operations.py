@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from pytest_retrychaos.record.redirects import Place, place_of
 from pytest_retrychaos.record.sheet import Identity, Sheet
@@ -59,15 +59,14 @@ class OperationSheet:
                 sheet.full_body = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(NamedTuple):
     """What a new attempt may belong to."""
 
     redirected: OperationSheet | None = None
     """An answer sent the client exactly here."""
     of_key: OperationSheet | None = None
     """The latest with its key, method and path."""
-    similar: list[OperationSheet] = field(default_factory=list)
+    similar: Sequence[OperationSheet] = ()
     """Of its method and path: the latest with an equal body first, then the latest of any."""
     latest: OperationSheet | None = None
     """The last one on its lineage."""

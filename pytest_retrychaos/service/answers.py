@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_retrychaos.model import Request, Response
 from pytest_retrychaos.service.handlers import Handler
@@ -11,8 +12,7 @@ from pytest_retrychaos.service.layer import Claim
 from pytest_retrychaos.service.routing import Route
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(NamedTuple):
     """What the service sees in a request before it does anything."""
 
     carrier: str | None
@@ -26,8 +26,7 @@ class Traits:
     """The route that takes it, with its path parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the service made of one request."""
 
     response: Response
@@ -52,6 +51,7 @@ class Reservation:
     attempt: int
     key: str | None
     is_read: bool
+    is_guarded: bool
     handler: Handler | None = None
     """``None``: the default store answers."""
     counter: Callable[[], int] | None = None

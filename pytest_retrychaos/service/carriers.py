@@ -57,11 +57,10 @@ def find_key(request: Request) -> tuple[str, str] | None:
     Headers come before the body's fields, those before the query's; an empty value is no key. A carrier
     outside the headers is named with its place: ``body:ClientToken``, ``query:requestId``.
     """
-    headers = request.headers
-    for name in headers:
+    for name, sent in request.headers.by_name.items():
         known = HEADERS.get(name)
         if known is not None:
-            value = headers[name].strip()
+            value = sent.strip()
             if value:
                 return known, value
     return _in_body(request) or _in_query(request)

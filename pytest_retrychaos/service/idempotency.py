@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_retrychaos.model import SECOND, Response
 from pytest_retrychaos.service.payload import is_same_payload
@@ -162,22 +163,19 @@ class Record:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Execute:
+class Execute(NamedTuple):
     """Carry the request out; under a key, keep its answer."""
 
     keyed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(NamedTuple):
     """Answer with what was stored."""
 
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(NamedTuple):
     """Turn the request away with this status."""
 
     status: int

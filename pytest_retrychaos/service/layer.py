@@ -6,8 +6,8 @@ A key is in flight in this process only: a killed one leaves none behind.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from pytest_retrychaos.model import Headers, Request, Response
 from pytest_retrychaos.service.database import Database
@@ -25,8 +25,7 @@ Slot = tuple[str, str]
 """Where a key is one key: the space that the scope makes, and the key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A key taken by a request that is being carried out."""
 
     slot: Slot
@@ -39,6 +38,8 @@ class Layer:
     def __init__(self, database: Database, now_ns: int) -> None:
         self._database = database
         self._in_flight: dict[Slot, Arrival] = {}
+        self._known: set[Slot] = set(database.all("SELECT space, key FROM keys"))
+        """Every key with a row, so that the database is not asked for one that was never kept."""
         self._gate = threading.Lock()
         with database:  # virtual time begins anew with each run, and how long ago the last one was is not known
             database.execute("UPDATE keys SET at_ns = ?", (now_ns,))
@@ -73,6 +74,7 @@ class Layer:
     def keep(self, claim: Claim, response: Response, at_ns: int) -> None:
         """Keep an answer; an earlier one under the key, long expired, makes room."""
         arrival = claim.arrival
+        self._known.add(claim.slot)
         headers = "\n".join([f"{name}:{value}" for name, value in response.headers.pairs])
         self._database.execute(
             "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -90,6 +92,8 @@ class Layer:
         )
 
     def _find(self, slot: Slot) -> Record | None:
+        if slot not in self._known:
+            return None
         row = self._database.one(
             "SELECT method, target, kind, body, status, headers, answer, at_ns FROM keys WHERE space = ? AND key = ?",
             slot,

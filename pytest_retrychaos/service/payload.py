@@ -59,6 +59,7 @@ def _no_constant(name: str) -> None:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 def read_json(body: bytes) -> Any:  # Any: JSON has no narrower type
@@ -141,7 +142,7 @@ def _canonical(kind: str, body: bytes) -> bytes:
 def write_json(value: object) -> bytes:
     """Encode JSON strictly; `ValueError` for what JSON cannot say."""
     try:
-        return json.dumps(value, allow_nan=False).encode()
+        return _ENCODER.encode(value).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

@@ -51,6 +51,7 @@ class Service:
         self._late_ns = 0
         self._real_now, self._real_wall = now, wall
         self._latency = 0.0
+        self._latency_ns = 0
         self._router = Router()
         self._mounted: Mounted | None = None
         self._values = Values(seed)
@@ -146,11 +147,12 @@ class Service:
         if not is_number or not math.isfinite(seconds) or seconds < 0:
             raise ValueError(f"service.latency = {seconds!r}: latency is a number of seconds, 0 or more")
         self._latency = float(seconds)
+        self._latency_ns = round(self._latency * SECOND)
 
     @property
     def latency_ns(self) -> int:
         """The latency in nanoseconds."""
-        return round(self._latency * SECOND)
+        return self._latency_ns
 
     @property
     def effects(self) -> tuple[Effect, ...]:
@@ -196,7 +198,7 @@ class Service:
         traits = self.traits(request)
         taken, is_read = traits.taken, traits.is_read
         app = self._mounted if taken is None else None
-        reservation = Reservation(request, attempt, traits.key, is_read)
+        reservation = Reservation(request, attempt, traits.key, is_read, traits.is_guarded)
         if taken is not None:
             reservation.request = replace(request, params=taken[1])
             reservation.handler = taken[0].handler
@@ -240,16 +242,16 @@ class Service:
             self._layer.release(reservation.claim)
 
     def _from_store(self, reservation: Reservation) -> Answer:
-        request = reservation.request
+        request, is_write, is_guarded = reservation.request, not reservation.is_read, reservation.is_guarded
         with self._database:
-            if not reservation.is_read and reads.is_guarded_by_generation(request) and self._ledger.holds(request):
+            if is_write and is_guarded and reads.is_guarded_by_generation(request) and self._ledger.holds(request):
                 problem = Problem(412, "conditionNotMet", "The generation has changed.")
                 stored = Stored(self._profile.render(problem))
             else:
                 stored = self._store.answer(request, self._profile)
             response = self._dress(stored.response, reservation.key)
-            counts = not reservation.is_read and _is_effect(response.status)
-            is_new = stored.changed and not reads.is_repeatable(request)
+            counts = is_write and _is_effect(response.status)
+            is_new = stored.changed and not (is_guarded and reads.is_repeatable(request))
             count = int(counts and (is_new or not self._ledger.repeats(request)))
             self._write(reservation, response, count, keep=stored.executed)
         return Answer(response, stored.executed, count, False, reservation.key, reservation.is_read)

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pytest_retrychaos.model import SECOND, Headers, Request, Response
@@ -27,8 +26,7 @@ ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 JSON_TYPE = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """What the store did. ``executed``: the request was valid, so that its answer is a result;
     ``changed``: something is now different."""
 
@@ -37,8 +35,7 @@ class Stored:
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """One row: ``content`` is ``None`` where it was deleted."""
 
     number: int
@@ -63,6 +60,8 @@ class Store:
         self._values = values
         self._wall = wall
         self._last: int = database.one("SELECT max(number) FROM resources")[0] or 0
+        self._known: set[str] = {path for (path,) in database.all("SELECT path FROM resources")}
+        """Every path with a row, so that the database is not asked for what was never written."""
         self._acts: dict[str, Callable[[Request, str, Profile], Stored]] = {
             "GET": self._get,
             "HEAD": self._get,  # the transport leaves the body out
@@ -131,9 +130,11 @@ class Store:
     def _create(self, path: str, value: dict[str, Any], own: str | None, profile: Profile) -> Stored:
         kind = kind_of(path)
         self._last = number = self._last + 1
-        identifier = own or self._values.identifier(kind, number)
-        place = f"{path}/{quote(identifier, safe='')}"
-        if own is not None:
+        if own is None:
+            identifier = self._values.identifier(kind, number)
+            place = f"{path}/{identifier}"
+        else:
+            identifier, place = own, f"{path}/{quote(own, safe='')}"
             self._refuse_taken(place, own)
         now_ns = self._wall()
         made: dict[str, Any] = {"id": identifier}
@@ -242,6 +243,8 @@ class Store:
         return _RejectedError(Problem(404, "resource_missing", message), executed=True)
 
     def _find(self, path: str) -> Resource | None:
+        if path not in self._known:
+            return None
         row = self._database.execute(
             "SELECT number, type, content, etag, modified_ns FROM resources WHERE path = ?", (path,)
         ).fetchone()
@@ -251,6 +254,7 @@ class Store:
         return self._database.one("SELECT 1 FROM resources WHERE parent = ? LIMIT 1", (path,)) is not None
 
     def _write(self, path: str, parent: str, number: int, kind: str, content: bytes | None, now_ns: int) -> str:
+        self._known.add(path)
         etag = "" if content is None else _etag(content)
         self._database.execute(
             "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_retrychaos.transports.seam import Ticket
 
@@ -16,8 +16,7 @@ class Moment(enum.Flag):
     ALL = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Bytes for the client; once the last of them is handed over, the ticket's moment has come."""
 
     data: bytes | memoryview
@@ -25,15 +24,13 @@ class Send:
     moment: Moment = Moment.NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Time passes before the next action."""
 
     ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Postponed:
+class Postponed(NamedTuple):
     """The answer is decided at a time to come (`Exchange.awaited`)."""
 
     ticket: Ticket

@@ -43,6 +43,10 @@ class CarriedRequest(Request):
 
     answerer: Answerer | None = None
 
+    def with_body(self, body: bytes) -> CarriedRequest:
+        """Return it with the body that came after its head."""
+        return replace(self, body=body)
+
 
 @dataclass(frozen=True, slots=True)
 class Unanswered(Response):
@@ -108,7 +112,7 @@ class CarryingService:
         if answerer is None or not isinstance(answer.error, RaisesError):
             return answer
         answerer.raised(answer.error.error)
-        return replace(answer, response=Unanswered(200, error=answer.error.error), error=None)
+        return answer._replace(response=Unanswered(200, error=answer.error.error), error=None)
 
 
 def let_carry(exchange: ServedExchange) -> CarryingService:
