@@ -152,9 +152,9 @@ def _is_sent_again(latest: OperationSheet, sheet: Sheet) -> bool:
     last = latest.last
     return (
         not (sheet.is_read or sheet.is_guarded or sheet.method in IDEMPOTENT)
-        and last.has_succeeded
         and last.response is not None
-        and "retry-after" in last.response.headers
+        and "retry-after" in last.response.headers.by_name
+        and last.has_succeeded
         and last.identity == sheet.identity
         and last.kept_body == sheet.kept_body
         and last.key == sheet.key

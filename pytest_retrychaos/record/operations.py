@@ -67,7 +67,7 @@ class Candidates(NamedTuple):
     of_key: OperationSheet | None = None
     """The latest with its key, method and path."""
     similar: Sequence[OperationSheet] = ()
-    """Of its method and path: the latest with an equal body first, then the latest of any."""
+    """Of its method and path, unless the last attempt went well: the latest with an equal body first, then any."""
     latest: OperationSheet | None = None
     """The last one on its lineage."""
 
@@ -86,10 +86,11 @@ class Index:
     def candidates(self, sheet: Sheet) -> Candidates:
         """List what an attempt may belong to; a redirect is followed at once or never."""
         kind = _kind(sheet)
-        equal = self._equal.get((*kind, sheet.kept_body.sha256))
-        recent = self._recent.get(kind, ())
-        similar = [equal, *(one for one in recent if one is not equal)] if equal is not None else list(recent)
-        of_key = None if sheet.key is None else self._of_key.get((*kind, sheet.key))
+        equal = self._equal.get((kind, sheet.content))
+        similar = [one for one in self._recent.get(kind, ()) if not one.attempts[-1].went_well and one is not equal]
+        if equal is not None and not equal.attempts[-1].went_well:
+            similar.insert(0, equal)
+        of_key = None if sheet.key is None else self._of_key.get((kind, sheet.key))
         return Candidates(self._redirected(sheet), of_key, similar, self._latest.get(sheet.lineage))
 
     def key_user(self, key: str | None) -> OperationSheet | None:
@@ -107,10 +108,12 @@ class Index:
             return
         kind = _kind(sheet)
         if sheet.key is not None:
-            self._of_key[(*kind, sheet.key)] = operation
+            self._of_key[kind, sheet.key] = operation
             self._key_users[sheet.key] = operation
-        self._equal[(*kind, sheet.kept_body.sha256)] = operation
-        recent = self._recent.setdefault(kind, deque(maxlen=RECENT))
+        self._equal[kind, sheet.content] = operation
+        recent = self._recent.get(kind)
+        if recent is None:
+            recent = self._recent[kind] = deque(maxlen=RECENT)
         if not recent or recent[0] is not operation:
             recent.appendleft(operation)
 

@@ -99,10 +99,8 @@ class Recorder:
 
         Raises `Runaway` where this request was sent too often in a row.
         """
-        sheet.full_body = body
-        sheet.announced = announced
         sheet.volatile = sameness.volatile_values(sheet.headers, sheet.target or "", body)
-        sheet.kept_body = sameness.keep(body, sheet.leave_out, announced)
+        sheet.take_body(body, announced)
         self._join(sheet)
         self._streaks.check(sheet)
 
@@ -233,7 +231,9 @@ class Recorder:
 
     def _note_end(self, sheet: Sheet) -> None:
         operation = sheet.operation
-        if not sheet.failed and not any(one[-1].call == sheet.call for one in self._waiting.values()):
+        if sheet.went_well and not (
+            self._waiting and any(one[-1].call == sheet.call for one in self._waiting.values())
+        ):
             self._callsites.release()
         if sheet.has_succeeded and isinstance(operation, OperationSheet):
             operation.has_succeeded = True

@@ -43,6 +43,10 @@ CURSORS: Final = frozenset(
 """Fields that say which page is meant, in lower case, without ``_`` and ``-``."""
 
 _CREDENTIALS: Final = frozenset(CREDENTIALS)
+_NAMED: Final = re.compile(
+    b'"(?:' + b"|".join(re.escape(name.encode()) for name in sorted(FIELDS)) + b')"', re.IGNORECASE
+)
+"""The names of volatile fields as JSON writes them, unless it escapes a letter."""
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
 
 
@@ -83,7 +87,7 @@ def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ..
             found += [edge] if edge else []
         elif kind == FORM and len(body) <= WHOLE:
             found += _spelled(body.decode("latin-1"))
-        elif kind == JSON and len(body) <= WHOLE:
+        elif kind == JSON and len(body) <= WHOLE and _may_be_named(body):
             found += [_text(value) for name, value in fields_of(kind, body).items() if _is_volatile(name)]
     return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST)) if found else ()
 
@@ -92,10 +96,14 @@ def keep(body: bytes, leave_out: Iterable[str] = (), announced: int | None = Non
     """Make the trace's form of a body; its digest leaves out the values given."""
     if not body:
         return NO_BODY if announced is None else Body(0, "", b"", announced)
-    blanks = {value.encode("utf-8", "surrogatepass"): b"" for value in leave_out if len(value) >= SHORTEST}
-    rest = replaced(body, blanks) if blanks else body
     start = body if len(body) <= WHOLE else body[:1024]
-    return Body(len(body), hashlib.sha256(rest).hexdigest(), start, announced)
+    return Body(len(body), hashlib.sha256(content(body, leave_out)).hexdigest(), start, announced)
+
+
+def content(body: bytes, leave_out: Iterable[str] = ()) -> bytes:
+    """Give a body without the values given: what is equal in two sendings of one request."""
+    blanks = {value.encode("utf-8", "surrogatepass"): b"" for value in leave_out if len(value) >= SHORTEST}
+    return replaced(body, blanks) if blanks else body
 
 
 def relate(earlier: tuple[Headers, bytes], later: tuple[Headers, bytes]) -> str:
@@ -116,6 +124,11 @@ def relate(earlier: tuple[Headers, bytes], later: tuple[Headers, bytes]) -> str:
         if found is not None:
             return found
     return REST if old.endswith(new) else DIFFERENT
+
+
+def _may_be_named(body: bytes) -> bool:
+    """Tell whether a volatile field may stand in a JSON text; most have none, and need not be decoded for it."""
+    return not body.isascii() or b"\\" in body or _NAMED.search(body) is not None
 
 
 def _is_volatile(name: str) -> bool:

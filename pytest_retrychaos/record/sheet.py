@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from pytest_retrychaos.model import NO_HEADERS, SECOND, Headers, Response
-from pytest_retrychaos.record.sameness import keep
-from pytest_retrychaos.trace import NO_BODY, Attempt, Body
+from pytest_retrychaos.record import sameness
+from pytest_retrychaos.trace import NO_BODY, WHOLE, Attempt, Body
 
 OWN_FAILURES: Final = frozenset({408, 425, 429})
 """The service's own 4xx that are failures and no answers."""
@@ -32,12 +32,13 @@ class Sheet:
 
     # fmt: off
     __slots__ = (
-        "_now", "_on_end", "_on_headers", "_wall", "announced", "arrived_ns", "began_ns", "call", "committed",
-        "credentials", "cut", "due_ns", "effects", "ended_ns", "error", "fault", "full_body", "headers",
-        "headers_ns", "host", "identity", "index", "is_damaged", "is_guarded", "is_read", "joined", "kept_body",
-        "key", "key_carrier", "last_byte_ns", "lineage", "method", "operation", "own_answer", "payload",
-        "reached", "relation", "replayed", "response", "scheme", "scope", "script", "site", "status",
-        "target", "timeout_ns", "volatile", "wall_ns", "was_silent",
+        "_kept_body", "_now", "_on_end", "_on_headers", "_sent_body", "_wall", "announced", "arrived_ns",
+        "began_ns", "call", "committed", "content", "credentials", "cut", "due_ns", "effects", "ended_ns",
+        "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index", "is_damaged",
+        "is_guarded", "is_read", "joined", "key", "key_carrier", "last_byte_ns", "lineage", "method",
+        "operation", "own_answer", "payload", "reached", "relation", "replayed", "response", "scheme",
+        "scope", "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns", "was_silent",
+        "went_well",
     )
     # fmt: on
 
@@ -72,7 +73,10 @@ class Sheet:
         self.headers: Headers = NO_HEADERS
         self.full_body = b""
         """Kept while a later attempt may be compared with it."""
-        self.kept_body: Body = NO_BODY
+        self.content: bytes | str = b""
+        """What its body is known by: itself without key and volatile values, or the digest of a long one."""
+        self._sent_body = b""
+        self._kept_body: Body | None = None
         self.announced: int | None = None
         self.key: str | None = None
         self.key_carrier: str | None = None
@@ -96,6 +100,8 @@ class Sheet:
         self.ended_ns: int | None = None
         self.error: str | None = None
         self.cut = False
+        self.went_well = False
+        """It has ended, and the client got a complete answer that is no failure."""
         self.is_damaged = False
         """What was sent as an answer is none: cut off, or not HTTP."""
         self.timeout_ns: int | None = None
@@ -105,6 +111,25 @@ class Sheet:
         """When a postponed request will be carried out."""
         self.payload: object = None
         """What the exchange keeps of it meanwhile."""
+
+    # the exchange's side
+
+    def take_body(self, body: bytes, announced: int | None) -> None:
+        """Take the body, as far as it arrived, once key and volatile values are known."""
+        self.full_body = self._sent_body = body
+        self.announced = announced
+        if len(body) <= WHOLE:
+            self.content = sameness.content(body, self.leave_out)
+        else:
+            self.content = self.kept_body.sha256
+            self._sent_body = b""
+
+    @property
+    def kept_body(self) -> Body:
+        """The body as the trace keeps it; its digest is taken when somebody asks."""
+        if self._kept_body is None:
+            self._kept_body = sameness.keep(self._sent_body, self.leave_out, self.announced)
+        return self._kept_body
 
     # the transport's side
 
@@ -174,6 +199,7 @@ class Sheet:
         self._end()
 
     def _end(self) -> None:
+        self.went_well = not self.failed
         if self.ended_ns is None:
             self.ended_ns = self._now()
             self._on_end(self)
@@ -198,8 +224,7 @@ class Sheet:
     @property
     def has_succeeded(self) -> bool:
         """Whether the client got a success that it need not follow elsewhere, all of it or all that it wanted."""
-        status = self.status or 500
-        return self.ended_ns is not None and not self.failed and status < 400 and status not in REDIRECTS
+        return self.went_well and (self.status or 500) < 400 and self.status not in REDIRECTS
 
     @property
     def leave_out(self) -> tuple[str, ...]:
@@ -216,7 +241,7 @@ class Sheet:
             credentials=self.credentials, volatile=self.volatile, body_relation=self.relation,
             is_read=self.is_read, is_guarded=self.is_guarded, fault=self.fault, script=self.script,
             status=self.status, response_headers=NO_HEADERS if response is None else response.headers,
-            response_body=NO_BODY if response is None else keep(response.body, self.leave_out),
+            response_body=NO_BODY if response is None else sameness.keep(response.body, self.leave_out),
             own_answer=self.own_answer, reached=self.reached, committed=self.committed, effects=self.effects,
             replayed=self.replayed, began_ns=self.began_ns, arrived_ns=self.arrived_ns,
             headers_ns=self.headers_ns, last_byte_ns=self.last_byte_ns, ended_ns=self.ended_ns,

@@ -45,7 +45,7 @@ class Streaks:
 def _goes_on(earlier: Sheet, sheet: Sheet) -> bool:
     if (earlier.identity, earlier.host) != (sheet.identity, sheet.host):
         return False
-    return not earlier.has_succeeded or earlier.kept_body.sha256 == sheet.kept_body.sha256
+    return not earlier.has_succeeded or earlier.content == sheet.content
 
 
 def _sent(sheet: Sheet) -> str:
