@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_retrychaos.clock.backstage import Backstage
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.install import install
 from pytest_retrychaos.clock.virtual import VirtualClock
@@ -44,7 +45,12 @@ class Run:
         self.seed = options.seed or 0
         self.clock = VirtualClock()
         self.service = Service(
-            now=self._now, wall=self._wall, seed=self.seed, database=database, profile=options.profile
+            now=self._now,
+            wall=self._wall,
+            seed=self.seed,
+            database=database,
+            profile=options.profile,
+            backstage=Backstage(),
         )
         self.board = Board()
         self.recorder = Recorder(self._now, self._wall)

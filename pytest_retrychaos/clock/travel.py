@@ -8,6 +8,7 @@ from _thread import get_ident
 from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.backstage import READS_RUN
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import count_reading
 from pytest_retrychaos.clock.virtual import EPOCH, EPOCH_NS
@@ -17,6 +18,8 @@ def _wall_ns() -> int:
     import _time_machine
 
     if get_ident() != ACTIVE.owner:
+        if READS_RUN.get():
+            return ACTIVE.clock.wall_ns
         return _time_machine.original_time_ns()  # type: ignore[no-any-return]  # an int
     clock = ACTIVE.clock
     count_reading()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from pytest_retrychaos.model import Request, Response
+from pytest_retrychaos.service.effects import EffectRule
 from pytest_retrychaos.service.handlers import Handler
 from pytest_retrychaos.service.layer import Claim
 from pytest_retrychaos.service.routing import Route
@@ -54,7 +55,7 @@ class Reservation:
     is_guarded: bool
     handler: Handler | None = None
     """``None``: the default store answers."""
-    counter: Callable[[], int] | None = None
+    effects: EffectRule | None = None
     """What counts the mounted app's effects."""
     claim: Claim | None = None
     """The key that is in flight."""

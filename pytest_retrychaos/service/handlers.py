@@ -24,6 +24,14 @@ class HandlerError(Exception):
     """A handler returned what is no answer; the message names the handler, the value and the rule."""
 
 
+class RaisedAfterAnswer(Exception):
+    """An app raised, as its ``__cause__`` says, after it had given a whole answer."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("the app raised after its answer")
+        self.response = response
+
+
 def call_handler(handler: Handler, request: Request) -> Response:
     """Run a handler; what it raises passes through, what it returns is checked (`HandlerError`)."""
     return as_response(handler(request), name_of(handler))

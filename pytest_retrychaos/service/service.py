@@ -15,16 +15,18 @@ from typing import TypeVar, overload
 from pytest_retrychaos.model import SECOND, Effect, Request, Response
 from pytest_retrychaos.service import carriers, reads
 from pytest_retrychaos.service.answers import Answer, Reservation, Traits
+from pytest_retrychaos.service.apploop import Backstage, PlainThreads
 from pytest_retrychaos.service.database import Database, file_named
-from pytest_retrychaos.service.handlers import FAILED, Handler, HandlerError, call_handler
+from pytest_retrychaos.service.effects import Effects
+from pytest_retrychaos.service.handlers import FAILED, Handler, RaisedAfterAnswer, call_handler
 from pytest_retrychaos.service.idempotency import Idempotency, Record, Refuse, Replay
 from pytest_retrychaos.service.layer import Layer
 from pytest_retrychaos.service.ledger import Ledger
+from pytest_retrychaos.service.mounting import ANSWER_WITHIN, App, Mounted, mounted
 from pytest_retrychaos.service.profiles import Problem, profile_named, refusal, scripted_problem
 from pytest_retrychaos.service.routing import Route, Router, make_route
 from pytest_retrychaos.service.store import Store, Stored
 from pytest_retrychaos.service.values import Values
-from pytest_retrychaos.service.wsgi import App, Mounted, mounted
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -34,7 +36,7 @@ class Service:
 
     ``now`` gives virtual nanoseconds since the run began, ``wall`` the wall clock in epoch nanoseconds.
     ``database`` is a file that outlives the run; without it everything is in memory. `StoreError` says what
-    is wrong with a file.
+    is wrong with a file. ``backstage`` starts the thread in which an ASGI app lives.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Service:
         seed: int = 0,
         database: str | Path | None = None,
         profile: str = "default",
+        backstage: Backstage | None = None,
     ) -> None:
         self._profile = profile_named(profile)
         self._idempotency = self._profile.idempotency
@@ -54,6 +57,7 @@ class Service:
         self._latency_ns = 0
         self._router = Router()
         self._mounted: Mounted | None = None
+        self._backstage = backstage or PlainThreads()
         self._values = Values(seed)
         self._answers = 0
         self._known: tuple[Request, Traits] | None = None
@@ -101,16 +105,39 @@ class Service:
 
         return add
 
-    def mount(self, app: App, *, idempotency: str = "ours", effects: Callable[[], int] | None = None) -> None:
-        """Let a WSGI app answer whatever no route takes.
+    def mount(
+        self,
+        app: App,
+        *,
+        idempotency: str = "ours",
+        effects: Effects | None = None,
+        kind: str | None = None,
+        answer_within: float = ANSWER_WITHIN,
+    ) -> None:
+        """Let a WSGI or ASGI app answer whatever no route takes.
 
-        ``idempotency="own"`` leaves keys to the app; then ``effects``, a function that gives how many effects
-        the app has had so far, tells a replay from a second effect. Bad arguments raise `TypeError` or
-        `ValueError`.
+        ``effects`` says what counts as an effect where method and status do not: routes (``["POST /payments"]``,
+        all else is a read), a function of the request and its answer, or a function of nothing that gives how
+        many effects the app has had so far. ``idempotency="own"`` leaves keys to the app; then one of the two
+        functions has to tell its replays from second effects. ``kind`` is ``"wsgi"`` or ``"asgi"`` where the
+        app's signature does not tell.
+
+        A WSGI app runs in the client's thread and on its virtual time. An ASGI app runs in an event loop of its
+        own, from here (lifespan startup) to the end of the run (shutdown): its wall clock is virtual, its sleeps
+        are real. ``answer_within`` is how many real seconds it gets for startup, shutdown and each answer.
+
+        Bad arguments raise `TypeError` or `ValueError`, a failed startup raises `HandlerError`.
         """
         if self._mounted is not None:
             raise ValueError("mount: an app is mounted already; use one service for each, or routes")
-        self._mounted = mounted(app, idempotency, effects)
+        self._mounted = mounted(
+            app,
+            kind=kind,
+            idempotency=idempotency,
+            effects=effects,
+            answer_within=answer_within,
+            backstage=self._backstage,
+        )
 
     @property
     def profile(self) -> str:
@@ -185,8 +212,12 @@ class Service:
         return tuple(str(route) for route in self._router.unused)
 
     def close(self) -> None:
-        """Close the store; its file keeps what was committed."""
-        self._database.close()
+        """Let a mounted app shut down, and close the store; its file keeps what was committed."""
+        try:
+            if self._mounted is not None:
+                self._mounted.close()
+        finally:
+            self._database.close()
 
     def handle(self, request: Request, *, attempt: int) -> Answer:
         """Carry a request out now."""
@@ -203,7 +234,7 @@ class Service:
             reservation.request = replace(request, params=taken[1])
             reservation.handler = taken[0].handler
         elif app is not None:
-            reservation.handler, reservation.counter = app.handler, app.counter
+            reservation.handler, reservation.effects = app.handler, app.effects
         own = app is not None and app.has_own_keys
         return reservation if is_read or own else self._admit(reservation)
 
@@ -257,22 +288,24 @@ class Service:
         return Answer(response, stored.executed, count, False, reservation.key, reservation.is_read)
 
     def _from_handler(self, reservation: Reservation, handler: Handler) -> Answer:
-        request, counter = reservation.request, reservation.counter
+        request, rule = reservation.request, reservation.effects
+        late: BaseException | None = None
         try:
-            before = _counted(counter)
-            response = call_handler(handler, request)
-            count = _counted(counter) - before
-            if count < 0:
-                raise HandlerError("the app's effects= went backwards: it gives how many there are so far")
+            before = 0 if rule is None else rule.so_far()
+            try:
+                response = call_handler(handler, request)
+            except RaisedAfterAnswer as raised:
+                response, late = raised.response, raised.__cause__
+            count = None if rule is None else rule.of(request, response, before)
         except Exception as error:
             return Answer(FAILED, False, 0, False, reservation.key, reservation.is_read, error)
         response = self._dress(response, reservation.key)
         with self._database:
-            if counter is None:
+            if count is None:
                 counts = not reservation.is_read and _is_effect(response.status)
                 count = int(counts and not self._ledger.repeats(request))
             self._write(reservation, response, count, keep=True)
-        return Answer(response, True, count, False, reservation.key, reservation.is_read)
+        return Answer(response, True, count, False, reservation.key, reservation.is_read, late)
 
     def _write(self, reservation: Reservation, response: Response, count: int, *, keep: bool) -> None:
         now_ns = self._now()
@@ -311,11 +344,17 @@ class Service:
         taken = self._router.find(request)
         if taken is not None:
             self._router.mark(taken[0])
-        is_read = _is_read(request, taken[0] if taken else None)
+        is_read = self._is_read(request, taken[0] if taken else None)
         repeatable = reads.is_guarded(request) or reads.is_repeatable(request)
         traits = Traits(carrier, key, is_read, repeatable, taken)
         self._known = request, traits
         return traits
+
+    def _is_read(self, request: Request, route: Route | None) -> bool:
+        if route is not None and route.effect is not None:
+            return not route.effect
+        said = self._mounted.effects.is_read(request) if route is None and self._mounted is not None else None
+        return reads.is_read(request) if said is None else said
 
     def error_shape(self, status: int, request: Request) -> Response | None:
         """Word a scripted status as the provider would; ``None`` where the profile has no way of its own."""
@@ -330,15 +369,5 @@ def _placeholder(request: Request) -> None:
     """Stand for the function that a decorator will get, so that the other arguments are checked at once."""
 
 
-def _is_read(request: Request, route: Route | None) -> bool:
-    if route is not None and route.effect is not None:
-        return not route.effect
-    return reads.is_read(request)
-
-
 def _is_effect(status: int) -> bool:
     return 200 <= status < 300 or status == 303
-
-
-def _counted(counter: Callable[[], int] | None) -> int:
-    return 0 if counter is None else counter()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -14,56 +12,6 @@ from pytest_retrychaos.model import Headers, Request, Response
 from pytest_retrychaos.service.handlers import HandlerError, as_response, name_of
 
 App = Callable[..., Iterable[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Mounted:
-    """A mounted app: who keeps its keys, and what counts its effects."""
-
-    handler: WsgiHandler
-    has_own_keys: bool
-    counter: Callable[[], int] | None
-
-
-def mounted(app: App, idempotency: object, effects: Callable[[], int] | None) -> Mounted:
-    """Check what `Service.mount` was given; `TypeError` or `ValueError` names value, rule and way out."""
-    _check_app(app)
-    if idempotency not in ("ours", "own"):
-        raise ValueError(f"mount(idempotency={idempotency!r}): use 'ours' (this service's layer) or 'own'")
-    if effects is not None and not callable(effects):
-        raise TypeError(f"mount(effects={effects!r}): give a function that returns how many effects there are")
-    if idempotency == "own" and effects is None:
-        raise ValueError(
-            "mount(idempotency='own') needs effects=: a function that returns how many effects the app"
-            " has had, else its replays could not be told from new effects"
-        )
-    return Mounted(WsgiHandler(app), idempotency == "own", effects)
-
-
-def _check_app(app: object) -> None:
-    if not callable(app):
-        raise TypeError(f"mount({app!r}): an app is a WSGI callable that takes (environ, start_response)")
-    if _is_asgi(app):
-        raise TypeError(
-            f"mount({name_of(app)}): this is an ASGI app, and only WSGI apps can be mounted;"
-            " wrap it (a2wsgi.ASGIMiddleware), or write a route for it"
-        )
-
-
-def _is_asgi(app: Any) -> bool:  # Any: whatever the user gave
-    call = app if inspect.isfunction(app) or inspect.ismethod(app) else type(app).__call__
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call):
-        return True
-    try:
-        parameters = inspect.signature(app).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    required = [
-        item
-        for item in parameters
-        if item.default is item.empty and item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)
-    ]
-    return len(required) == 3 or [item.name for item in required] == ["scope"]
 
 
 class WsgiHandler:
@@ -95,23 +43,40 @@ class WsgiHandler:
                 close()
         if not begun:
             raise HandlerError(f"handler {self.__qualname__} never called start_response")
-        return self._response(*begun[0], b"".join(written))
+        return self._response(request, *begun[0], b"".join(written))
 
-    def _response(self, status: str, headers: list[tuple[str, str]], body: bytes) -> Response:
+    def _response(self, request: Request, status: str, headers: list[tuple[str, str]], body: bytes) -> Response:
         code = status[:3]
         if not code.isdigit():
             raise HandlerError(f"handler {self.__qualname__} gave the status {status!r}: write '200 OK'")
-        kept = [pair for pair in headers if pair[0].lower() not in _TRANSPORT]
+        kept = [pair for pair in headers if is_kept(pair[0], request)]
         return as_response(Response(int(code), Headers(kept), body), self.__qualname__)
 
 
-_TRANSPORT = frozenset({"content-length", "date", "connection", "transfer-encoding"})
-"""Fields that the transport adds."""
+_FROM_TRANSPORT = frozenset({"content-length", "date", "connection", "transfer-encoding"})
+
+
+def is_kept(name: str, request: Request) -> bool:
+    """Tell whether a header field is an app's to send; the others the transport adds.
+
+    Without a body to measure, as under HEAD, the app alone knows its length.
+    """
+    lower = name.lower()
+    return lower not in _FROM_TRANSPORT or (lower == "content-length" and request.method == "HEAD")
+
+
+def server_of(request: Request) -> tuple[str, int]:
+    """Give the name and the port that a request was sent to."""
+    host = request.host
+    name, _, port = host.rpartition(":")
+    if not port.isdigit() or (":" in name and not name.endswith("]")):
+        name, port = host, ""
+    return name, int(port or (443 if request.scheme == "https" else 80))
 
 
 def _environ(request: Request) -> dict[str, Any]:  # Any: PEP 3333 has no narrower type
     path, _, query = request.target.partition("?")
-    name, _, port = request.host.partition(":")
+    name, port = server_of(request)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
@@ -119,7 +84,7 @@ def _environ(request: Request) -> dict[str, Any]:  # Any: PEP 3333 has no narrow
         "RAW_URI": request.target,
         "QUERY_STRING": query,
         "SERVER_NAME": name,
-        "SERVER_PORT": port or ("443" if request.scheme == "https" else "80"),
+        "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": "127.0.0.1",
         "CONTENT_LENGTH": str(len(request.body)),

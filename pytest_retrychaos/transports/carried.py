@@ -89,7 +89,7 @@ class CarryingService:
         with self._keys_of(request) if answerer is not None else contextlib.nullcontext():
             reserved = self._service.reserve(request, attempt=attempt)
         if answerer is not None and isinstance(reserved, Reservation):
-            reserved.handler, reserved.counter = answerer.answer, None
+            reserved.handler, reserved.effects = answerer.answer, None
         return reserved
 
     @contextlib.contextmanager

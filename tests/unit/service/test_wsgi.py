@@ -128,45 +128,17 @@ def test_app_that_breaks_the_protocol_is_at_fault(bench, begin, message):
     assert str(answer.error) == message
 
 
-class AsgiClass:
-    async def __call__(self, scope, receive, send):
-        """Serve."""
+def test_length_of_an_answer_to_head_is_the_apps(bench):
+    """Nothing else knows how long the body would be."""
 
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "17")])
+        return []
 
-async def asgi(scope, receive, send):
-    """Serve."""
+    bench.service.mount(app)
 
-
-def asgi_plain(scope, receive, send):
-    """Serve by returning an awaitable."""
-
-
-@pytest.mark.parametrize(("app", "name"), [(AsgiClass(), "AsgiClass"), (asgi, "asgi"), (asgi_plain, "asgi_plain")])
-def test_asgi_app_is_refused(bench, app, name):
-    """An ASGI app is told apart and refused by name."""
-    with pytest.raises(TypeError) as caught:
-        bench.service.mount(app)
-
-    assert str(caught.value) == (
-        f"mount({name}): this is an ASGI app, and only WSGI apps can be mounted;"
-        " wrap it (a2wsgi.ASGIMiddleware), or write a route for it"
-    )
-
-
-def test_bad_mount_is_refused(bench):
-    """Each bad argument is named with the way out."""
-    mount = bench.service.mount
-    with pytest.raises(TypeError, match=r"^mount\(7\): an app is a WSGI callable"):
-        mount(7)
-    with pytest.raises(ValueError, match=r"^mount\(idempotency='theirs'\): use 'ours'"):
-        mount(echo, idempotency="theirs")
-    with pytest.raises(ValueError, match=r"^mount\(idempotency='own'\) needs effects=: a function"):
-        mount(echo, idempotency="own")
-    with pytest.raises(TypeError, match=r"^mount\(effects=3\): give a function"):
-        mount(echo, effects=3)
-    mount(echo)
-    with pytest.raises(ValueError, match=r"^mount: an app is mounted already"):
-        mount(echo)
+    assert bench("HEAD", "/x").response.headers.pairs == (("Content-Length", "17"),)
+    assert bench("GET", "/x").response.headers.pairs == ()
 
 
 def test_count_that_goes_backwards_is_a_fault(bench):

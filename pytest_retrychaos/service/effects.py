@@ -1,0 +1,100 @@
+"""What counts as an effect of a mounted app, as the test says it.
+
+Without a word, an effect is a request that is no read and is answered 2xx or 303. ``effects=`` says it otherwise:
+routes (``["POST /payments"]``: they alone have effects, all else are reads), a function of a request and its
+answer (whether, or how often, it had an effect), or a function of nothing that gives how many effects the app
+has had so far.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_retrychaos.model import Request, Response
+from pytest_retrychaos.service.handlers import HandlerError
+from pytest_retrychaos.service.routing import Router, make_route
+
+Effects = Callable[[], int] | Callable[[Request, Response], int] | Iterable[str]
+
+_WAYS = (
+    "give routes such as ['POST /payments'], a function of (request, response) that says whether there was an "
+    "effect, or a function without arguments that gives how many there have been"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRule:
+    """One of the three ways, or none."""
+
+    count: Callable[[], int] | None = None
+    judge: Callable[[Request, Response], int] | None = None
+    routes: Router | None = None
+
+    def is_read(self, request: Request) -> bool | None:
+        """Whether a request can have no effect; ``None`` where only its answer tells."""
+        if self.routes is None or not request.target.startswith("/"):
+            return None
+        return self.routes.find(request) is None
+
+    def so_far(self) -> int:
+        """Count the effects before a request, where they are counted."""
+        return 0 if self.count is None else self.count()
+
+    def of(self, request: Request, response: Response, before: int) -> int | None:
+        """Count the effects of one request; ``None`` where its method and answer tell."""
+        if self.judge is not None:
+            told: Any = self.judge(request, response)  # Any: whatever it returned
+            if not isinstance(told, int) or told < 0:
+                raise HandlerError(f"effects= said {told!r}: it says True, False, or how many effects there were")
+            return int(told)
+        if self.count is None:
+            return None
+        number = self.count() - before
+        if number < 0:
+            raise HandlerError("the app's effects= went backwards: it gives how many there are so far")
+        return number
+
+
+def effect_rule(given: Effects | None) -> EffectRule:
+    """Read ``effects=``; `TypeError` or `ValueError` names value, rule and way out."""
+    if given is None:
+        return EffectRule()
+    if callable(given):
+        return _function(given)
+    if not isinstance(given, Iterable):
+        raise TypeError(f"mount(effects={given!r}): {_WAYS}")
+    texts = [given] if isinstance(given, str) else list(given)
+    router = Router()
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"mount(effects={given!r}): {_WAYS}")
+        method, _, path = text.strip().partition(" ")
+        router.add(make_route(method, path.strip(), _placeholder, None))
+    return EffectRule(routes=router)
+
+
+def _function(given: Callable[..., int]) -> EffectRule:
+    try:
+        signature = inspect.signature(given)
+    except (TypeError, ValueError):  # a built-in that does not say: such count
+        return EffectRule(count=given)
+    if _takes(signature):
+        return EffectRule(count=given)
+    if _takes(signature, None, None):
+        return EffectRule(judge=given)
+    raise TypeError(f"mount(effects={given!r}) takes {signature}: {_WAYS}")
+
+
+def _takes(signature: inspect.Signature, *arguments: object) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _placeholder(request: Request) -> None:
+    """Stand for a handler: the route says only that there are effects."""
