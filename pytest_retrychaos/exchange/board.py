@@ -47,6 +47,10 @@ def read_binding(route: str | None, host: str | None) -> Binding:
     if route is None:
         return Binding(host=host)
     method, _, path = route.partition(" ") if isinstance(route, str) else ("", "", "")
+    authority, slash, rest = path.partition("/")
+    if method.isalpha() and slash and "." in authority:
+        own, name = f"{method} /{rest.partition('?')[0]}", authority.partition(":")[0]
+        raise ValueError(f"route={route!r} names a host, which is an argument of its own: route={own!r}, host={name!r}")
     if not method.isalpha() or not path.startswith("/") or any(sign in path for sign in " ?#"):
         raise ValueError(
             f"route={route!r} is no route: write method and path, without a query, as in route='POST /payments'"

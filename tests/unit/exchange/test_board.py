@@ -274,6 +274,17 @@ def test_the_general_script_goes_on_after_a_phase_for_a_route(chaos: Chaos) -> N
             "route='POST payments' is no route: write method and path, without a query, as in route='POST /payments'",
         ),
         (
+            {"route": "GET h.example/x"},
+            ("route='GET h.example/x' names a host, which is an argument of its own: route='GET /x', host='h.example'"),
+        ),
+        (
+            {"route": "GET h.example:8080/x/{id}?page=2"},
+            (
+                "route='GET h.example:8080/x/{id}?page=2' names a host, which is an argument of its own: "
+                "route='GET /x/{id}', host='h.example'"
+            ),
+        ),
+        (
             {"route": "GET /payments?page=2"},
             (
                 "route='GET /payments?page=2' is no route: write method and path, without a query, "
