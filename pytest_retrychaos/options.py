@@ -60,6 +60,7 @@ class Options:
                 raise ValueError(f"seed={seed!r}: a seed is a whole number, 0 or more")
         if values.get("timezone") is not None:
             _check_type("timezone", values["timezone"], str)
+            _check_zone(values["timezone"])
         return cls(**values)
 
 
@@ -75,6 +76,12 @@ def _host(name: str) -> str:
     if not name or set(name) & set("/*") or name.count(":") == 1:
         raise ValueError(f"hosts: {name!r} is no host name: write it without scheme, port, path and wildcard")
     return name.lower()
+
+
+def _check_zone(name: str) -> None:
+    from pytest_retrychaos.clock.travel import Zone
+
+    Zone(name)
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -62,6 +62,15 @@ def test_the_marker_alone_brings_the_fixture(pytester: pytest.Pytester) -> None:
         ("seed=-1", ["@pytest.mark.chaos: seed=-1: a seed is a whole number, 0 or more"]),
         ("hosts=7", ["@pytest.mark.chaos: hosts=7: give a text or several, as in hosts=('…', '…')"]),
         ("strict='no'", ["@pytest.mark.chaos: strict='no' is of type str: it has to be of type bool"]),
+        (
+            "timezone='Mars/Olympus'",
+            [
+                (
+                    "@pytest.mark.chaos: timezone='Mars/Olympus': no time zone known here; "
+                    "give an IANA name such as 'Asia/Tokyo' or 'UTC'"
+                )
+            ],
+        ),
     ],
 )
 def test_a_bad_marker_is_told_at_collection(pytester: pytest.Pytester, arguments: str, lines: list[str]) -> None:

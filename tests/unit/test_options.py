@@ -99,6 +99,11 @@ def test_a_seed_may_be_nought() -> None:
         ({"seed": True}, ValueError, "seed=True: a seed is a whole number, 0 or more"),
         ({"seed": -1}, ValueError, "seed=-1: a seed is a whole number, 0 or more"),
         ({"timezone": 9}, TypeError, "timezone=9 is of type int: it has to be of type str"),
+        (
+            {"timezone": "Asia/Tokio"},
+            ValueError,
+            "timezone='Asia/Tokio': no time zone known here; give an IANA name such as 'Asia/Tokyo' or 'UTC'",
+        ),
         ({"hosts": None}, TypeError, "hosts=None: give a text or several, as in hosts=('…', '…')"),
         ({"hosts": ("a", 1)}, TypeError, "hosts=('a', 1): give a text or several, as in hosts=('…', '…')"),
         ({"expect": {"ID04": 1}}, TypeError, "expect={'ID04': 1}: give a text or several, as in expect=('…', '…')"),
