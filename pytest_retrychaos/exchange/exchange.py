@@ -301,14 +301,16 @@ class Exchange:
     # what is not as it should be
 
     def cut_short(self, ticket: Ticket, body: bytes, announced: int | None) -> None:
-        """Note a request of which only a part arrived, or that nobody read."""
+        """Note a request of which only a part has arrived, or that nobody read; the rest may come yet."""
         sheet = _sheet(ticket)
-        arrival, sheet.payload = sheet.payload, None
+        arrival = sheet.payload
         if isinstance(arrival, _Arrival):
             self._note_request(sheet, arrival.head.with_body(body))
         self.recorder.complete(sheet, body, announced)
 
-    def malformed(self, head: Request, status: int, begun: Ticket | None = None) -> Sheet:
+    def malformed(
+        self, head: Request, status: int, begun: Ticket | None = None, body: bytes = b"", announced: int | None = None
+    ) -> Sheet:
         """Take a request that cannot be understood, from its head or from its body on."""
         self._traffic()
         sheet = self.recorder.begin_request(head) if begun is None else _sheet(begun)
@@ -316,8 +318,7 @@ class Exchange:
         sheet.own_answer = True
         sheet.status = status
         sheet.response = Response(status)
-        sheet.payload = None
-        self.recorder.complete(sheet, b"")
+        self.cut_short(sheet, body, announced)
         return sheet
 
     def found_closed(self, head: Request) -> Sheet:

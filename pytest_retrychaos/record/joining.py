@@ -76,7 +76,15 @@ def relation(earlier: Sheet, sheet: Sheet) -> str:
     old, new = earlier.kept_body, sheet.kept_body
     if old.size and not earlier.full_body:
         return SAME if (old.sha256, old.size) == (new.sha256, new.size) else DIFFERENT
+    if _came_in_part(earlier, sheet):
+        return SAME
     return relate((earlier.headers, earlier.full_body), (sheet.headers, sheet.full_body))
+
+
+def _came_in_part(earlier: Sheet, sheet: Sheet) -> bool:
+    """Whether the earlier body is the beginning of this one, and was announced as long."""
+    length = len(sheet.full_body) if sheet.announced is None else sheet.announced
+    return earlier.announced == length and sheet.full_body.startswith(earlier.full_body)
 
 
 def had_ended(operation: OperationSheet, sheet: Sheet) -> bool:

@@ -97,10 +97,15 @@ class Recorder:
     def complete(self, sheet: Sheet, body: bytes, announced: int | None = None) -> None:
         """Take the body of a request, as far as it arrived, and join the attempt to its operation.
 
+        Where more of a body has come since, the attempt stays where it is.
+
         Raises `Runaway` where this request was sent too often in a row.
         """
         sheet.volatile = sameness.volatile_values(sheet.headers, sheet.target or "", body)
         sheet.take_body(body, announced)
+        if isinstance(sheet.operation, OperationSheet):
+            self._compare_anew(sheet.operation, sheet)
+            return
         self._join(sheet)
         self._streaks.check(sheet)
 
@@ -215,6 +220,10 @@ class Recorder:
         operation.by_identity[identity] = sheet
         if earlier.identity == identity:
             earlier.full_body = b""
+
+    def _compare_anew(self, operation: OperationSheet, sheet: Sheet) -> None:
+        if sheet.identity is not None and operation.counterpart(sheet) is not sheet:
+            self._compare(operation, sheet, sheet.identity)
 
     def _note_key(self, operation: OperationSheet, sheet: Sheet) -> None:
         user = self._index.key_user(sheet.key)

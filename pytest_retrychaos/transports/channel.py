@@ -45,8 +45,8 @@ _Item = Send | Postponed | End | _Until
 class Channel:
     """One simulated connection as a blocking client sees it."""
 
-    __slots__ = ("_clock", "_exchange", "_queue", "_reset", "_silence", "address", "conversation",
-                 "host", "is_closed", "port", "timed_out_text", "timeout")  # fmt: skip
+    __slots__ = ("_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_reset", "_silence", "address",
+                 "conversation", "host", "is_closed", "port", "timed_out_text", "timeout")  # fmt: skip
 
     def __init__(
         self,
@@ -69,6 +69,8 @@ class Channel:
         self.timed_out_text = "timed out"
         self._queue: deque[_Item] = deque()
         self._reset = False
+        self._has_ended = False
+        self._is_deaf = False
 
     # writing
 
@@ -76,7 +78,7 @@ class Channel:
         """Take all bytes that the client writes; the server reads them at once."""
         if self.is_closed:
             raise os_error(errno.EBADF)
-        if self._reset:
+        if self._reset or self._has_ended:
             raise os_error(errno.EPIPE)
         content = bytes(data)
         if content:
@@ -119,6 +121,8 @@ class Channel:
             return b""
         if self.conversation.ticket is not None:
             self.conversation.ticket.waits(self.timeout)
+        if self._is_deaf and not self.is_readable:
+            return b""
         self._await_something()
         head = self._queue[0]
         if head is End.EOF:
@@ -210,6 +214,7 @@ class Channel:
             self._push(self.conversation.resolve(item.ticket), first=True)
 
     def _report(self, error: BaseException, *, silent: bool = False) -> None:
+        self.conversation.client_gave_up()
         if self.conversation.ticket is not None:
             self.conversation.ticket.saw_error(error, timeout=self.timeout, silent=silent)
 
@@ -219,6 +224,20 @@ class Channel:
             self.conversation.ticket = None
 
     # closing
+
+    def shut_down(self, *, reading: bool, writing: bool) -> None:
+        """End one direction, or both; `OSError` where the connection is gone.
+
+        The server learns at once that nothing more will be written; what it answers can still be read.
+        """
+        if self.is_closed:
+            raise os_error(errno.EBADF)
+        if self._reset:
+            raise os_error(errno.ENOTCONN)
+        if writing and not self._has_ended:
+            self._has_ended = True
+            self._push(self.conversation.client_ended())
+        self._is_deaf = self._is_deaf or reading
 
     def drop_idle(self) -> None:
         """Let the server close the connection, if no request is under way on it."""

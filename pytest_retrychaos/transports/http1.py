@@ -11,6 +11,7 @@ Laws of this module:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ import httptools
 
 from pytest_retrychaos.model import Headers, Outcome, Request, Response, Wire
 from pytest_retrychaos.transports.actions import Action, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.proxies import tunnel_text
 from pytest_retrychaos.transports.rendering import GARBAGE, can_have_body, cut, pieces, render
 from pytest_retrychaos.transports.seam import Exchange, Ticket
 
@@ -26,6 +28,9 @@ LONGEST_TARGET = 8190
 
 LONGEST_HEAD = 65_536
 """Bytes of a request's head: gunicorn and Node's --max-http-header-size lie between 8k and 64k."""
+
+_HOST = re.compile(r"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?", re.ASCII)
+"""What may stand in ``Host``: uri-host [":" port] (RFC 9110, 7.2; RFC 3986, 3.2.2)."""
 
 
 class Conversation:
@@ -42,6 +47,7 @@ class Conversation:
         self._dropped = False
         self._is_deaf = False  # nothing after what came can be understood, or will be read
         self._is_postponed = False
+        self._is_last = False  # the client sends no more requests
         self.is_idle = True
         self.is_over = False
         """The server has ended the connection, or will once its actions are carried out."""
@@ -108,17 +114,37 @@ class Conversation:
         self.is_over = self._dropped = True
         return True
 
-    def client_closed(self) -> None:
-        """Note that the client closed the connection."""
+    def client_gave_up(self) -> None:
+        """Note that the client waits no longer: of a request that has begun, what came so far is recorded.
+
+        The connection stays as it is: should the rest come after all, the request is carried out.
+        """
         if self._reading is not None:
             self._exchange.cut_short(self._reading, b"".join(self._body), self._announced)
-            self._reading = None
-        self.is_over = True
 
-    @property
-    def awaits_body(self) -> bool:
-        """Whether a request has begun and not arrived whole."""
-        return self._reading is not None
+    def client_ended(self) -> list[Action]:
+        """Note that the client sends no more, though it still reads; return what the server does about it.
+
+        A request that can never become whole is refused (RFC 9112, 8: a server may answer before it closes; Node's
+        does, with 400). One that did is still answered, and then the connection is closed.
+        """
+        self._is_last = True
+        self._out = []
+        if self.is_over:
+            return []
+        if self._reading is not None or (self._head is None and self._url):
+            self._is_deaf = True
+            self._reject(400)
+        elif self.is_idle:
+            self.is_over = True
+            self._out.append(End.EOF)
+        return self._out
+
+    def client_closed(self) -> None:
+        """Note that the client closed the connection."""
+        self.client_gave_up()
+        self._reading = None
+        self.is_over = True
 
     # what the parser calls
 
@@ -151,9 +177,7 @@ class Conversation:
         method = self._parser.get_method().decode("ascii")
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields])
         if method == "CONNECT":
-            raise self._exchange.refuse(
-                f"a proxy tunnel to {self._url.decode('latin-1')} cannot be simulated: call the service itself"
-            )
+            raise self._exchange.refuse(tunnel_text(self._url.decode("latin-1"), self.host))
         if "upgrade" in headers and headers["upgrade"].lower() != "h2c":
             raise self._exchange.refuse(
                 f"an upgrade to {headers['upgrade']!r} cannot be simulated: "
@@ -165,6 +189,8 @@ class Conversation:
         if self._dropped:
             self.ticket = self._reading = self._exchange.found_closed(head)
             return
+        if not self._names_its_host(headers):
+            raise _Rejected(400)
         self.ticket = self._reading = self._exchange.arriving(head, reused=self.served > 0)
         if headers.get("expect", "").lower() == "100-continue":
             self._out.append(Send(b"HTTP/1.1 100 Continue\r\n\r\n"))
@@ -189,8 +215,15 @@ class Conversation:
 
     # inside
 
+    def _names_its_host(self, headers: Headers) -> bool:
+        """Whether ``Host`` is there as it has to be: once, and a host (RFC 9112, 3.2)."""
+        hosts = headers.all("host")
+        if not hosts:
+            return self._parser.get_http_version() < "1.1"
+        return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
+
     def _request(self, method: str, headers: Headers) -> Request:
-        target, host = self._url.decode("latin-1"), headers.get("host", self.host)
+        target, host = self._url.decode("latin-1"), headers.get("host") or self.host
         if not target.startswith(("/", "*")):  # absolute form, as sent to a proxy
             try:
                 parts = urlsplit(target)
@@ -209,7 +242,7 @@ class Conversation:
             target = (self._url or b"/").decode("latin-1")[:200]
             head = self._head = Request(method.decode("ascii"), self.host, target, scheme=self.scheme)
         begun, self._reading = self._reading, None
-        self.ticket = self._exchange.malformed(head, status, begun)
+        self.ticket = self._exchange.malformed(head, status, begun, b"".join(self._body), self._announced)
         self._out.extend(self._render(Outcome(Wire.ANSWER, Response(status)), self.ticket, head, close=True))
 
     def _render(self, outcome: Outcome, ticket: Ticket, head: Request, *, close: bool = False) -> Iterator[Action]:
@@ -227,7 +260,7 @@ class Conversation:
             yield End.EOF
             return
         assert outcome.response is not None
-        close = close or not self._keeps_alive()
+        close = close or self._is_last or not self._keeps_alive()
         block, body = render(outcome.response, head, wall_ns=self._exchange.wall_ns(), close=close)
         truncated = outcome.wire is Wire.TRUNCATED
         if truncated:

@@ -22,13 +22,12 @@ from pytest_retrychaos.model import Wire
 from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
 from pytest_retrychaos.transports.names import Names, addresses, is_address, is_loopback
+from pytest_retrychaos.transports.proxies import HiddenProxies
 from pytest_retrychaos.transports.seam import Exchange
 from pytest_retrychaos.transports.sockets import REAL, SIMULATED, hang_up
 
 KERNEL_CONNECT_S = 127.0
 """How long Linux tries to connect before ETIMEDOUT (tcp_syn_retries = 6, RFC 6298 back-off from 1 s)."""
-
-PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
 
 
 class Network:
@@ -52,7 +51,7 @@ class Network:
         self._channels: dict[int, tuple[Channel, weakref.ref[socket.socket]]] = {}
         self._undo: list[tuple[object, str, object, bool]] = []
         self._thread = threading.get_ident()
-        self._environment: dict[str, str] = {}
+        self._proxies = HiddenProxies()
         self.pipe_ends: tuple[int, ...] = ()
         """The shared descriptors: never readable, its writing end, always readable, its writing end."""
 
@@ -65,9 +64,7 @@ class Network:
         always, always_end = os.pipe()
         os.write(always_end, b"x")
         self.pipe_ends = (never, never_end, always, always_end)
-        for name in list(os.environ):
-            if name.lower() in PROXY_VARIABLES:
-                self._environment[name] = os.environ.pop(name)
+        self._proxies.hide()
         for name, replacement in self._methods():
             self._patch(socket.socket, name, replacement)
         # socket.getaddrinfo, however code got hold of it, calls _socket's by name.
@@ -90,8 +87,7 @@ class Network:
                 setattr(owner, name, value)
             else:
                 delattr(owner, name)
-        os.environ.update(self._environment)
-        self._environment.clear()
+        self._proxies.restore()
         for descriptor in self.pipe_ends:
             os.close(descriptor)
         self.pipe_ends = ()

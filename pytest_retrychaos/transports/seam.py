@@ -61,12 +61,15 @@ class Exchange(Protocol):
         """Give the postponed answer; called when its time has come."""
 
     def cut_short(self, ticket: Ticket, body: bytes, announced: int | None) -> None:
-        """Note a request of which only a part arrived."""
+        """Note a request of which only a part has arrived; the rest may come yet."""
 
-    def malformed(self, head: Request, status: int, begun: Ticket | None = None) -> Ticket:
+    def malformed(
+        self, head: Request, status: int, begun: Ticket | None = None, body: bytes = b"", announced: int | None = None
+    ) -> Ticket:
         """Take a request that is refused as a real server would: 400, 414, 431.
 
-        ``begun``: the attempt that its head had begun, where the head was right and the body is not.
+        ``begun``: the attempt that its head had begun, where the head was right and the body is not. ``body``: what
+        came of it.
         """
 
     def wants_idle_closed(self, host: str) -> bool:

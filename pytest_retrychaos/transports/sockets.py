@@ -66,8 +66,9 @@ def _set_timeout(channel: Channel, timeout: float | None) -> None:
 
 
 def _shutdown(channel: Channel, how: int) -> None:
-    if channel.is_closed:
-        raise os_error(errno.ENOTCONN)
+    if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+        raise os_error(errno.EINVAL)
+    channel.shut_down(reading=how != socket.SHUT_WR, writing=how != socket.SHUT_RD)
 
 
 def _send_all(channel: Channel, data: Any, flags: int = 0) -> None:  # Any: a buffer

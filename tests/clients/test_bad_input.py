@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
 import socket
 
@@ -42,6 +43,18 @@ def test_a_line_that_is_no_request_is_400(chaos):
 def test_a_bad_header_is_400(chaos, header):
     """The parser refuses it."""
     assert by_hand(b"GET / HTTP/1.1\r\nHost: service.test\r\n" + header + b"\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_request_without_a_host_is_400(chaos):
+    """As a real server has to answer (RFC 9112, 3.2)."""
+    connection = http.client.HTTPConnection("service.test", timeout=5)
+    connection.putrequest("POST", "/payments", skip_host=True)
+    connection.putheader("Content-Length", "0")
+    connection.endheaders()
+
+    assert connection.getresponse().status == 400
+    assert chaos.ledger == ()
+    connection.close()
 
 
 def test_a_refused_request_has_no_effect_and_is_an_attempt(chaos):
@@ -155,8 +168,25 @@ def test_a_proxy_given_in_code_sees_the_absolute_form(chaos):
 
 def test_a_tunnel_through_a_proxy_is_refused_by_name(chaos):
     """CONNECT cannot be simulated."""
-    with pytest.raises(Refused, match=re.escape("a proxy tunnel to api.example.com:443 cannot be simulated")):
+    with pytest.raises(Refused, match=r"tunnel to api\.example\.com:443 .* call the service itself"):
         requests.get("https://api.example.com/payments", proxies={"https": "http://proxy.example.com:3128"}, timeout=5)
+
+    forget(chaos)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_proxy_put_into_the_environment_in_the_test_is_named(chaos, monkeypatch, name):
+    """Those set before are out of the way; one set meanwhile is what led the client there."""
+    monkeypatch.setenv(name, "http://proxy.example.com:3128")
+
+    with pytest.raises(Refused) as refused:
+        requests.get("https://api.example.com/payments", timeout=5)
+
+    assert str(refused.value) == (
+        "a proxy tunnel to api.example.com:443 through proxy.example.com cannot be simulated: "
+        f"{name}='http://proxy.example.com:3128' was put into the environment after chaos began. "
+        "Take it out for this test; what is set before chaos begins is ignored"
+    )
 
     forget(chaos)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import io
@@ -180,6 +181,74 @@ def test_a_body_shorter_than_announced_is_waited_for_and_recorded(chaos):
     assert (attempt.body.size, attempt.body.announced, attempt.body.start) == (9, 100, b"only this")
     assert chaos.clock.elapsed == 5
     assert chaos.ledger == ()
+
+
+def test_a_body_that_stays_short_is_recorded_when_the_client_has_waited_enough(chaos):
+    """Though the connection is still open; the retry on another one is the same operation."""
+    connections = [http.client.HTTPConnection("service.test", timeout=5) for _ in range(2)]
+    for connection, body in zip(connections, [b"01234", b"0123456789"], strict=True):
+        connection.request("PUT", "/a", body, {"Content-Length": "10"})
+        with contextlib.suppress(TimeoutError):
+            connection.getresponse()
+
+    first, second = chaos.attempts
+    assert (first.body.start, first.body.announced, first.error) == (b"01234", 10, "TimeoutError: timed out")
+    assert (second.operation, second.joined, second.body_relation) == (first.operation, "retry", "same")
+    assert len(chaos.ledger) == 1
+    for connection in connections:
+        connection.close()
+
+
+def test_the_rest_of_a_body_may_come_after_a_wait(chaos):
+    """The service goes on waiting, as a real one does for a minute or so."""
+    with socket.create_connection(("service.test", 80), timeout=5) as connection:
+        connection.sendall(b"PUT /a HTTP/1.1\r\nHost: service.test\r\nContent-Length: 10\r\n\r\n01234")
+        with pytest.raises(TimeoutError):
+            connection.recv(100)
+        connection.sendall(b"56789")
+        assert connection.recv(100).startswith(b"HTTP/1.1 201 Created")
+
+    (attempt,) = chaos.attempts
+    assert (attempt.body.start, attempt.body.announced, attempt.committed) == (b"0123456789", None, True)
+
+
+def test_a_client_that_ends_its_side_in_the_body_is_told_400(chaos):
+    """The service sees that the rest will never come, and says so at once; a real one does."""
+    connection = http.client.HTTPConnection("service.test", timeout=5)
+    connection.request("POST", "/payments", b"only this", {"Content-Length": "100"})
+    connection.sock.shutdown(socket.SHUT_WR)
+
+    (waiting,) = chaos.attempts
+    response = connection.getresponse()
+
+    assert (response.status, response.getheader("Connection"), response.read()) == (400, "close", b"")
+    assert (waiting.body.start, waiting.body.announced) == (b"only this", 100)
+    assert (chaos.clock.elapsed, chaos.ledger) == (0, ())
+
+
+def test_a_client_that_ends_its_side_after_the_request_is_answered(chaos):
+    """As over HTTPS, where the socket is another object; then both sides have ended."""
+    connection = http.client.HTTPSConnection("service.test", timeout=5)
+    connection.request("POST", "/payments", b"{}")
+    connection.sock.shutdown(socket.SHUT_WR)
+
+    assert connection.getresponse().read().startswith(b'{"id"')
+    assert len(chaos.ledger) == 1
+    connection.close()
+
+
+def test_a_client_that_reads_no_more_gets_the_end(chaos):
+    """Without waiting for its timeout."""
+    chaos.script("timeout", strict=False)
+    with socket.create_connection(("service.test", 80), timeout=5) as connection:
+        connection.sendall(b"GET /a HTTP/1.1\r\nHost: service.test\r\n\r\n")
+        connection.shutdown(socket.SHUT_RD)
+        assert connection.recv(100) == b""
+
+        with pytest.raises(OSError, match="Invalid argument"):
+            connection.shutdown(7)
+
+    assert chaos.clock.elapsed == 0
 
 
 def test_requests_uploads_and_downloads_100_megabytes(chaos):

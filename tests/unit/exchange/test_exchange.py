@@ -681,9 +681,9 @@ def test_a_handler_is_not_asked_where_nothing_commits(chaos: Chaos) -> None:
     ("raw", "status", "method"),
     [
         (b"nonsense\r\n\r\n", 400, "GET"),
-        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "GET"),
-        (b"PUT / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431, "PUT"),
-        (b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "POST"),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: service.test\r\n\r\n", 414, "GET"),
+        (b"PUT / HTTP/1.1\r\nHost: service.test\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431, "PUT"),
+        (b"POST /a HTTP/1.1\r\nHost: service.test\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "POST"),
     ],
 )
 def test_a_malformed_request_is_one_attempt_and_commits_nothing(

@@ -13,7 +13,7 @@ from pytest_retrychaos.model import SECOND, Headers
 from pytest_retrychaos.transports.channel import Channel
 from tests.unit.transports.line import Line, Silence
 
-GET = b"GET /a HTTP/1.1\r\n\r\n"
+GET = b"GET /a HTTP/1.1\r\nHost: service.test\r\n\r\n"
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Length: 10\r\n\r\n",
     b"0123456789",
@@ -323,7 +323,7 @@ def test_a_body_sent_on_after_the_end_was_seen_is_no_error() -> None:
     channel.send(GET)
     channel.receive(65_536)
     channel.drop_idle()
-    channel.send(b"POST /b HTTP/1.1\r\nContent-Length: 3\r\n\r\n")
+    channel.send(b"POST /b HTTP/1.1\r\nHost: service.test\r\nContent-Length: 3\r\n\r\n")
     assert channel.receive(10) == b""
 
     channel.send(b"abc")
@@ -345,7 +345,14 @@ def test_a_connection_in_use_is_not_dropped() -> None:
 # closing
 
 
-@pytest.mark.parametrize("act", [lambda channel: channel.receive(1), lambda channel: channel.send(b"x")])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda channel: channel.receive(1),
+        lambda channel: channel.send(b"x"),
+        lambda channel: channel.shut_down(reading=True, writing=True),
+    ],
+)
 def test_a_closed_connection_is_a_bad_descriptor(act: Callable[[Channel], object]) -> None:
     """EBADF, for reading and for writing, whatever was there to read."""
     _, channel = opened()
@@ -387,6 +394,19 @@ def test_closing_after_the_whole_answer_is_no_failure() -> None:
 # writing
 
 
+def test_nothing_is_written_after_the_clients_own_end() -> None:
+    """EPIPE, as the kernel says; what the server answers is still read."""
+    _, channel = opened()
+    channel.send(GET)
+    channel.shut_down(reading=False, writing=True)
+    channel.shut_down(reading=False, writing=True)
+
+    with pytest.raises(BrokenPipeError):
+        channel.send(b"x")
+
+    assert drain(channel) == b"".join(ANSWER)
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_any_buffer_can_be_written(kind: Callable[[bytes], bytes]) -> None:
     """And its length is returned; nothing written is nothing sent."""
@@ -400,7 +420,7 @@ def test_any_buffer_can_be_written(kind: Callable[[bytes], bytes]) -> None:
 def test_a_buffer_may_be_reused_after_it_was_written() -> None:
     """What was sent does not change with it."""
     line, channel = opened()
-    buffer = bytearray(b"POST /b HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+    buffer = bytearray(b"POST /b HTTP/1.1\r\nHost: service.test\r\nContent-Length: 3\r\n\r\nabc")
     channel.send(memoryview(buffer)[:-1])
     buffer[-3:] = b"xyz"
     channel.send(b"c")

@@ -19,7 +19,10 @@ from pytest_retrychaos.transports.http1 import Conversation
 from tests.unit.transports.line import Line, head, sent, shown
 
 GET = b"GET /a HTTP/1.1\r\nHost: api.test\r\n\r\n"
-POST = b'POST /payments HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"amount":1}'
+POST = (
+    b"POST /payments HTTP/1.1\r\nHost: service.test\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n"
+    b'{"amount":1}'
+)
 OK, CREATED, BAD = b"HTTP/1.1 200 OK", b"HTTP/1.1 201 Created", b"HTTP/1.1 400 Bad Request"
 
 
@@ -102,11 +105,11 @@ def test_an_answer_that_can_have_no_body_has_none(method: str, status: int, leng
     ("raw", "host", "target"),
     [
         (b"GET http://api.test/x?y=1 HTTP/1.1\r\nHost: proxy.test\r\n\r\n", "api.test", "/x?y=1"),
-        (b"GET http://api.test HTTP/1.1\r\n\r\n", "api.test", "/"),
-        (b"GET http://api.test:80/x HTTP/1.1\r\n\r\n", "api.test", "/x"),
-        (b"GET http://api.test:8080/x HTTP/1.1\r\n\r\n", "api.test:8080", "/x"),
+        (b"GET http://api.test HTTP/1.1\r\nHost: service.test\r\n\r\n", "api.test", "/"),
+        (b"GET http://api.test:80/x HTTP/1.1\r\nHost: service.test\r\n\r\n", "api.test", "/x"),
+        (b"GET http://api.test:8080/x HTTP/1.1\r\nHost: service.test\r\n\r\n", "api.test:8080", "/x"),
         (b"GET /x HTTP/1.1\r\nHost: api.test:80\r\n\r\n", "api.test", "/x"),
-        (b"GET /x HTTP/1.1\r\n\r\n", "service.test", "/x"),
+        (b"GET /x HTTP/1.0\r\n\r\n", "service.test", "/x"),
         (b"GET //x HTTP/1.1\r\nHost: api.test\r\n\r\n", "api.test", "//x"),
         (b"OPTIONS * HTTP/1.1\r\nHost: api.test\r\n\r\n", "api.test", "*"),
         (b"GET /x?a=%5B HTTP/1.1\r\nhOsT: api.test\r\n\r\n", "api.test", "/x?a=%5B"),
@@ -128,7 +131,7 @@ def test_a_chunked_body_is_put_together() -> None:
     """Chunk sizes, extensions and trailers are no part of it."""
     line = Line()
     raw = (
-        b"POST /payments HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+        b"POST /payments HTTP/1.1\r\nHost: service.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
         b"4;ext=1\r\nabcd\r\nA\r\nefghijklmn\r\n0\r\nX-Sum: 9\r\n\r\n"
     )
 
@@ -146,10 +149,9 @@ def test_a_request_is_carried_out_once_its_body_is_whole() -> None:
     conversation = line.conversation()
 
     assert conversation.receive(POST[:-1]) == []
-    assert conversation.awaits_body
     assert line.service.effects == ()
     assert shown(conversation.receive(POST[-1:]))[0] == CREATED
-    assert not conversation.awaits_body
+    assert len(line.service.effects) == 1
 
 
 def test_a_client_that_expects_100_is_told_to_go_on() -> None:
@@ -179,6 +181,55 @@ def test_a_request_cut_short_is_told_to_the_exchange() -> None:
     body = line.sheets[0].kept_body
     assert (body.start, body.announced) == (POST[:-5].partition(b"\r\n\r\n")[2], 12)
     assert line.sheets[0].operation is not None
+
+
+@pytest.mark.parametrize("cut", [len(POST) - 5, len(POST) - 12])
+def test_a_request_that_can_never_become_whole_is_answered_400(cut: int) -> None:
+    """The client ended its side in the body: the service does nothing, says so, and closes; what came is recorded."""
+    line = Line()
+    conversation = line.conversation()
+    conversation.receive(POST[:cut])
+
+    actions = conversation.client_ended()
+    conversation.client_closed()
+
+    assert shown(actions) == [BAD, "eof"]
+    assert line.service.effects == ()
+    (sheet,) = line.sheets
+    assert (sheet.kept_body.start, sheet.kept_body.announced, sheet.status) == (POST[len(POST) - 12 : cut], 12, 400)
+
+
+def test_a_head_that_can_never_become_whole_is_answered_400() -> None:
+    """As one attempt, with what could be read of it."""
+    line = Line()
+    conversation = line.conversation()
+    conversation.receive(b"GET /a HTTP/1.1\r\nHo")
+
+    assert shown(conversation.client_ended()) == [BAD, "eof"]
+    assert [(sheet.method, sheet.target) for sheet in line.sheets] == [("GET", "/a")]
+
+
+def test_a_whole_request_is_answered_though_the_client_has_ended() -> None:
+    """Half a connection is enough for the answer; then the server closes too."""
+    line = Line("slow=3s before-commit")
+    conversation = line.conversation()
+
+    assert shown(conversation.receive(POST)) == ["postponed"]
+    assert conversation.client_ended() == []
+    line.now_ns = 3 * SECOND
+    assert shown(conversation.resolve(line.sheets[0]))[:1] == [CREATED]
+    assert conversation.is_over
+
+
+def test_an_idle_connection_ends_with_the_client() -> None:
+    """There is nothing to answer."""
+    line = fixed(Line())
+    conversation = line.conversation()
+    conversation.receive(GET)
+
+    assert shown(conversation.client_ended()) == ["eof"]
+    assert conversation.client_ended() == []
+    assert len(line.sheets) == 1
 
 
 # one after the other
@@ -223,7 +274,7 @@ def test_the_connection_lasts_as_long_as_the_client_wants(version: str, field: s
     line = fixed(Line())
     conversation = line.conversation()
 
-    actions = conversation.receive(f"GET /a HTTP/{version}\r\n{field}\r\n".encode())
+    actions = conversation.receive(f"GET /a HTTP/{version}\r\nHost: api.test\r\n{field}\r\n".encode())
 
     assert shown(actions) == ([OK, b"hello"] if stays else [OK, b"hello", "eof"])
     assert ("Connection: close" in head(sent(actions))) is not stays
@@ -372,18 +423,23 @@ def test_a_chunked_answer_is_written_in_chunks() -> None:
 
 
 LONG = {
-    "target": (b"GET /" + b"a" * 8_190 + b" HTTP/1.1\r\n\r\n", b"HTTP/1.1 414 URI Too Long"),
+    "target": (b"GET /" + b"a" * 8_190 + b" HTTP/1.1\r\nHost: service.test\r\n\r\n", b"HTTP/1.1 414 URI Too Long"),
     "header": (
-        b"GET /a HTTP/1.1\r\nX: " + b"a" * 66_000 + b"\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nHost: service.test\r\nX: " + b"a" * 66_000 + b"\r\n\r\n",
         b"HTTP/1.1 431 Request Header Fields Too Large",
     ),
     "headers": (
-        b"GET /a HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 500) for n in range(140)) + b"\r\n",
+        b"GET /a HTTP/1.1\r\nHost: service.test\r\n"
+        + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 500) for n in range(140))
+        + b"\r\n",
         b"HTTP/1.1 431 Request Header Fields Too Large",
     ),
-    "unfinished": (b"GET /a HTTP/1.1\r\nX: " + b"a" * 66_000, b"HTTP/1.1 431 Request Header Fields Too Large"),
-    "longest target": (b"GET /" + b"a" * 8_189 + b" HTTP/1.1\r\n\r\n", OK),
-    "long headers": (b"GET /a HTTP/1.1\r\nX: " + b"a" * 65_000 + b"\r\n\r\n", OK),
+    "unfinished": (
+        b"GET /a HTTP/1.1\r\nHost: service.test\r\nX: " + b"a" * 66_000,
+        b"HTTP/1.1 431 Request Header Fields Too Large",
+    ),
+    "longest target": (b"GET /" + b"a" * 8_189 + b" HTTP/1.1\r\nHost: service.test\r\n\r\n", OK),
+    "long headers": (b"GET /a HTTP/1.1\r\nHost: service.test\r\nX: " + b"a" * 65_000 + b"\r\n\r\n", OK),
 }
 
 
@@ -403,7 +459,7 @@ def test_limits_hold_however_the_head_is_split(case: str, size: int) -> None:
 
 def test_a_large_body_behind_the_heads_last_byte_is_no_large_head() -> None:
     """Only the head counts, wherever the cut falls."""
-    raw = b"POST /a HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+    raw = b"POST /a HTTP/1.1\r\nHost: service.test\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
     cut = raw.index(b"\n\r\n") + 2
 
     assert shown(talk(Line(), raw[:cut], raw[cut:]))[0] == CREATED
@@ -415,14 +471,18 @@ def test_a_large_body_behind_the_heads_last_byte_is_no_large_head() -> None:
         (b"\x16\x03\x01\x02\x00", "GET", "/"),
         (b"hello\r\n\r\n", "GET", "/"),
         (b"PUT /a HTTP/9.9\r\n\r\n", "PUT", "/a"),
-        (b"POST /a HTTP/1.1\r\nContent-Length: abc\r\n\r\n", "POST", "/a"),
-        (b"POST /a HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", "POST", "/a"),
-        (b"POST /a HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "POST", "/a"),
-        (b"POST /a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", "POST", "/a"),
-        (b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "POST", "/a"),
-        (b"GET /a HTTP/1.1\r\nna me: x\r\n\r\n", "GET", "/a"),
-        (b"GET http://[ HTTP/1.1\r\n\r\n", "GET", "http://["),
-        (b"GET http://[x]/ HTTP/1.1\r\n\r\n", "GET", "http://[x]/"),
+        (b"POST /a HTTP/1.1\r\nHost: service.test\r\nContent-Length: abc\r\n\r\n", "POST", "/a"),
+        (b"POST /a HTTP/1.1\r\nHost: service.test\r\nContent-Length: 99999999999999999999999\r\n\r\n", "POST", "/a"),
+        (b"POST /a HTTP/1.1\r\nHost: service.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "POST", "/a"),
+        (
+            b"POST /a HTTP/1.1\r\nHost: service.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST",
+            "/a",
+        ),
+        (b"POST /a HTTP/1.1\r\nHost: service.test\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "POST", "/a"),
+        (b"GET /a HTTP/1.1\r\nHost: service.test\r\nna me: x\r\n\r\n", "GET", "/a"),
+        (b"GET http://[ HTTP/1.1\r\nHost: service.test\r\n\r\n", "GET", "http://["),
+        (b"GET http://[x]/ HTTP/1.1\r\nHost: service.test\r\n\r\n", "GET", "http://[x]/"),
     ],
 )
 def test_what_is_no_request_is_answered_400(raw: bytes, method: str, target: str) -> None:
@@ -438,6 +498,37 @@ def test_what_is_no_request_is_answered_400(raw: bytes, method: str, target: str
     assert line.sheets[0].operation is not None
     assert conversation.receive(GET) == []
     conversation.client_closed()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"",
+        b"X-Host: api.test\r\n",
+        b"Host: api.test\r\nHost: api.test\r\n",
+        b"Host: api.test/path\r\n",
+        b"Host: a b\r\n",
+        b"Host: [::1\r\n",
+        b"Host: \xe4.test\r\n",
+    ],
+)
+def test_a_request_that_names_no_host_is_answered_400(fields: bytes) -> None:
+    """A server has to (RFC 9112, 3.2): without the field, with two, or where it is no host; nothing is done."""
+    line = Line()
+
+    actions = talk(line, b"POST /a HTTP/1.1\r\n" + fields + b"X-Id: 7\r\nContent-Length: 0\r\n\r\n")
+
+    assert shown(actions) == [BAD, "eof"]
+    assert [(sheet.method, sheet.target, sheet.headers["x-id"]) for sheet in line.sheets] == [("POST", "/a", "7")]
+    assert line.service.effects == ()
+
+
+@pytest.mark.parametrize("host", [b"api.test:8080", b"[2001:db8::1]:443", b"192.0.2.1", b"my_service", b"", b"a:"])
+def test_whatever_may_stand_in_host_is_taken(host: bytes) -> None:
+    """Names, addresses, ports, and nothing at all where the target has no authority (RFC 9110, 7.2)."""
+    actions = talk(fixed(Line()), b"GET /a HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+
+    assert shown(actions) == [OK, b"hello"]
 
 
 def test_nonsense_behind_a_request_is_an_attempt_of_its_own() -> None:
@@ -461,16 +552,19 @@ def test_nonsense_behind_a_request_is_an_attempt_of_its_own() -> None:
             ),
         ),
         (
-            b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            b"GET /chat HTTP/1.1\r\nHost: service.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
             "an upgrade to 'websocket' cannot be simulated: point the client at a real server on loopback",
         ),
         (
-            b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+            b"GET /chat HTTP/1.1\r\nHost: service.test\r\nUpgrade: websocket\r\n\r\n",
             "an upgrade to 'websocket' cannot be simulated: point the client at a real server on loopback",
         ),
         (
-            b"CONNECT api.test:443 HTTP/1.1\r\n\r\n",
-            "a proxy tunnel to api.test:443 cannot be simulated: call the service itself",
+            b"CONNECT api.test:443 HTTP/1.1\r\nHost: service.test\r\n\r\n",
+            (
+                "a proxy tunnel to api.test:443 through service.test cannot be simulated: "
+                "call the service itself, without a proxy"
+            ),
         ),
     ],
 )
@@ -522,11 +616,14 @@ REQUESTS = st.lists(
             POST,
             POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n", 1),
             GET.replace(b"GET", b"HEAD"),
-            b"POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nX-T: 1\r\n\r\n",
-            b"PUT /c/1 HTTP/1.1\r\nContent-Length: 0\r\nIdempotency-Key: k\r\n\r\n",
-            b"GET http://other.test/x HTTP/1.1\r\n\r\n",
+            (
+                b"POST /b HTTP/1.1\r\nHost: service.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"3\r\nabc\r\n2;x\r\nde\r\n0\r\nX-T: 1\r\n\r\n"
+            ),
+            b"PUT /c/1 HTTP/1.1\r\nHost: service.test\r\nContent-Length: 0\r\nIdempotency-Key: k\r\n\r\n",
+            b"GET http://other.test/x HTTP/1.1\r\nHost: service.test\r\n\r\n",
             b"GET /old HTTP/1.0\r\n\r\n",
-            b"DELETE /c/1 HTTP/1.1\r\nConnection: close\r\n\r\n",
+            b"DELETE /c/1 HTTP/1.1\r\nHost: service.test\r\nConnection: close\r\n\r\n",
         ]
     ),
     min_size=1,
@@ -560,13 +657,19 @@ def test_any_split_of_a_stream_gives_the_same_attempts_and_answers(
 
 NONSENSE = st.binary(max_size=200) | st.tuples(
     st.sampled_from(
-        [GET, POST, b"GET ", b"POST /a HTTP/1.1\r\n", b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"]
+        [
+            GET,
+            POST,
+            b"GET ",
+            b"POST /a HTTP/1.1\r\nHost: service.test\r\n",
+            b"POST /a HTTP/1.1\r\nHost: service.test\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ]
     ),
     st.binary(max_size=60),
-    st.sampled_from([b"", GET, b"\r\n\r\n", b" HTTP/1.1\r\n\r\n", b"0\r\n\r\n"]),
+    st.sampled_from([b"", GET, b"\r\n\r\n", b" HTTP/1.1\r\nHost: service.test\r\n\r\n", b"0\r\n\r\n"]),
 ).map(b"".join)
 TARGETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12).map(
-    lambda text: b"GET %s HTTP/1.1\r\n\r\n" % text.encode()
+    lambda text: b"GET %s HTTP/1.1\r\nHost: service.test\r\n\r\n" % text.encode()
 )
 
 
@@ -593,7 +696,7 @@ def test_reading_a_body_is_linear() -> None:
     def cost(size: int) -> float:
         line = fixed(Line())
         conversation = line.conversation()
-        conversation.receive(b"PUT /c/1 HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size)
+        conversation.receive(b"PUT /c/1 HTTP/1.1\r\nHost: service.test\r\nContent-Length: %d\r\n\r\n" % size)
         piece, began = b"x" * 1024, time.perf_counter()
         for _ in range(size // 1024):
             conversation.receive(piece)

@@ -1,0 +1,42 @@
+"""Proxies in the environment: put away while a run lasts, and named where one was put there meanwhile."""
+
+from __future__ import annotations
+
+import os
+
+VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"})
+"""In lower case: clients read either spelling."""
+
+
+class HiddenProxies:
+    """The proxy variables that were set before, out of the clients' sight."""
+
+    def __init__(self) -> None:
+        self._hidden: dict[str, str] = {}
+
+    def hide(self) -> None:
+        """Take them out of the environment."""
+        for name in list(os.environ):
+            if name.lower() in VARIABLES:
+                self._hidden[name] = os.environ.pop(name)
+
+    def restore(self) -> None:
+        """Put them back."""
+        os.environ.update(self._hidden)
+        self._hidden.clear()
+
+
+def tunnel_text(target: str, proxy: str) -> str:
+    """Say that a tunnel through a proxy cannot be simulated, and who led the client there."""
+    text = f"a proxy tunnel to {target} through {proxy} cannot be simulated"
+    name = next((name for name, value in os.environ.items() if _names(name, value, proxy)), None)
+    if name is None:
+        return f"{text}: call the service itself, without a proxy"
+    return (
+        f"{text}: {name}={os.environ[name]!r} was put into the environment after chaos began. Take it out for this "
+        "test; what is set before chaos begins is ignored"
+    )
+
+
+def _names(variable: str, value: str, proxy: str) -> bool:
+    return variable.lower() in VARIABLES - {"no_proxy"} and proxy.lower() in value.lower()
