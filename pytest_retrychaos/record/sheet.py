@@ -118,6 +118,7 @@ class Sheet:
         """Take the body, as far as it arrived, once key and volatile values are known."""
         self.full_body = self._sent_body = body
         self.announced = announced
+        self._kept_body = None
         if len(body) <= WHOLE:
             self.content = sameness.content(body, self.leave_out)
         else:

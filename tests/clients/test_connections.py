@@ -205,6 +205,7 @@ def test_the_rest_of_a_body_may_come_after_a_wait(chaos):
         connection.sendall(b"PUT /a HTTP/1.1\r\nHost: service.test\r\nContent-Length: 10\r\n\r\n01234")
         with pytest.raises(TimeoutError):
             connection.recv(100)
+        assert chaos.attempts[0].body.announced == 10
         connection.sendall(b"56789")
         assert connection.recv(100).startswith(b"HTTP/1.1 201 Created")
 
