@@ -61,12 +61,23 @@ class Callsites:
         """Find the test's line, and the frame of what it called from there."""
         if self._code is None:
             return None
-        called: FrameType | None = None
+        code, called = self._code, None
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            if frame.f_code is self._code:
-                return frame.f_lineno, called
-            if frame.f_code.co_name not in COMPREHENSIONS:
-                called = frame
-            frame = frame.f_back
-        return None
+        while frame is not None and frame.f_code is not code:
+            called, frame = frame, frame.f_back
+        if frame is None:
+            return None
+        if called is not None and called.f_code.co_name in COMPREHENSIONS:
+            called = _called_in(called)
+        return frame.f_lineno, called
+
+
+def _called_in(outermost: FrameType) -> FrameType | None:
+    """Find the frame of what the test's own loops have called, given the outermost of them."""
+    called: FrameType | None = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name not in COMPREHENSIONS:
+            called = frame
+        frame = None if frame is outermost else frame.f_back
+    return called

@@ -16,6 +16,11 @@ class Moment(enum.Flag):
     ALL = 2
 
 
+HEADERS_SEEN = (Moment.HEADERS, Moment.HEADERS | Moment.ALL)
+ALL_SEEN = (Moment.ALL, Moment.HEADERS | Moment.ALL)
+"""The moments of either kind: to look for one here costs less than to ask a flag for its parts."""
+
+
 class Send(NamedTuple):
     """Bytes for the client; once the last of them is handed over, the ticket's moment has come."""
 

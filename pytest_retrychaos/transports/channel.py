@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_retrychaos.transports.actions import Action, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Postponed, Send, Wait
 from pytest_retrychaos.transports.http1 import Conversation
 from pytest_retrychaos.transports.seam import Exchange
 
@@ -164,9 +164,9 @@ class Channel:
     def _saw(self, piece: Send) -> None:
         if piece.ticket is None:
             return
-        if Moment.HEADERS in piece.moment:
+        if piece.moment in HEADERS_SEEN:
             piece.ticket.saw_headers()
-        if Moment.ALL in piece.moment:
+        if piece.moment in ALL_SEEN:
             piece.ticket.saw_all()
             if self.conversation.ticket is piece.ticket:
                 self.conversation.ticket = None

@@ -12,7 +12,6 @@ Laws of this module:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httptools
@@ -57,7 +56,6 @@ class Conversation:
         self._body: list[bytes] = []
         self._head: Request | None = None
         self._head_size = 0
-        self._fields_size = 0
         self._announced: int | None = None
         self._out: list[Action] = []
 
@@ -105,7 +103,7 @@ class Conversation:
         """Render a postponed answer, whose time has come."""
         assert self._head is not None
         self._is_postponed = False
-        return list(self._render(self._exchange.decided(ticket), ticket, self._head))
+        return self._render(self._exchange.decided(ticket), ticket, self._head)
 
     def drop(self) -> bool:
         """Close the connection if it is idle; what the client still writes to it is never read."""
@@ -169,30 +167,31 @@ class Conversation:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value))
-        self._fields_size += len(name) + len(value) + len(b": \r\n")
 
     def on_headers_complete(self) -> None:
-        if len(self._url) + self._fields_size > LONGEST_HEAD:
+        size = sum([len(name) + len(value) + len(b": \r\n") for name, value in self._fields])
+        if len(self._url) + size > LONGEST_HEAD:
             raise _Rejected(431)
         method = self._parser.get_method().decode("ascii")
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields])
         if method == "CONNECT":
             raise self._exchange.refuse(tunnel_text(self._url.decode("latin-1"), self.host))
-        if "upgrade" in headers and headers["upgrade"].lower() != "h2c":
+        present = headers.by_name
+        if "upgrade" in present and present["upgrade"].lower() != "h2c":
             raise self._exchange.refuse(
-                f"an upgrade to {headers['upgrade']!r} cannot be simulated: "
+                f"an upgrade to {present['upgrade']!r} cannot be simulated: "
                 "point the client at a real server on loopback"
             )
         self._head = head = self._request(method, headers)
-        if "content-length" in headers:
-            self._announced = int(headers["content-length"])
+        if "content-length" in present:
+            self._announced = int(present["content-length"])
         if self._dropped:
             self.ticket = self._reading = self._exchange.found_closed(head)
             return
         if not self._names_its_host(headers):
             raise _Rejected(400)
         self.ticket = self._reading = self._exchange.arriving(head, reused=self.served > 0)
-        if headers.get("expect", "").lower() == "100-continue":
+        if present.get("expect", "").lower() == "100-continue":
             self._out.append(Send(b"HTTP/1.1 100 Continue\r\n\r\n"))
 
     def on_body(self, body: bytes) -> None:
@@ -211,7 +210,7 @@ class Conversation:
             self._is_postponed = True
             self._out.append(Postponed(ticket))
             return
-        self._out.extend(self._render(outcome, ticket, self._head))
+        self._out += self._render(outcome, ticket, self._head)
 
     # inside
 
@@ -243,32 +242,31 @@ class Conversation:
             head = self._head = Request(method.decode("ascii"), self.host, target, scheme=self.scheme)
         begun, self._reading = self._reading, None
         self.ticket = self._exchange.malformed(head, status, begun, b"".join(self._body), self._announced)
-        self._out.extend(self._render(Outcome(Wire.ANSWER, Response(status)), self.ticket, head, close=True))
+        self._out += self._render(Outcome(Wire.ANSWER, Response(status)), self.ticket, head, close=True)
 
-    def _render(self, outcome: Outcome, ticket: Ticket, head: Request, *, close: bool = False) -> Iterator[Action]:
-        if outcome.delay_ns:
-            yield Wait(outcome.delay_ns)
-        if outcome.wire is Wire.SILENCE:
-            return
-        if outcome.wire in _ENDS:
-            self.is_over = True
-            yield _ENDS[outcome.wire]
-            return
-        if outcome.wire is Wire.GARBAGE:
-            self.is_over = True
-            yield Send(GARBAGE, ticket, Moment.HEADERS)
-            yield End.EOF
-            return
-        assert outcome.response is not None
+    def _render(self, outcome: Outcome, ticket: Ticket, head: Request, *, close: bool = False) -> list[Action]:
+        actions: list[Action] = [Wait(outcome.delay_ns)] if outcome.delay_ns else []
+        if outcome.response is None:
+            return actions + self._unanswered(outcome.wire, ticket)
         close = close or self._is_last or not self._keeps_alive()
         block, body = render(outcome.response, head, wall_ns=self._exchange.wall_ns(), close=close)
         truncated = outcome.wire is Wire.TRUNCATED
         if truncated:
             block, body = cut(block, body, bodiless=not can_have_body(outcome.response, head))
-        yield from pieces(block, body, outcome.spread_ns, ticket, whole=not truncated)
+        actions += pieces(block, body, outcome.spread_ns, ticket, whole=not truncated)
         self._finish(head, close=close or truncated)
         if self.is_over:
-            yield End.EOF
+            actions.append(End.EOF)
+        return actions
+
+    def _unanswered(self, wire: Wire, ticket: Ticket) -> list[Action]:
+        """Stay silent, end the connection, or send what is no answer."""
+        if wire is Wire.SILENCE:
+            return []
+        self.is_over = True
+        if wire is Wire.GARBAGE:
+            return [Send(GARBAGE, ticket, Moment.HEADERS), End.EOF]
+        return [_ENDS[wire]]
 
     def _keeps_alive(self) -> bool:
         try:
@@ -283,7 +281,7 @@ class Conversation:
         self._url = b""
         self._fields = []
         self._body = []
-        self._head_size = self._fields_size = 0
+        self._head_size = 0
         self._announced = None
         if close or self._exchange.wants_idle_closed(head.host):
             self.is_over = self._dropped = True

@@ -20,19 +20,20 @@ GARBAGE = b"\x00\x8f\xff this is not HTTP \x07\x1b\r\n\r\n\x9c\xe2"
 """What `garbage` sends: no status line."""
 
 
-def pieces(block: bytes, body: bytes, spread_ns: int, ticket: Ticket, *, whole: bool) -> Iterator[Action]:
+def pieces(block: bytes, body: bytes, spread_ns: int, ticket: Ticket, *, whole: bool) -> list[Action]:
     """Send an answer: its header block, then its body at once, or in pieces over a time."""
     last = Moment.ALL if whole else Moment.NOTHING
     if not body:
-        if spread_ns:
-            yield Wait(spread_ns)
         came = Moment.HEADERS if block.endswith(b"\r\n\r\n") else Moment.NOTHING
-        yield Send(block, ticket, came | last)
-        return
-    yield Send(block, ticket, Moment.HEADERS)
+        seen = Send(block, ticket, came | last)
+        return [Wait(spread_ns), seen] if spread_ns else [seen]
+    head = Send(block, ticket, Moment.HEADERS)
     if not spread_ns:
-        yield Send(body, ticket, last)
-        return
+        return [head, Send(body, ticket, last)]
+    return [head, *_drips(body, spread_ns, ticket, last)]
+
+
+def _drips(body: bytes, spread_ns: int, ticket: Ticket, last: Moment) -> Iterator[Action]:
     count = min(DRIPS, len(body))
     for number in range(count):
         start, stop = len(body) * number // count, len(body) * (number + 1) // count
@@ -67,17 +68,18 @@ def render(response: Response, head: Request, *, wall_ns: int, close: bool) -> t
     """
     headers, body = response.headers, response.body
     lines = [f"HTTP/1.1 {response.status} {_reason(response.status)}"]
-    lines.extend(f"{name}: {value}" for name, value in headers.pairs)
-    if "date" not in headers:
+    lines += [f"{name}: {value}" for name, value in headers.pairs]
+    present = headers.by_name
+    if "date" not in present:
         lines.append(f"Date: {http_date(wall_ns // SECOND)}")
-    chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+    chunked = "chunked" in present.get("transfer-encoding", "").lower()
     if response.status in NO_BODY_STATUSES:
         body = b""
     elif chunked:
         body = _chunks(body)
-    elif "content-length" not in headers:
+    elif "content-length" not in present:
         lines.append(f"Content-Length: {len(body)}")
-    if close and "connection" not in headers:
+    if close and "connection" not in present:
         lines.append("Connection: close")
     if head.method == "HEAD":
         body = b""

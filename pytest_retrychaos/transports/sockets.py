@@ -14,6 +14,8 @@ from typing import Any
 
 from pytest_retrychaos.transports.channel import Channel, os_error
 
+PEEK = int(socket.MSG_PEEK)
+
 LOCAL = ("10.255.255.1", 49152)
 """What a simulated socket calls its own address."""
 
@@ -52,7 +54,7 @@ REAL: dict[str, Any] = {  # Any: methods of many signatures
 
 def _receive_into(channel: Channel, buffer: Any, limit: int = 0, flags: int = 0) -> int:  # Any: a buffer
     view = memoryview(buffer).cast("B")
-    content = channel.receive(limit or len(view), peek=bool(flags & socket.MSG_PEEK))
+    content = channel.receive(limit or len(view), peek=bool(flags & PEEK))
     view[: len(content)] = content
     return len(content)
 
@@ -76,7 +78,7 @@ def _send_all(channel: Channel, data: Any, flags: int = 0) -> None:  # Any: a bu
 
 
 SIMULATED: dict[str, Callable[..., Any]] = {
-    "recv": lambda channel, limit, flags=0: channel.receive(limit, peek=bool(flags & socket.MSG_PEEK)),
+    "recv": lambda channel, limit, flags=0: channel.receive(limit, peek=bool(flags & PEEK)),
     "recv_into": _receive_into,
     "recvfrom": lambda channel, limit, flags=0: (channel.receive(limit), channel.address),
     "recvfrom_into": lambda channel, buffer, limit=0, flags=0: (
