@@ -113,3 +113,12 @@ def test_the_engine_loads_only_the_standard_library() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert loaded.strip() == "['pytest_retrychaos']"
+
+
+def test_who_mounts_no_asgi_app_does_not_load_asyncio() -> None:
+    """It takes longer to load than the rest of a run."""
+    code = "import sys; import pytest_retrychaos.service; print('asyncio' in sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert loaded.strip() == "False"

@@ -12,12 +12,14 @@ import contextvars
 import os
 import sys
 import threading
-from _thread import LockType, allocate_lock
+from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
+
+from pytest_retrychaos.service.backstage import Backstage
 
 T = TypeVar("T")
 
@@ -25,28 +27,6 @@ TURNS = 1000
 """So many turns of the loop are left to what a request has started, before the caller goes on."""
 TO_END = 5.0
 """Real seconds that a cancelled call, and the loop itself, get to end."""
-
-
-class Backstage(Protocol):
-    """Starts threads, and waits for them, in real time."""
-
-    def start(self, function: Callable[[], None], name: str) -> None:
-        """Run a function in a daemon thread."""
-
-    def wait(self, lock: LockType, seconds: float) -> bool:
-        """Acquire a lock within so many real seconds; whether that was in time."""
-
-
-class PlainThreads:
-    """The backstage of a service that is used without virtual time."""
-
-    def start(self, function: Callable[[], None], name: str) -> None:
-        """Run a function in a daemon thread."""
-        threading.Thread(target=function, name=name, daemon=True).start()
-
-    def wait(self, lock: LockType, seconds: float) -> bool:
-        """Acquire a lock within so many real seconds; whether that was in time."""
-        return lock.acquire(True, seconds)
 
 
 class NoAnswer(Exception):

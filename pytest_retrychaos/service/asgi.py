@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from pytest_retrychaos.model import Headers, Request, Response
-from pytest_retrychaos.service.apploop import AppLoop, Backstage, NoAnswer
+from pytest_retrychaos.service.apploop import AppLoop, NoAnswer
+from pytest_retrychaos.service.backstage import Backstage
 from pytest_retrychaos.service.handlers import HandlerError, RaisedAfterAnswer, as_response
 from pytest_retrychaos.service.lifespan import Lifespan
 from pytest_retrychaos.service.wsgi import is_kept, server_of

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_retrychaos.service.apploop import Backstage
-from pytest_retrychaos.service.asgi import AsgiHandler
+from pytest_retrychaos.service.backstage import Backstage
 from pytest_retrychaos.service.effects import EffectRule, Effects, effect_rule
 from pytest_retrychaos.service.handlers import Handler, name_of
 from pytest_retrychaos.service.wsgi import WsgiHandler
@@ -61,6 +60,8 @@ def mounted(
     own = idempotency == "own"
     if kind == "wsgi":
         return Mounted(WsgiHandler(app), own, rule)
+    from pytest_retrychaos.service.asgi import AsgiHandler  # asyncio is not loaded for those who mount none
+
     handler = AsgiHandler(app, name_of(app), backstage, answer_within)
     return Mounted(handler, own, rule, handler.close)
 

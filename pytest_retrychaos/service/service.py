@@ -15,7 +15,7 @@ from typing import TypeVar, overload
 from pytest_retrychaos.model import SECOND, Effect, Request, Response
 from pytest_retrychaos.service import carriers, reads
 from pytest_retrychaos.service.answers import Answer, Reservation, Traits
-from pytest_retrychaos.service.apploop import Backstage, PlainThreads
+from pytest_retrychaos.service.backstage import Backstage, PlainThreads
 from pytest_retrychaos.service.database import Database, file_named
 from pytest_retrychaos.service.effects import Effects
 from pytest_retrychaos.service.handlers import FAILED, Handler, RaisedAfterAnswer, call_handler

@@ -51,6 +51,14 @@ ENDINGS = {
     "is interrupted": "raise KeyboardInterrupt",
     "is interrupted while it waits": "import signal; signal.setitimer(signal.ITIMER_REAL, 0.05)\n"
     "    while True: time.sleep(1)",
+    "is interrupted while an app answers": "import asyncio\n"
+    "    async def app(scope, receive, send):\n"
+    "        assert scope['type'] == 'http'\n"
+    "        signal.setitimer(signal.ITIMER_REAL, 0.05)\n"
+    "        await asyncio.Event().wait()\n"
+    "    chaos.service.mount(app)\n"
+    "    chaos.script('ok')\n"
+    "    requests.get(chaos.url, timeout=5)",
 }
 
 

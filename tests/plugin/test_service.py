@@ -149,3 +149,24 @@ def test_the_stripe_profile_words_its_errors(chaos: Chaos) -> None:
 
     assert answer.json()["error"]["type"] == "api_error"
     assert answer.headers["Request-Id"].startswith("req_")
+
+
+def test_an_app_that_fails_to_shut_down_is_an_error_of_the_test(pytester: pytest.Pytester) -> None:
+    """It passed, and its app did not end well: both are told."""
+    pytester.makepyfile(
+        """
+        async def app(scope, receive, send):
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.failed", "message": "still busy"})
+
+        def test_it(chaos):
+            chaos.service.mount(app)
+        """
+    )
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*HandlerError: app app: its lifespan's shutdown failed: still busy"])
