@@ -45,6 +45,7 @@ class Recorder:
         self._names_given: dict[int, int] = {}
         self._index = Index()
         self._streaks = Streaks()
+        self._hooks = self._expect_redirect, self._note_end
         self._waiting: dict[tuple[str, int], list[Sheet]] = {}
         """By host and lineage: attempts that were not sent and whose next one is not known yet."""
 
@@ -74,7 +75,7 @@ class Recorder:
 
     def begin(self, host: str, scheme: str) -> Sheet:
         """Number an attempt that begins now."""
-        sheet = Sheet(len(self.sheets) + 1, self._now, self._wall, self._expect_redirect, self._note_end)
+        sheet = Sheet(len(self.sheets) + 1, self._now, self._wall, *self._hooks)
         sheet.host = host
         sheet.scheme = scheme
         sheet.scope = self._scope.get()

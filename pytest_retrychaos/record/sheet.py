@@ -32,7 +32,7 @@ class Sheet:
 
     # fmt: off
     __slots__ = (
-        "_kept_body", "_now", "_on_end", "_on_headers", "_sent_body", "_wall", "announced", "arrived_ns",
+        "_kept_body", "_now", "_on_end", "_on_redirect", "_sent_body", "_wall", "announced", "arrived_ns",
         "began_ns", "call", "committed", "content", "credentials", "cut", "due_ns", "effects", "ended_ns",
         "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index", "is_damaged",
         "is_guarded", "is_read", "joined", "key", "key_carrier", "last_byte_ns", "lineage", "method",
@@ -47,12 +47,12 @@ class Sheet:
         index: int,
         now: Callable[[], int],
         wall: Callable[[], int],
-        on_headers: Callable[[Sheet], None] = lambda _: None,
+        on_redirect: Callable[[Sheet], None] = lambda _: None,
         on_end: Callable[[Sheet], None] = lambda _: None,
     ) -> None:
         self._now = now
         self._wall = wall
-        self._on_headers = on_headers
+        self._on_redirect = on_redirect
         self._on_end = on_end
         self.index = index
         self.began_ns = now()
@@ -150,7 +150,8 @@ class Sheet:
         self.wall_ns = self._wall()
         if self.has_failing_status:
             self._end()
-        self._on_headers(self)
+        if self.status in REDIRECTS:
+            self._on_redirect(self)
 
     def saw_all(self) -> None:
         """Note that the last byte was handed over."""

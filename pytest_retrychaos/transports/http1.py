@@ -216,10 +216,11 @@ class Conversation:
 
     def _names_its_host(self, headers: Headers) -> bool:
         """Whether ``Host`` is there as it has to be: once, and a host (RFC 9112, 3.2)."""
-        hosts = headers.all("host")
-        if not hosts:
+        host = headers.by_name.get("host")
+        if host is None:
             return self._parser.get_http_version() < "1.1"
-        return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
+        is_once = len(headers.pairs) == len(headers.by_name) or len(headers.all("host")) == 1
+        return is_once and _HOST.fullmatch(host) is not None
 
     def _request(self, method: str, headers: Headers) -> Request:
         target, host = self._url.decode("latin-1"), headers.get("host") or self.host
