@@ -2,14 +2,14 @@
 
 Without a word, an effect is a request that is no read and is answered 2xx or 303. ``effects=`` says it otherwise:
 routes (``["POST /payments"]``: they alone have effects, all else are reads), a function of a request and its
-answer (whether, or how often, it had an effect), or a function of nothing that gives how many effects the app
-has had so far.
+answer (whether, or how often, it had an effect), both (``{"POST /payments": function}``), or a function of
+nothing that gives how many effects the app has had so far.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,21 +17,27 @@ from pytest_retrychaos.model import Request, Response
 from pytest_retrychaos.service.handlers import HandlerError
 from pytest_retrychaos.service.routing import Router, make_route
 
-Effects = Callable[[], int] | Callable[[Request, Response], int] | Iterable[str]
+Judge = Callable[[Request, Response], int]
+Effects = Callable[[], int] | Judge | Iterable[str] | Mapping[str, Judge]
 
 _WAYS = (
     "give routes such as ['POST /payments'], a function of (request, response) that says whether there was an "
-    "effect, or a function without arguments that gives how many there have been"
+    "effect, both as {'POST /payments': function}, or a function without arguments that gives how many there have been"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class EffectRule:
-    """One of the three ways, or none."""
+    """What was given, in one of its forms."""
 
     count: Callable[[], int] | None = None
-    judge: Callable[[Request, Response], int] | None = None
+    judge: Judge | None = None
     routes: Router | None = None
+
+    @property
+    def tells_replays(self) -> bool:
+        """Whether a second answer that looks like the first can be known to be no second effect."""
+        return self.judge is not None or self.count is not None
 
     def is_read(self, request: Request) -> bool | None:
         """Whether a request can have no effect; ``None`` where only its answer tells."""
@@ -66,14 +72,22 @@ def effect_rule(given: Effects | None) -> EffectRule:
         return _function(given)
     if not isinstance(given, Iterable):
         raise TypeError(f"mount(effects={given!r}): {_WAYS}")
-    texts = [given] if isinstance(given, str) else list(given)
+    texts: list[str] = [given] if isinstance(given, str) else list(given)
+    judges = given if isinstance(given, Mapping) else dict.fromkeys(texts, _placeholder)
     router = Router()
     for text in texts:
-        if not isinstance(text, str):
+        if not isinstance(text, str) or not callable(judges[text]):
             raise TypeError(f"mount(effects={given!r}): {_WAYS}")
         method, _, path = text.strip().partition(" ")
-        router.add(make_route(method, path.strip(), _placeholder, None))
-    return EffectRule(routes=router)
+        router.add(make_route(method, path.strip(), judges[text], None))
+    if not isinstance(given, Mapping):
+        return EffectRule(routes=router)
+
+    def judge(request: Request, response: Response) -> int:
+        found = router.find(request)
+        return found[0].handler(request, response) if found is not None else 0
+
+    return EffectRule(judge=judge, routes=router)
 
 
 def _function(given: Callable[..., int]) -> EffectRule:
@@ -96,5 +110,6 @@ def _takes(signature: inspect.Signature, *arguments: object) -> bool:
     return True
 
 
-def _placeholder(request: Request) -> None:
-    """Stand for a handler: the route says only that there are effects."""
+def _placeholder(request: Request, response: Response) -> int:
+    """Stand for a judge: the route says only that its method and answer count."""
+    raise NotImplementedError(request, response)

@@ -48,7 +48,7 @@ def mounted(
     if idempotency not in ("ours", "own"):
         raise ValueError(f"mount(idempotency={idempotency!r}): use 'ours' (this service's layer) or 'own'")
     rule = effect_rule(effects)
-    if idempotency == "own" and rule.judge is None and rule.count is None:
+    if idempotency == "own" and not rule.tells_replays:
         raise ValueError(
             "mount(idempotency='own') needs effects=: a function of (request, response) that says whether there was "
             "an effect, or one without arguments that gives how many the app has had, else its replays could not "

@@ -117,10 +117,10 @@ class Service:
         """Let a WSGI or ASGI app answer whatever no route takes.
 
         ``effects`` says what counts as an effect where method and status do not: routes (``["POST /payments"]``,
-        all else is a read), a function of the request and its answer, or a function of nothing that gives how
-        many effects the app has had so far. ``idempotency="own"`` leaves keys to the app; then one of the two
-        functions has to tell its replays from second effects. ``kind`` is ``"wsgi"`` or ``"asgi"`` where the
-        app's signature does not tell.
+        all else is a read), a function of the request and its answer, both (``{"POST /payments": function}``), or
+        a function of nothing that gives how many effects the app has had so far. ``idempotency="own"`` leaves
+        keys to the app; then a function has to tell its replays from second effects. ``kind`` is ``"wsgi"`` or
+        ``"asgi"`` where the app's signature does not tell.
 
         A WSGI app runs in the client's thread and on its virtual time. An ASGI app runs in an event loop of its
         own, from here (lifespan startup) to the end of the run (shutdown): its wall clock is virtual, its sleeps

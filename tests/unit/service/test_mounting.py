@@ -159,7 +159,7 @@ def test_bad_mount_is_refused(bench):
     for routes in (None, ["POST /payments"]):
         with pytest.raises(ValueError, match=r"^mount\(idempotency='own'\) needs effects=: a function of \(request"):
             mount(wsgi, idempotency="own", effects=routes)
-    for effects in (3, ["POST /x", 3]):
+    for effects in (3, ["POST /x", 3], {"POST /x": 3}):
         with pytest.raises(TypeError, match=r"^mount\(effects=.*3.*\): give routes such as \['POST /payments'\], a"):
             mount(wsgi, effects=effects)
     with pytest.raises(TypeError, match=r"^mount\(effects=<function .*>\) takes \(one\): give routes such as"):
@@ -200,6 +200,21 @@ def test_routes_alone_have_effects(bench, routes):
 
     assert [answer.effects for answer in answers] == [1, 0, 1, 0]
     assert [answer.is_read for answer in answers] == [False, True, False, True]
+
+
+def test_routes_may_each_have_a_function(bench):
+    """What they leave out is a read; what they name had an effect where the function says so."""
+
+    def is_new(request, response):
+        return response.status == 201
+
+    bench.service.mount(wsgi, idempotency="own", effects={"POST /payments": is_new})
+
+    sent = [("POST", "/payments?201"), ("POST", "/payments?200"), ("POST", "/search?201")]
+    answers = [bench(*request, key="k") for request in sent]
+
+    assert [answer.effects for answer in answers] == [1, 0, 0]
+    assert [answer.is_read for answer in answers] == [False, False, True]
 
 
 def test_one_route_needs_no_list(bench):
