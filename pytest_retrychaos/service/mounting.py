@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 from collections.abc import Callable
@@ -70,15 +69,12 @@ def _kind(app: Any) -> str:  # Any: whatever the user gave
     """Tell an app's interface by its signature, as servers do."""
     if not callable(app):
         raise _neither(app, "it cannot be called")
-    bare = app
-    while isinstance(bare, functools.partial):
-        bare = bare.func
     required, allowed = _positional(app)
-    if inspect.iscoroutinefunction(bare) or inspect.iscoroutinefunction(type(bare).__call__):
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
         if required <= 3 <= allowed:
             return "asgi"
         raise _neither(app, f"it is async and takes {required} arguments")
-    if isinstance(bare, type) and required != 2:
+    if isinstance(app, type) and required != 2:
         raise _neither(app, "it is a class: make an instance of it, or call the function that makes the app")
     if required == 3:
         return "asgi"
