@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, TracebackType
@@ -80,6 +81,7 @@ class Chaos(Assertions):
         self.shown = False
         """Whether the failure text already has the timeline."""
         if given is not None:
+            self._run.given_script = given
             self.script(given, strict=self.options.strict)
 
     def __repr__(self) -> str:
@@ -89,12 +91,13 @@ class Chaos(Assertions):
     # its life
 
     def __enter__(self) -> Chaos:
-        self._recorder.watch(self._test_code or sys._getframe(1).f_code)
+        self._test_code = self._test_code or sys._getframe(1).f_code
+        self._recorder.watch(self._test_code)
         self._run.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and self._ended is None:
             self.note_end(error)
@@ -246,7 +249,9 @@ class Chaos(Assertions):
                 f"with the service's address ({self.url}), or any other but loopback"
             )
         self._run.settle()
-        return self._judge(policy, breaker=breaker, only=only, ignore=ignore, scripts="closed")
+        verdict = self._judge(policy, breaker=breaker, only=only, ignore=ignore, scripts="closed")
+        self._raise_swallowed()
+        return verdict
 
     def _judge(
         self,
@@ -281,6 +286,16 @@ class Chaos(Assertions):
         if self._run.problems:
             raise self._run.problems[0]
 
+    def _raise_swallowed(self) -> None:
+        __tracebackhide__ = True
+        for stop in self._swallowed():
+            stop.add_note("The code under test swallowed this: catch `Exception`, not `BaseException`")
+            raise stop
+
+    def _swallowed(self) -> list[BaseException]:
+        """List the ends of code without one that never reached the test function: who got them took no notice."""
+        return [stop for stop in self._run.stops if not _has_reached(stop, self._test_code)]
+
     def begin_test(self) -> None:
         """Seed ``random`` for the test itself: other plugins reseed it right before the call."""
         self._run.entropy.seed()
@@ -293,6 +308,7 @@ class Chaos(Assertions):
         """Judge what a test that passed left over: a fault that never fired, or, if asked, every law."""
         __tracebackhide__ = True
         self.raise_problems()
+        self._raise_swallowed()
         if (judge_all or self.options.expect) and not self._judged and self._recorder.sheets:
             self._run.settle()
             self._judge(scripts="all")
@@ -311,14 +327,15 @@ class Chaos(Assertions):
     def failure_section(self) -> str:
         """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""
         trace = self.trace
-        if self.shown and not trace.notes and not self._run.problems:
+        problems = [*self._run.problems, *self._swallowed()]
+        if self.shown and not trace.notes and not problems:
             return ""
         lines = [] if self.shown else [timeline(trace)] if trace.attempts else ["  nothing was sent"]
         lines += [f"note   {note}" for note in trace.notes]
         if not self.shown and trace.attempts:
             broken = judge(trace, ignore=(*self.options.expect, "NV01")).broken
             lines += [f"beside {finding.headline}" for result in broken for finding in result.findings[:1]]
-        lines += [f"beside {type(problem).__name__}: {problem}" for problem in self._run.problems]
+        lines += [f"beside {type(problem).__name__}: {problem}" for problem in problems]
         return "\n".join([*lines, f"again  {again(trace)}"])
 
     def _showed_timeline(self) -> None:
@@ -328,6 +345,11 @@ class Chaos(Assertions):
         self._judged = True
         self.raise_problems()
         return self.trace, None
+
+
+def _has_reached(error: BaseException, code: CodeType | None) -> bool:
+    """Whether an error came as far as a function: its traceback has every frame that it went through."""
+    return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _name_of(fn: Callable[..., object]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from pytest_retrychaos.laws.table import choose
+from pytest_retrychaos.trace import Option
 
 TRANSPORTS = ("network", "responses")
 ENTROPIES = ("real", "seeded")
@@ -34,6 +36,12 @@ class Options:
     """Laws that this code is known to break: not raised, and the test fails once they hold."""
     entropy: str = "real"
     """``seeded``: ``os.urandom``, ``uuid`` and ``secrets`` too follow the seed."""
+
+    @property
+    def changed(self) -> tuple[Option, ...]:
+        """Those that are not the default, but for the seed, each as Python writes it."""
+        values = [(one.name, getattr(self, one.name), one.default) for one in fields(self) if one.name != "seed"]
+        return tuple(Option(name, _written(value)) for name, value, default in values if value != default)
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Options:  # Any: what a user wrote
@@ -62,6 +70,12 @@ class Options:
             _check_type("timezone", values["timezone"], str)
             _check_zone(values["timezone"])
         return cls(**values)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_written, value))}{',' if len(value) == 1 else ''})"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _texts(name: str, value: object) -> tuple[str, ...]:

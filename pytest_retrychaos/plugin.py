@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -88,7 +90,7 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     options: dict[str, Any] = dict(marker.kwargs) if marker is not None else {}  # Any: what the user wrote
     if options.get("seed") is None:
         options["seed"] = _derived(_seed(request.config), request.node.nodeid)
-    run = Chaos(script, name=request.node.nodeid, test_code=_code(request), **options)
+    run = Chaos(script, name=request.node.nodeid, test_code=_code(request.node), **options)
     with run:
         request.node.stash[RUN] = run
         yield run
@@ -121,8 +123,22 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         run.finish(judge_all=item.config.getini("chaos_verify") == "auto")
         return None
     except AssertionError as error:  # no line of the test is to blame: the text says all
-        text = str(error)
-    pytest.fail(text, pytrace=False)
+        left: BaseException = pytest.fail.Exception(str(error), pytrace=False)
+    except Exception as error:
+        left = error
+    _raise_at(_code(item), left)
+
+
+def _raise_at(code: CodeType | None, error: BaseException) -> NoReturn:
+    """Raise an error so that pytest gives the test function as its place, where it has none of its own."""
+    __tracebackhide__ = True
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if code is None or (frames and not frames[-1].f_locals.get("__tracebackhide__")):
+        raise error
+    place = compile("raise error", code.co_filename, "exec")
+    place = place.replace(co_firstlineno=code.co_firstlineno, co_name=code.co_name, co_qualname=code.co_qualname)
+    exec(place, {"error": error.with_traceback(None)})
+    raise error
 
 
 @pytest.hookimpl(wrapper=True)
@@ -181,8 +197,9 @@ def _derived(seed: int, test: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{test}".encode()).digest()[:4])
 
 
-def _code(request: pytest.FixtureRequest) -> Any:  # Any: a code object, or None where there is no function
+def _code(item: pytest.Item) -> CodeType | None:
+    """Give a test function's code; ``None`` where a test is no function."""
     import inspect
 
-    function = getattr(request, "function", None)
+    function = getattr(item, "function", None)
     return None if function is None else inspect.unwrap(function).__code__

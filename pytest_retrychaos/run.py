@@ -14,6 +14,7 @@ from pytest_retrychaos.clock.install import install
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.entropy import Entropy
 from pytest_retrychaos.exchange import Board, Exchange
+from pytest_retrychaos.faults import Script
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.record import OperationSheet, Recorder
@@ -58,10 +59,13 @@ class Run:
             self.board, self.service, self.recorder, self._now, self._wall, self.clock.note_traffic
         )
         self.entropy = Entropy(self.seed, seeds_system=options.entropy == "seeded")
+        self.given_script: Script | None = None
+        """The script that stands in the marker, or was given to `Chaos`."""
         self.close_idle: Callable[[], None] = lambda: None
         """Closes idle connections that a coming step could not strike."""
         self._stack = contextlib.ExitStack()
         self._has_begun = False
+        self._silences: list[BaseException] = []
         self._effects: tuple[Effect, ...] | None = None  # once it is over
 
     def _now(self) -> int:
@@ -104,11 +108,19 @@ class Run:
 
     def _install_transport(self, stack: contextlib.ExitStack) -> None:
         kind = _transport(self.options.transport)
-        transport = kind(self.exchange, self.clock, silence=_no_timeout, checks_host=self._check_host)
+        transport = kind(self.exchange, self.clock, silence=self._no_timeout, checks_host=self._check_host)
         stack.callback(transport.remove)
         transport.install()
         self.clock.simulated_descriptors.update(transport.pipe_ends)
         self.close_idle = transport.close_idle
+
+    def _no_timeout(self, host: str) -> BaseException:
+        stop = NoTimeout(
+            f"the client waits for {host} without any timeout and met silence: it would wait for ever (BK07). "
+            "Give every request a timeout, as in requests.get(url, timeout=10)"
+        )
+        self._silences.append(stop)
+        return stop
 
     def _check_host(self, host: str) -> None:
         allowed = self.options.hosts
@@ -124,6 +136,11 @@ class Run:
     def problems(self) -> list[BaseException]:
         """What could not be simulated, and what went wrong in handlers, whether the code let it through or not."""
         return [*self.exchange.problems, *self.clock.refused]
+
+    @property
+    def stops(self) -> list[BaseException]:
+        """What ended code that would never have ended, whether it let that through or not."""
+        return [*self._silences, *self.recorder.stops, *self.clock.stops]
 
     @property
     def ledger(self) -> tuple[Effect, ...]:
@@ -144,11 +161,12 @@ class Run:
         """Take the record so far."""
         ledger = self.ledger
         operations = self.recorder.freeze_operations()
+        given = self.given_script
         general = [one for one in self.board.scripts if str(one.binding) == "every request"]
         return Trace(
             test=name,
             seed=self.seed,
-            script=str(general[0].script) if general else "",
+            script=str(given or general[0].script) if given or general else "",
             attempts=tuple(sheet.freeze(_sheet_of(sheet.operation).position) for sheet in self.recorder.sheets),
             operations=operations,
             scopes=tuple(self.recorder.scopes),
@@ -157,6 +175,8 @@ class Run:
             ended=ended,
             finished_ns=self.clock.now_ns,
             notes=tuple(self.clock.notes),
+            script_is_own=given is None and bool(self.board.scripts),
+            options=self.options.changed,
         )
 
 
@@ -168,13 +188,6 @@ def _transport(name: str) -> type[Network | ResponsesTransport]:
     from pytest_retrychaos.transports.network import Network
 
     return Network
-
-
-def _no_timeout(host: str) -> BaseException:
-    return NoTimeout(
-        f"the client waits for {host} without any timeout and met silence: it would wait for ever (BK07). "
-        "Give every request a timeout, as in requests.get(url, timeout=10)"
-    )
 
 
 _NONE = OperationSheet("", None)

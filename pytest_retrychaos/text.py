@@ -101,9 +101,15 @@ def _finding(trace: Trace, finding: Finding) -> list[str]:
 
 
 def again(trace: Trace) -> str:
-    """Write the marker that runs the test again: the script and the seed."""
-    script = f"{json.dumps(trace.script, ensure_ascii=False)}, " if trace.script else ""
-    return f"@pytest.mark.chaos({script}seed={trace.seed})"
+    """Write the marker that runs the test again: script, options and seed.
+
+    A script that the test sets itself would collide with one in the marker, and is only spoken of.
+    """
+    is_given = trace.script and not trace.script_is_own
+    script = [json.dumps(trace.script, ensure_ascii=False)] if is_given else []
+    options = [f"{one.name}={one.value}" for one in trace.options]
+    marker = f"@pytest.mark.chaos({', '.join([*script, *options, f'seed={trace.seed}'])})"
+    return f"{marker}  # the test sets the script itself" if trace.script_is_own else marker
 
 
 def _timeline(trace: Trace, operation: int | None, marks: Marks) -> list[str]:

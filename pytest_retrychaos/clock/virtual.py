@@ -43,6 +43,7 @@ class VirtualClock:
         "readings",
         "refused",
         "simulated_descriptors",
+        "stops",
         "watch_at",
     )
 
@@ -56,6 +57,8 @@ class VirtualClock:
         """What was noticed: loops that poll the clock, each place once."""
         self.refused: list[Refused] = []
         """What was refused to the thread on this clock: it may have swallowed the errors."""
+        self.stops: list[BaseException] = []
+        """What was raised since the code would never have ended: `Deadlock`, `ClockPolled`."""
         self.readings = 0
         """Readings since the last wait or traffic."""
         self.watch_at = POLLS_ALLOWED
@@ -112,10 +115,12 @@ class VirtualClock:
         self.watch_at = self.readings + POLLS_A_STEP
         if self._spun_ns > POLLED_TOO_LONG:
             self.note_traffic()
-            raise ClockPolled(
+            stop = ClockPolled(
                 f"{place} polls the clock without waiting, and 24 h of virtual time have not ended it. "
                 "What it waits for does not come by time: end the loop by a limit, or wait with a timeout."
             )
+            self.stops.append(stop)
+            raise stop
 
 
 class Clock:

@@ -79,4 +79,6 @@ def _deadlock(what: str, *, alone: bool) -> Deadlock:
         if alone
         else f"no other thread has ended the wait within {ACTIVE.patience:g} s of real time"
     )
-    return Deadlock(f"{place()} waits for {what} without a limit, and {why}. Wait with a timeout.")
+    stop = Deadlock(f"{place()} waits for {what} without a limit, and {why}. Wait with a timeout.")
+    ACTIVE.clock.stops.append(stop)
+    return stop

@@ -53,6 +53,11 @@ class Recorder:
         """Name the function that makes the calls: the test."""
         self._callsites.watch(test_code)
 
+    @property
+    def stops(self) -> list[Runaway]:
+        """The ends of loops that had none."""
+        return self._streaks.stops
+
     # scopes
 
     @property

@@ -24,6 +24,8 @@ class Streaks:
 
     def __init__(self) -> None:
         self._counts: dict[int, tuple[Sheet, int]] = {}
+        self.stops: list[Runaway] = []
+        """What was raised: the code under test may have swallowed it."""
 
     def check(self, sheet: Sheet) -> None:
         """Count an attempt; raises `Runaway` where it is one too many."""
@@ -39,6 +41,7 @@ class Streaks:
             "chaos.verify() can still be called"
         )
         sheet.stop(error)
+        self.stops.append(error)
         raise error
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.trace import codec
 from pytest_retrychaos.trace.numbering import Numbering
-from pytest_retrychaos.trace.values import Attempt, Operation, Scope, ScriptRecord, Told
+from pytest_retrychaos.trace.values import Attempt, Operation, Option, Scope, ScriptRecord, Told
 
 FORMAT: Final = 1
 """Version of the JSON form; a reader refuses another one."""
@@ -35,6 +35,10 @@ class Trace:
     """Virtual time when the trace was taken."""
     notes: tuple[str, ...] = ()
     """What was noticed beside the attempts, such as a loop that polls the clock."""
+    script_is_own: bool = False
+    """The test set the script itself: it stands in no marker."""
+    options: tuple[Option, ...] = ()
+    """The options that were not the default, but for the seed."""
 
     def of(self, operation: Operation) -> tuple[Attempt, ...]:
         """The attempts of an operation, in order."""

@@ -201,6 +201,15 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """An option of the run that was not its default."""
+
+    name: str
+    value: str
+    """As Python writes it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScriptStep:
     """One step of a script and how often it struck."""
 

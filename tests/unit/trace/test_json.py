@@ -115,3 +115,13 @@ def test_what_does_not_fit_is_named_with_its_place(trace: Trace, change: Callabl
         Trace.from_json(json.dumps(value))
 
     assert message in str(caught.value)
+
+
+def test_a_trace_of_before_there_were_options_is_read() -> None:
+    """What it does not say was the default."""
+    trace = Trace("test_it", 7, "503, ok")
+    old = {
+        name: value for name, value in json.loads(trace.to_json()).items() if name not in ("options", "script_is_own")
+    }
+
+    assert Trace.from_json(json.dumps(old)) == trace
