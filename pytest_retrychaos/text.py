@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from pytest_retrychaos.laws.calls import is_call
 from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, STATUS, Ended, Endings
 from pytest_retrychaos.laws.words import counted, grouped, seconds
 from pytest_retrychaos.model import SECOND
@@ -190,6 +191,7 @@ def _request(attempt: Attempt, *, with_host: bool) -> str:
     target = attempt.target or ""
     if len(target) > WIDEST_TARGET:
         target = f"{target[: WIDEST_TARGET - 1]}…"
+    with_host = with_host and not is_call(attempt)
     return f"{attempt.method} {attempt.host}{target}" if with_host else f"{attempt.method} {target}"
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws.backoff import bk04, judge_envelope
+from pytest_retrychaos.laws.calls import one_key, subject_of, taker_of
 from pytest_retrychaos.laws.deadline import within as judge_within
 from pytest_retrychaos.laws.ends import path_of
-from pytest_retrychaos.laws.idempotency import ONE_KEY, id02, id04
+from pytest_retrychaos.laws.idempotency import id02, id04
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, TWO_OPERATIONS, Tally, Terms, finding
 from pytest_retrychaos.laws.verdict import Finding, LawResult, Ruling
 from pytest_retrychaos.laws.view import OperationView, View
@@ -145,8 +146,8 @@ def key_reused(trace: Trace, *, operation: int | None = None) -> Finding | None:
             f"no idempotency key: {bare.request} was sent {counted(len(bare.tries), 'time')} without a key",
             operation=bare.index,
             marks=[(bare.tries[1].index, "sent again without a key")],
-            why="the service cannot tell a retry from a new request",
-            fix=ONE_KEY,
+            why=f"the {taker_of(bare.tries[1])} cannot tell a retry from a new {subject_of(bare.tries[1])}",
+            fix=one_key(bare.tries[1]),
         )
     return _outcome(id02(_narrowed(view, again), Terms()))
 

@@ -5,30 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.engine.classify import Kind
+from pytest_retrychaos.laws.calls import if_a_read, key_of, noun_of, one_key, subject_of, taker_of
 from pytest_retrychaos.laws.ends import is_unsafe, path_of
 from pytest_retrychaos.laws.lookback import looked
-from pytest_retrychaos.laws.tally import IF_A_READ, ONE_OR_TWO, TWO_OPERATIONS, Tally, Terms, finding
+from pytest_retrychaos.laws.tally import ONE_OR_TWO, TWO_OPERATIONS, Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
-from pytest_retrychaos.laws.words import counted, singular
+from pytest_retrychaos.laws.words import counted
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.trace import Attempt
 
 SHARED = "one key was used at two paths, with equal content: whether the service keeps keys by path is not known"
-ONE_KEY = "make one key per operation, outside the retry loop, and send it on every attempt"
 
 
 def _hint(operation: OperationView, *more: str) -> str | None:
     """What would settle it: outside a scope two equal requests may be two operations."""
     hints = [] if operation.scope is not None else [TWO_OPERATIONS]
     return "\n".join([*hints, *more]) or None
-
-
-def noun_of(attempt: Attempt) -> str:
-    """What the service makes at this path: ``/v1/payments`` → ``payment``."""
-    last = path_of(attempt).rstrip("/").rpartition("/")[2]
-    return singular(last.lower()) if last.isalpha() else "request"
 
 
 def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
@@ -74,10 +68,10 @@ def _keyless(operation: OperationView, retry: Retry) -> Finding:
         f"no idempotency key: {operation.request} was sent again after {met} without a key",
         operation=operation.index,
         marks=[(retry.attempt.index, "sent again without a key")],
-        why=f"after {met} the request may have been carried out, and the service cannot tell"
-        f" a retry from a new {noun_of(retry.attempt)}",
-        fix=ONE_KEY,
-        hint=_hint(operation, IF_A_READ),
+        why=f"after {met} the {subject_of(retry.attempt)} may have been carried out, and the"
+        f" {taker_of(retry.attempt)} cannot tell a retry from a new {noun_of(retry.attempt)}",
+        fix=one_key(retry.attempt),
+        hint=_hint(operation, if_a_read(retry.attempt)),
     )
 
 
@@ -111,10 +105,9 @@ def _other_key(operation: OperationView, sent: list[Attempt]) -> Finding:
         f"key not kept: {operation.request} was sent again {'with another key' if is_new else 'without its key'}",
         operation=operation.index,
         marks=[(other.index, "another key" if is_new else "no key")],
-        why=f"the service knows a retry by its key: under another one it is a new {noun_of(other)}"
-        if is_new
-        else f"the service knows a retry by its key: without it, it is a new {noun_of(other)}",
-        fix=ONE_KEY,
+        why=f"the {taker_of(other)} knows a retry by its key: "
+        f"{'under another one' if is_new else 'without it,'} it is a new {noun_of(other)}",
+        fix=one_key(other),
         hint=_hint(operation),
     )
 
@@ -212,35 +205,38 @@ def _done_again(operation: OperationView, done: list[Attempt]) -> Finding:
         ],
         why=why,
         fix=fix,
-        hint=_hint(operation, IF_A_READ),
+        hint=_hint(operation, if_a_read(done[-1])),
     )
 
 
 def _why_twice(done: list[Attempt]) -> tuple[str, str]:
     keys = {attempt.key for attempt in done}
-    noun = noun_of(done[-1])
+    last = done[-1]
+    taker, noun = taker_of(last), noun_of(last)
     if None in keys:
         return (
-            f"the request has no Idempotency-Key: the service cannot tell a retry from a new {noun}",
-            ONE_KEY,
+            f"the {subject_of(last)} has no {key_of(last)}: the {taker} cannot tell a retry from a new {noun}",
+            one_key(last),
         )
     if len(keys) > 1:
-        return f"each attempt has a key of its own: to the service each is a new {noun}", ONE_KEY
+        return f"each attempt has a key of its own: to the {taker} each is a new {noun}", one_key(last)
     return (
-        "the service carried out both, though they carry the same key: the key has expired, or keys mean nothing",
+        f"the {taker} carried out both, though they carry the same key: the key has expired, or keys mean nothing",
         "retry while the key lives, and only where the service keeps keys; otherwise look before repeating",
     )
 
 
 def _delivered_twice(operation: OperationView, twice: Attempt) -> Finding:
+    taker = taker_of(twice)
     return finding(
         "ID04",
         f"duplicate effect: {operation.request} was delivered twice and carried out {counted(twice.effects, 'time')}",
         operation=operation.index,
         marks=[(twice.index, f"{twice.effects} effects")],
-        why="the service carried out both, though they carry the same key: keys mean nothing to it"
+        why=f"the {taker} carried out both, though they carry the same key: keys mean nothing to it"
         if twice.key
-        else f"the request has no Idempotency-Key: the service cannot tell a copy from a new {noun_of(twice)}",
-        fix="send a key, to a service that keeps keys",
-        hint=IF_A_READ,
+        else f"the {subject_of(twice)} has no {key_of(twice)}: the {taker} cannot tell a copy from a new"
+        f" {noun_of(twice)}",
+        fix=f"send a key, to a {taker} that keeps keys",
+        hint=if_a_read(twice),
     )

@@ -21,7 +21,6 @@ ONE_OR_TWO = "one operation or two? an equal request followed a failure from ano
 """Why a law does not apply to operations that may be one."""
 
 TWO_OPERATIONS = "two operations? name them with chaos.operation"
-IF_A_READ = "if this is a read: chaos.service.route(…, effect=False)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Laws of this module:
 1. Equal calls give equal bytes: keyword order, position or keyword, addresses in memory and hash seeds do not matter.
 2. What names the sending and not the operation is left out: timeouts, and the volatile fields known by name.
    ``idempotency_key`` travels as the header of that name.
+3. Each function is a host of its own: one that cannot be reached says nothing about another.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from pytest_retrychaos.model import Headers, Request
 from pytest_retrychaos.volatile import FIELDS
 
 METHOD = "CALL"
-HOST = "function"
 KEY = "idempotency_key"
 
 TIMEOUTS = {"timeout": 1.0, "timeout_s": 1.0, "timeout_seconds": 1.0, "timeout_ms": 0.001}
@@ -49,7 +49,7 @@ def as_request(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
     if isinstance(key, str | int) and str(key):
         fields.append(("Idempotency-Key", re.sub(r"[^\x20-\x7e]", "?", str(key))))
     body = json.dumps(plain(kept), sort_keys=True, separators=(",", ":")).encode()
-    return Request(METHOD, HOST, f"/{name_of(fn)}", Headers(fields), body, scheme="call")
+    return Request(METHOD, name_of(fn), f"/{name_of(fn)}", Headers(fields), body, scheme="call")
 
 
 def deadline_of(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float | None:

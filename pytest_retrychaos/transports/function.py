@@ -1,6 +1,6 @@
 """A function that meets the script call by call: for what does not go over HTTP.
 
-Each call is an attempt (method ``CALL``, host ``function``, target ``/`` and the qualified name). Where the
+Each call is an attempt (method ``CALL``, host the qualified name, target that behind a ``/``). Where the
 service would answer, the function is called; that it returned is the effect. A key that was given as
 ``idempotency_key`` is remembered: after a success the same key gives the value that was returned, and the
 function is not called again.
@@ -25,7 +25,7 @@ from pytest_retrychaos.engine.retry_after import retry_after
 from pytest_retrychaos.faults.errors import nearest
 from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
 from pytest_retrychaos.transports import tls
-from pytest_retrychaos.transports.arguments import HOST, as_request, deadline_of, name_of, plain
+from pytest_retrychaos.transports.arguments import as_request, deadline_of, name_of, plain
 from pytest_retrychaos.transports.carried import RaisesError, ServedExchange, carried, let_carry, tell, unanswered
 from pytest_retrychaos.transports.channel import Clock, os_error
 from pytest_retrychaos.transports.seam import Ticket
@@ -239,8 +239,8 @@ class _Carrier:
 
     def carry(self, request: Request, call: Call) -> int:
         """Give the number of the value that the caller gets, or raise what it gets."""
-        self._connect()
-        head = Request(request.method, HOST, request.target, request.headers, scheme=request.scheme)
+        self._connect(request.host)
+        head = Request(request.method, request.host, request.target, request.headers, scheme=request.scheme)
         ticket = self._exchange.arriving(carried(head, call), reused=False)
         ticket.waits(self._deadline)
         outcome = self._exchange.arrived(ticket, request.body)
@@ -249,10 +249,10 @@ class _Carrier:
             outcome = self._exchange.decided(ticket)
         return self._render(ticket, outcome)
 
-    def _connect(self) -> None:
+    def _connect(self, name: str) -> None:
         """Let the steps strike that strike before anything is sent."""
         exchange = self._exchange
-        outcome = exchange.resolving(HOST) or exchange.connecting(HOST, 0, self._deadline) or exchange.securing(HOST)
+        outcome = exchange.resolving(name) or exchange.connecting(name, 0, self._deadline) or exchange.securing(name)
         if outcome is None:
             return
         if outcome.wire is Wire.NO_HANDSHAKE and self._deadline is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -203,7 +204,7 @@ def test_a_call_is_an_attempt_in_the_trace(run: Chaos) -> None:
     """Method, host, target and body tell which call it was."""
     assert run.faulty(Queue().put)(1, colour="red") == 1
     (only,) = run.attempts
-    assert (only.method, only.host, only.target) == ("CALL", "function", "/Queue.put")
+    assert (only.method, only.host, only.target) == ("CALL", "Queue.put", "/Queue.put")
     assert only.body.start == b'{"colour":"red","item":1}'
     assert (only.status, only.committed, only.effects) == (200, True, 1)
 
@@ -265,6 +266,71 @@ def test_a_retry_without_key_after_commit_breaks_id04(run: Chaos) -> None:
     assert [one.joined for one in run.attempts] == ["began", "retry"]
     with pytest.raises(LawsBroken, match="ID04"):
         run.verify(only=("ID04",))
+
+
+def test_what_a_finding_says_of_a_call_is_said_in_a_functions_words(run: Chaos) -> None:
+    """No header, no request, no service: what is given to the function, and the route that declares it a read."""
+    run.script("reset after-commit, ok")
+    put = run.faulty(Queue().put)
+    for _ in range(2):
+        with contextlib.suppress(ConnectionResetError):
+            put(7)
+    with pytest.raises(LawsBroken) as caught:
+        run.verify(only=("ID",))
+    assert str(caught.value) == (
+        "ID01, ID04 broken: 2 findings\n"
+        "\n"
+        "ID01 no idempotency key: CALL /Queue.put was sent again after reset without a key\n"
+        "  t+0.00s  #1  CALL /Queue.put  key –   committed, then the response was lost   (reset after-commit)\n"
+        "  t+0.00s  #2  CALL /Queue.put  key –   200, committed                          ◄ sent again without a key\n"
+        "  why   after reset the call may have been carried out, and the function cannot tell a retry from a new call\n"
+        "  fix   make one key per operation, outside the retry loop, and give it to every call as idempotency_key=…\n"
+        "  again @pytest.mark.chaos(seed=0)  # the test sets the script itself\n"
+        "  or    two operations? name them with chaos.operation\n"
+        '  or    if this is a read: chaos.service.route("CALL", "/Queue.put", Queue.put, effect=False)\n'
+        "\n"
+        "ID04 duplicate effect: CALL /Queue.put was carried out 2 times for one operation\n"
+        "  t+0.00s  #1  CALL /Queue.put  key –   committed, then the response was lost   (reset after-commit)\n"
+        "  t+0.00s  #2  CALL /Queue.put  key –   200, committed                          ◄ second effect\n"
+        "  why   the call has no idempotency_key: the function cannot tell a retry from a new call\n"
+        "  fix   make one key per operation, outside the retry loop, and give it to every call as idempotency_key=…\n"
+        "  again @pytest.mark.chaos(seed=0)  # the test sets the script itself\n"
+        "  or    two operations? name them with chaos.operation\n"
+        '  or    if this is a read: chaos.service.route("CALL", "/Queue.put", Queue.put, effect=False)'
+    )
+
+
+def test_a_function_can_be_declared_a_read(run: Chaos) -> None:
+    """As the finding says."""
+    queue = Queue()
+    run.service.route("CALL", "/Queue.put", queue.put, effect=False)
+    run.script("reset after-commit, ok")
+    put = run.faulty(queue.put)
+    for _ in range(2):
+        with contextlib.suppress(ConnectionResetError):
+            put(7)
+    assert (queue.calls, run.ledger) == ([7, 7], ())
+    assert run.verify().ok
+
+
+def test_functions_that_cannot_be_reached_are_not_one_operation(run: Chaos) -> None:
+    """Each is refused once, and the next is another one; the one that is called again waits for no other."""
+    run.script("refuse x6, ok")
+
+    def work() -> None:
+        for number in range(6):
+
+            def send() -> None:
+                """Do nothing."""
+
+            send.__qualname__ = f"send_{number}"
+            with contextlib.suppress(ConnectionRefusedError):
+                run.faulty(send)()
+        run.faulty(send)()
+
+    run.call(work)
+    assert [len(operation.attempts) for operation in run.operations] == [1, 1, 1, 1, 1, 2]
+    assert run.verify().ok
 
 
 def test_a_key_given_again_returns_the_value_without_a_second_call(run: Chaos) -> None:
