@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import requests
 
 from examples.payments.client import PaymentClient
-from pytest_retrychaos import ok, reset, status
+from pytest_retrychaos import Chaos, ok, reset, status
 
 
 def test_a_script_can_be_python(chaos):
@@ -73,3 +75,14 @@ def test_what_does_not_go_over_http(chaos):
         publish("order 1 was paid")
 
     assert sent == ["order 1 was paid"] * 2  # the queue had taken the first one
+
+
+def test_a_service_that_is_restarted(tmp_path):
+    for script in ("reset after-commit", "ok"):
+        with Chaos(script, database=tmp_path / "service.db") as chaos, contextlib.suppress(requests.ConnectionError):
+            requests.post(
+                f"{chaos.url}/payments", json={"amount": 1000}, headers={"Idempotency-Key": "order-7"}, timeout=5
+            )
+
+    assert chaos.attempts[0].replayed  # the payment was made before the restart
+    assert len(chaos.ledger) == 0

@@ -73,24 +73,6 @@ def test_urllib3_reaches_success_through_its_own_retries(chaos, scheme):
     assert broken(chaos) == ()
 
 
-def test_retrying_posts_without_a_key_is_what_urllib3_is_told_to_do(chaos):
-    """``allowed_methods=None`` repeats a POST after a timeout, key or not: ID01 and ID04 say so."""
-    chaos.script("timeout, reset after-commit, ok")
-
-    urllib3.PoolManager(retries=every_method(3)).request("POST", f"{chaos.url}/payments", json={}, timeout=5)
-
-    assert broken(chaos) == ("ID01", "ID04")
-
-
-def test_requests_alone_gives_up_at_the_first_failure(chaos):
-    """Without an adapter of the test's own there is no retry, which RT01 points out."""
-    chaos.script("503 retry-after=2, ok")
-
-    assert requests.get(f"{chaos.url}/payments", timeout=5).status_code == 503
-
-    assert broken(chaos) == ("RT01",)
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_httpx_retries_only_what_was_never_sent(chaos, scheme):
     """``retries=`` of its transport is for connecting; the rest comes as httpx's own exceptions."""

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import boto3
 import botocore.exceptions
 import pytest
 import stripe
-from botocore.config import Config
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
 
 from pytest_retrychaos import LawsBroken
 from pytest_retrychaos.model import Headers, Response
+from tests.clients.defaults import AWS_JSON, aws, storage_client
 
 FAILURES = "503 retry-after=2, timeout, reset after-commit, ok"
-AWS_JSON = Response(200, Headers({"Content-Type": "application/x-amz-json-1.0"}), b"{}")
 
 
 def broken(chaos) -> tuple[str, ...]:
@@ -25,17 +21,6 @@ def broken(chaos) -> tuple[str, ...]:
         return chaos.verify().codes
     except LawsBroken as error:
         return error.verdict.codes
-
-
-def aws(service: str, **config: object) -> object:
-    """Make a client with no endpoint given, of three retries."""
-    return boto3.session.Session().client(
-        service,
-        region_name="us-east-1",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-        config=Config(retries={"mode": "standard", "total_max_attempts": 4}, **config),
-    )
 
 
 def keep_object(chaos, *methods: str) -> None:
@@ -50,7 +35,7 @@ def keep_object(chaos, *methods: str) -> None:
 def gcs(chaos, monkeypatch):
     """A client of Cloud Storage without credentials."""
     monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")  # a thread beside each upload
-    return storage.Client("project", AnonymousCredentials())
+    return storage_client()
 
 
 def give_bucket(chaos) -> None:
@@ -241,17 +226,6 @@ def test_google_storage_finds_a_stale_connection(chaos, gcs):
 
     assert [attempt.fault for attempt in chaos.attempts] == ["ok", "stale", "ok"]
     assert broken(chaos) == ()
-
-
-def test_stripe_without_a_number_of_retries_does_not_retry(chaos):
-    """A `StripeClient` as its documentation makes it gives up at the first 503, which RT01 points out."""
-    chaos.script("503 retry-after=2")
-
-    with pytest.raises(stripe.APIError):
-        stripe.StripeClient("sk_test_key").v1.payment_intents.create({"amount": 1000, "currency": "usd"})
-
-    chaos.assert_not_retried()
-    assert broken(chaos) == ("RT01",)
 
 
 def test_s3_gets_what_it_put_without_any_route(chaos):
