@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -34,13 +35,14 @@ class WsgiHandler:
             begun[:] = [(status, headers)]
             return written.append
 
-        pieces = self._app(_environ(request), start_response)
-        try:
-            written.extend(pieces)
-        finally:
-            close = getattr(pieces, "close", None)
-            if close is not None:
-                close()
+        with _without_loop():
+            pieces = self._app(_environ(request), start_response)
+            try:
+                written.extend(pieces)
+            finally:
+                close = getattr(pieces, "close", None)
+                if close is not None:
+                    close()
         if not begun:
             raise HandlerError(f"handler {self.__qualname__} never called start_response")
         return self._response(request, *begun[0], b"".join(written))
@@ -51,6 +53,24 @@ class WsgiHandler:
             raise HandlerError(f"handler {self.__qualname__} gave the status {status!r}: write '200 OK'")
         kept = [pair for pair in headers if is_kept(pair[0], request)]
         return as_response(Response(int(code), Headers(kept), body), self.__qualname__)
+
+
+@contextmanager
+def _without_loop() -> Iterator[None]:
+    """Hide an event loop that the client runs in this thread: around a WSGI app no server has one.
+
+    Django would refuse its database, and Flask its async views.
+    """
+    events = sys.modules.get("asyncio.events")
+    loop = None if events is None else events._get_running_loop()
+    if events is None or loop is None:
+        yield
+        return
+    events._set_running_loop(None)
+    try:
+        yield
+    finally:
+        events._set_running_loop(loop)
 
 
 _FROM_TRANSPORT = frozenset({"content-length", "date", "connection", "transfer-encoding"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -139,6 +140,29 @@ def test_length_of_an_answer_to_head_is_the_apps(bench):
 
     assert bench("HEAD", "/x").response.headers.pairs == (("Content-Length", "17"),)
     assert bench("GET", "/x").response.headers.pairs == ()
+
+
+def test_the_clients_event_loop_is_hidden_from_the_app(bench):
+    """Frameworks refuse to block where a loop runs; the client finds its loop again, whatever the app did."""
+    seen = []
+
+    def app(environ, start_response):
+        try:
+            seen.append(asyncio.get_running_loop())
+        except RuntimeError as error:
+            seen.append(str(error))
+        raise OSError("in the app")
+
+    async def client():
+        answer = bench("GET", "/x")
+        return asyncio.get_running_loop(), repr(answer.error)
+
+    bench.service.mount(app)
+    loop, error = asyncio.run(client())
+
+    assert seen == ["no running event loop"]
+    assert isinstance(loop, asyncio.AbstractEventLoop)
+    assert error == "OSError('in the app')"
 
 
 def test_count_that_goes_backwards_is_a_fault(bench):
