@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
+from pytest_retrychaos.clock import workers
 from pytest_retrychaos.clock.backstage import Backstage
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.install import install
@@ -54,7 +56,7 @@ class Run:
             backstage=Backstage(),
         )
         self.board = Board()
-        self.recorder = Recorder(self._now, self._wall)
+        self.recorder = Recorder(self._now, self._wall, workers=workers, inherited=workers.inherited)
         self.exchange = Exchange(
             self.board, self.service, self.recorder, self._now, self._wall, self.clock.note_traffic
         )
@@ -91,7 +93,8 @@ class Run:
             stack.callback(self.service.close)
             stack.callback(self._deactivate)
             stack.enter_context(self.entropy)
-            stack.callback(install(self.clock, timezone=self.options.timezone).remove)
+            installation = install(self.clock, timezone=self.options.timezone, chooser=Random(f"turns {self.seed}"))
+            stack.callback(installation.remove)
             self._install_transport(stack)
             self._stack = stack.pop_all()
 
@@ -108,7 +111,9 @@ class Run:
 
     def _install_transport(self, stack: contextlib.ExitStack) -> None:
         kind = _transport(self.options.transport)
-        transport = kind(self.exchange, self.clock, silence=self._no_timeout, checks_host=self._check_host)
+        transport = kind(
+            self.exchange, self.clock, silence=self._no_timeout, checks_host=self._check_host, is_mine=workers.is_mine
+        )
         stack.callback(transport.remove)
         transport.install()
         self.clock.simulated_descriptors.update(transport.pipe_ends)
@@ -171,6 +176,7 @@ class Run:
             operations=operations,
             scopes=tuple(self.recorder.scopes),
             scripts=tuple(one.record() for one in self.board.scripts),
+            lineages=self.recorder.freeze_lineages(),
             effects=tuple(one if len(one.body) <= WHOLE else replace(one, body=one.body[:1024]) for one in ledger),
             ended=ended,
             finished_ns=self.clock.now_ns,

@@ -14,23 +14,19 @@ from pytest_retrychaos.clock.virtual import VirtualClock
 
 if TYPE_CHECKING:
     from pytest_retrychaos.clock.install import Installation
+    from pytest_retrychaos.clock.turns import Turns
 
 
 class Active:
-    """The thread that is on virtual time, its clock and how long real things are waited for."""
+    """The thread that has the turn on virtual time, the clock and who schedules."""
 
-    __slots__ = ("clock", "forbid_threads", "grace", "grace_left", "owner", "patience", "slot")
+    __slots__ = ("clock", "owner", "slot", "turns")
 
     def __init__(self) -> None:
         self.owner = 0
+        """The identifier of the thread that is on virtual time and runs."""
         self.clock = VirtualClock()
-        self.forbid_threads = True
-        self.patience = 0.0
-        """Real seconds for a wait that only something outside can end."""
-        self.grace = 0.0
-        """Real seconds that older threads get before time jumps to a deadline."""
-        self.grace_left = 0.0
-        """The same, halved each time that it was in vain."""
+        self.turns: Turns | None = None
         self.slot: dict[str, Installation] = {}
         """Holds the installation; ``setdefault`` decides between two threads."""
 
@@ -42,10 +38,13 @@ _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def place() -> str:
-    """Name the running line as ``path:line function``: the nearest outside this package and the library."""
-    frame: FrameType | None = sys._getframe(1)
-    nearest = frame
+def place(frame: FrameType | None = None) -> str:
+    """Name the running line as ``path:line function``: the nearest outside this package and the library.
+
+    ``frame`` is another thread's innermost one.
+    """
+    frame = frame or sys._getframe(1)
+    nearest: FrameType | None = frame
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_OURS) and not _is_library(name):

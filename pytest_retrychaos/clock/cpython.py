@@ -214,18 +214,15 @@ def patch_type(target: type, name: str, value: object) -> Callable[[], None]:
     return patch.off
 
 
-def polled_descriptors(poll: object) -> list[int] | None:
-    """List the descriptors registered with a `select.poll` object; ``None`` where that cannot be seen."""
-    if not _poll_layout_holds():
-        return None
-    return list(ctypes.cast(_pointer(id(poll) + POLL_DICT), ctypes.py_object).value)
+def polled_descriptors(poll: object) -> list[tuple[int, int]]:
+    """List the descriptors registered with a `select.poll` object, each with its events."""
+    return list(ctypes.cast(_pointer(id(poll) + POLL_DICT), ctypes.py_object).value.items())
 
 
 def _pointer(address: int) -> int:
     return ctypes.c_void_p.from_address(address).value or 0
 
 
-@functools.cache
 def _poll_layout_holds() -> bool:
     sample = select.poll()
     before = _pointer(id(sample) + POLL_DICT)
@@ -275,6 +272,9 @@ def check() -> None:
             raise _unsupported(f"the object of {builtin.__name__!r} is not laid out as expected")
         if _definition(builtin).flags != flags or _name(builtin) != builtin.__name__.encode():
             raise _unsupported(f"the definition of {builtin.__name__!r} is not where it is expected")
+
+    if not _poll_layout_holds():
+        raise _unsupported("the descriptors of a poll object are not where they are expected")
 
 
 def _name(builtin: Callable[..., Any]) -> bytes | None:

@@ -19,8 +19,9 @@ from pytest_retrychaos.clock.cpython import (
     following_twin,
     polled_descriptors,
 )
+from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.refusals import refuse_running_loop
-from pytest_retrychaos.clock.waits import nanoseconds, wait, wait_outside
+from pytest_retrychaos.clock.waits import running, seconds_left, wait
 from pytest_retrychaos.model import SECOND
 
 Method = Callable[..., Any]  # Any: a C function, whatever it takes
@@ -28,21 +29,43 @@ Ready = list[Any]  # Any: descriptors or pairs of them, as the function gives th
 _MILLISECOND = SECOND // 1000
 
 
-def _wait(attempt: Callable[[float], Ready], found: Callable[[Ready], bool], limit_ns: int | None, real: bool) -> Ready:
+class _Waiting:
+    """Descriptors that are waited on, by one of the system's functions."""
+
+    def __init__(self, look: Callable[[], bool], descriptors: list[tuple[int, int]], patience: float) -> None:
+        self.look = look
+        self.descriptors = descriptors
+        self.patience = patience
+
+
+def _wait(
+    attempt: Callable[[float], Ready],
+    found: Callable[[Ready], bool],
+    limit_ns: int | None,
+    descriptors: list[tuple[int, int]],
+    key: int,
+    *,
+    is_outside: bool,
+) -> Ready:
+    """Wait by an attempt that takes real seconds, 0 to look; ``descriptors`` are those that it looks at.
+
+    ``is_outside``: something outside may make one ready.
+    """
     latest: list[Ready] = []
 
-    def once(seconds: float) -> bool:
-        latest[:] = [attempt(seconds)]
+    def look() -> bool:
+        latest[:] = [attempt(0)]
         return found(latest[0])
 
-    deadline = None if limit_ns is None else ACTIVE.clock.now_ns + limit_ns
-    if limit_ns == 0:
-        once(0)
+    if look() or limit_ns == 0:
         ACTIVE.clock.wait_until(0)
-    elif real:
-        wait_outside(once, deadline)
-    else:
-        wait(once, deadline, "file descriptors of which none can become ready")
+        return latest[0]
+    until = None if limit_ns is None else ACTIVE.clock.now_ns + limit_ns
+    patience = running().outside.patience if is_outside else 0.0
+    poller = _Waiting(look, descriptors, patience)
+    if wait(look, key, until, "file descriptors of which none can become ready", poller=poller) is None:
+        left = seconds_left(until)
+        return attempt(-1 if left is None else left)
     return latest[0]
 
 
@@ -64,8 +87,14 @@ def _select(real: Method) -> Method:
         lists = [list(each) for each in args[:3]]
         timeout = args[3] if len(args) == 4 else None
         limit = None if timeout is None else _limit(lambda: real([], [], [], timeout), timeout, SECOND)
-        outside = _any_real(_number(item) for each in lists for item in each)
-        return _wait(lambda seconds: real(*lists, seconds), any, limit, outside)
+        events = zip(lists, (select.POLLIN, select.POLLOUT, select.POLLPRI), strict=True)
+        watched = [(_number(item), event) for each, event in events for item in each]
+        is_outside = _any_real(number for number, _ in watched)
+
+        def attempt(seconds: float) -> Ready:
+            return real(*lists, None if seconds < 0 else seconds)  # type: ignore[no-any-return]  # three lists
+
+        return _wait(attempt, any, limit, watched, id(lists), is_outside=is_outside)
 
     return select_
 
@@ -91,8 +120,10 @@ def _poll(real: Method) -> Method:
         refuse_running_loop()
         limit = _unlimited(args[0] if args else None, real, select.poll(), _MILLISECOND)
         known = polled_descriptors(poller)
-        outside = known is None or _any_real(known)
-        return _wait(lambda seconds: real(poller, seconds * 1000), bool, limit, outside)
+        is_outside = _any_real(number for number, _ in known)
+        return _wait(
+            lambda seconds: real(poller, seconds * 1000), bool, limit, known, id(poller), is_outside=is_outside
+        )
 
     return poll
 
@@ -119,8 +150,14 @@ def _epoll(real: Method) -> Method:
             return ready
         with select.epoll() as scratch:
             limit = _unlimited(timeout, real, scratch, SECOND)
-        outside = limit != 0 and _any_real(_epolled(poller.fileno()))
-        return _wait(lambda seconds: real(poller, seconds, most), bool, limit, outside)
+        number = poller.fileno()
+        is_outside = limit != 0 and _any_real(_epolled(number))
+        watched = [(number, select.POLLIN)]
+
+        def attempt(seconds: float) -> Ready:
+            return real(poller, seconds, most)  # type: ignore[no-any-return]  # a list of pairs
+
+        return _wait(attempt, bool, limit, watched, id(poller), is_outside=is_outside)
 
     return poll
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE, place
 from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin, real_twin
+from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.errors import Refused
-from pytest_retrychaos.clock.waits import nanoseconds
 from pytest_retrychaos.model import SECOND
 
 LONGEST = 2**63

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from _thread import get_ident
 from collections.abc import Callable, Iterable
 from types import ModuleType, TracebackType
@@ -13,9 +14,14 @@ from pytest_retrychaos.clock.descriptors import descriptor_swaps
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import real, time_swaps
 from pytest_retrychaos.clock.locks import lock_patches
+from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.outsiders import outside_names
-from pytest_retrychaos.clock.refusals import loop_swaps, refused_loop, running_loop, thread_swaps, trio_setup
+from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
+from pytest_retrychaos.clock.refusals import loop_swaps, refused_loop, running_loop, trio_setup
+from pytest_retrychaos.clock.strands import Strand
+from pytest_retrychaos.clock.threads import thread_swaps
 from pytest_retrychaos.clock.travel import Journey, Zone
+from pytest_retrychaos.clock.turns import Turns
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.model import SECOND
 
@@ -40,8 +46,12 @@ class Switch(Protocol):
 class Installation:
     """A clock that its thread sees. Ends by `remove`, or as a context manager."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, turns: Turns, outside: Outside) -> None:
         self.clock = clock
+        self.turns = turns
+        self._outside = outside
+        self.left_running: list[Strand] = []
+        """Threads that were in the middle of something when virtual time ended."""
         self._undo: list[Callable[[], None]] = []
 
     def __enter__(self) -> Installation:
@@ -89,8 +99,16 @@ class Installation:
         self._do(lambda: setattr(module, name, before), lambda: setattr(module, name, value))
 
     def _begin(self, zone: Zone | None) -> None:
+        self._do(self._outside.close, lambda: None)
         # Made before anything is replaced: they look for the originals.
-        switches = [*time_swaps(), *descriptor_swaps(), *lock_patches(), *thread_swaps(), *loop_swaps()]
+        switches = [
+            *time_swaps(),
+            *descriptor_swaps(),
+            *lock_patches(),
+            *thread_swaps(),
+            *pool_patches(),
+            *loop_swaps(),
+        ]
         for module, name, twin in list(outside_names()):
             self._set(module, name, twin)
         journey = Journey()
@@ -101,15 +119,22 @@ class Installation:
         trio = trio_setup()
         if trio is not None:
             self._set(trio[0], "setup_runner", trio[1])
-        self._do(_disown, _own)
+        self._do(self._disown, self._own)
 
+    def _own(self) -> None:
+        ACTIVE.turns = self.turns
+        self.clock.sleeper = self.turns.sleep_until
+        ACTIVE.owner = get_ident()
 
-def _own() -> None:
-    ACTIVE.owner = get_ident()
-
-
-def _disown() -> None:
-    ACTIVE.owner = 0
+    def _disown(self) -> None:
+        """Let the threads settle, and those that go on do so in real time."""
+        if ACTIVE.turns is self.turns:
+            pools_go_home()
+            self.turns.settle()
+            self.left_running = self.turns.end()
+        ACTIVE.owner = 0
+        ACTIVE.turns = None
+        self.clock.sleeper = self.clock.move_to
 
 
 def current() -> Installation | None:
@@ -121,16 +146,16 @@ def install(
     clock: VirtualClock,
     *,
     timezone: str | None = None,
-    forbid_threads: bool = True,
+    chooser: random.Random | None = None,
     patience: float = PATIENCE,
     grace: float = GRACE,
 ) -> Installation:
-    """Put the calling thread on a clock; all other threads stay on real time.
+    """Put the calling thread, and those that it starts, on a clock; all other threads stay on real time.
 
-    ``timezone`` is the local zone meanwhile, an IANA name. ``patience`` and ``grace`` are real seconds: how
+    ``timezone`` is the local zone meanwhile, an IANA name. ``chooser`` decides which of several threads that
+    are ready goes on; without one it is the first in line. ``patience`` and ``grace`` are real seconds: how
     long threads older than the clock are waited for where a wait has no limit, and before time jumps to its
-    limit (halved each time that it was in vain, down to a millisecond). ``forbid_threads`` refuses the
-    thread's attempts to start others.
+    limit (halved each time that it was in vain, down to a millisecond).
 
     Raises `Refused` where a clock is installed already, an event loop runs in this thread, or another tool
     holds the clock; `Unsupported` on an interpreter whose insides differ; `ValueError` for an unknown zone.
@@ -140,15 +165,15 @@ def install(
     loop = running_loop()
     if loop is not None:
         raise refused_loop(loop)
-    installation = Installation(clock)
+    outside = Outside(patience=patience, grace=grace)
+    installation = Installation(clock, Turns(clock, outside, chooser), outside)
     try:
         if ACTIVE.slot.setdefault("installation", installation) is not installation:
             raise Refused(
                 "a second virtual clock was to be installed while one is active: a process has one at a time. "
                 "End the first chaos before the second begins, or use the one that is there."
             )
-        ACTIVE.clock, ACTIVE.forbid_threads = clock, forbid_threads
-        ACTIVE.patience, ACTIVE.grace, ACTIVE.grace_left = patience, grace, grace
+        ACTIVE.clock = clock
         # Rounded up, so that the clock does not go back behind what was read before.
         clock.monotonic_start_ns = (real("monotonic_ns")() // SECOND + 1) * SECOND
         installation._begin(zone)

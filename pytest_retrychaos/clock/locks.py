@@ -1,7 +1,8 @@
-"""Waits on locks, queues and older threads: patched methods of the C types, so that every object follows.
+"""Waits on locks and queues: patched methods of the C types, so that every object follows, older ones too.
 
-`threading.Event`, `Condition`, `Semaphore`, `Barrier`, `queue.Queue` and futures all wait on such a lock.
-A wait with a limit ends in virtual time; other threads, and objects once the clock has gone, wait for real.
+`threading.Event`, `Condition`, `Semaphore`, `Barrier`, `queue.Queue` and futures all wait on such a lock. Other
+threads, and objects once the clock has gone, wait for real. What another thread's method call gives is
+announced; what it gives behind these methods (a bound method kept from before) is found by looking.
 """
 
 from __future__ import annotations
@@ -15,15 +16,14 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import TypePatch
-from pytest_retrychaos.clock.waits import nanoseconds, wait
+from pytest_retrychaos.clock.functions import count_reading
+from pytest_retrychaos.clock.waits import deadline, seconds_left, wait
 
 Method = Callable[..., Any]  # Any: a method of a C type, whatever it takes
 _ACQUIRING = ("acquire", "acquire_lock", "__enter__")
+_RELEASING = ("release", "release_lock", "__exit__", "_release_save")
+_PUTTING = ("put", "put_nowait")
 _NO_LIMIT = -1
-
-
-def _deadline(seconds: float) -> int:
-    return ACTIVE.clock.now_ns + nanoseconds(seconds)
 
 
 def _bind_acquire(blocking: bool = True, timeout: float = _NO_LIMIT) -> float:
@@ -41,13 +41,67 @@ def _acquire(real: Method, make: Callable[[], Any], what: str) -> Method:  # Any
             timeout = _bind_acquire(*args, **kwargs)
         if real(lock, False):
             return True
-        if timeout == 0:
-            ACTIVE.clock.wait_until(0)
-            return False
-        deadline = None if timeout == _NO_LIMIT else _deadline(timeout)
-        return wait(lambda limit: real(lock, True, limit) if limit else real(lock, False), deadline, what)
+        return _block(real, lock, timeout, what)
 
     return acquire
+
+
+def _block(real: Method, lock: Any, timeout: float, what: str) -> bool:  # Any: a lock
+    turns = ACTIVE.turns
+    assert turns is not None
+    thread = turns.ends.get(id(lock))
+    if thread is not None and thread.is_done:
+        return bool(real(lock, True))  # it has ended: the interpreter is about to release
+    if timeout == 0:
+        if not turns.let_others_run():
+            count_reading()  # for the watch on loops that only look
+        return real(lock, False)  # type: ignore[no-any-return]  # a bool
+    limit = None if timeout == _NO_LIMIT else deadline(timeout)
+    if thread is not None:
+        return _await_end(real, lock, thread, limit)
+    got = wait(lambda: real(lock, False), id(lock), limit, what, is_free=lambda: repr(lock).startswith("<unlocked"))
+    if got is None:
+        left = seconds_left(limit)
+        return real(lock, True, _NO_LIMIT if left is None else left)  # type: ignore[no-any-return]  # a bool
+    return got
+
+
+def _await_end(real: Method, lock: Any, thread: Any, limit: int | None) -> bool:  # Any: a lock; a strand
+    done = wait(lambda: thread.is_done, id(thread), limit, f"the thread {thread.name} to end")
+    if done is None:
+        left = seconds_left(limit)
+        return real(lock, True, _NO_LIMIT if left is None else left)  # type: ignore[no-any-return]  # a bool
+    return real(lock, True) if done else False
+
+
+def _enter(real: Method, acquire: Method) -> Method:
+    def enter(lock: Any) -> bool:  # Any: a lock
+        if get_ident() != ACTIVE.owner or not real(lock, False):
+            return acquire(lock)  # type: ignore[no-any-return]  # a bool
+        return True
+
+    return enter
+
+
+def _release(real: Method, is_held: Callable[[Any], bool]) -> Method:  # Any: a lock
+    def release(lock: Any, *args: Any) -> Any:  # Any: a lock; what __exit__ is given
+        result = real(lock, *args)
+        turns = ACTIVE.turns
+        if turns is not None and id(lock) in turns.waiting and not is_held(lock):
+            turns.wake(id(lock))
+        return result
+
+    return release
+
+
+def _restore(acquire: Method, release_save: Method, restore: Method) -> Method:
+    def acquire_restore(lock: Any, state: Any) -> None:  # Any: a lock and what _release_save gave
+        if get_ident() == ACTIVE.owner:
+            acquire(lock)
+            release_save(lock)
+        restore(lock, state)  # nothing has run since, so it is free
+
+    return acquire_restore
 
 
 def _bind_get(block: bool = True, timeout: float | None = None) -> float | None:
@@ -68,52 +122,98 @@ def _get(real: Method) -> Method:
         timeout = _bind_get(*args, **kwargs)
         got: list[Any] = []
 
-        def attempt(limit: float) -> bool:
+        def attempt() -> bool:
             try:
-                got.append(real(queue, True, limit) if limit else real(queue, False))
+                got.append(real(queue, False))
             except _queue.Empty:
                 return False
             return True
 
-        deadline = None if timeout is None else _deadline(timeout)
-        if not wait(attempt, deadline, "an item in a queue"):
+        if attempt():
+            return got[0]
+        limit = None if timeout is None else deadline(timeout)
+        came = timeout != 0 and wait(attempt, id(queue), limit, "an item in a queue", is_free=lambda: not queue.empty())
+        if came is None:
+            return real(queue, True, seconds_left(limit))
+        if not came:
             raise _queue.Empty
         return got[0]
 
     return get
 
 
-def _join(real: Method) -> Method:
+def _put(real: Method) -> Method:
+    def put(queue: Any, *args: Any, **kwargs: Any) -> None:  # Any: a queue and its item
+        real(queue, *args, **kwargs)
+        turns = ACTIVE.turns
+        if turns is not None and id(queue) in turns.waiting:
+            turns.wake(id(queue))
+
+    return put
+
+
+def _join(real: Method, is_done: Method) -> Method:
     def join(handle: Any, *args: Any) -> None:  # Any: an undocumented type of the interpreter
-        timeout = args[0] if args else None
-        if get_ident() != ACTIVE.owner or (timeout is not None and timeout < 0) or handle.is_done():
+        timeout: float | None = args[0] if args else None
+        if get_ident() != ACTIVE.owner or is_done(handle):
             real(handle, *args)
             return
-
-        def attempt(limit: float) -> bool:
-            real(handle, limit)
-            return bool(handle.is_done())
-
-        wait(attempt, None if timeout is None else _deadline(timeout), "a thread to end")
+        assert ACTIVE.turns is not None
+        thread = ACTIVE.turns.ends.get(id(handle))
+        limit = None if timeout is None or timeout < 0 else deadline(timeout)
+        if thread is not None and not thread.is_done:
+            done = wait(lambda: thread.is_done, id(thread), limit, f"the thread {thread.name} to end")
+        elif thread is None:
+            done = wait(lambda: is_done(handle), id(handle), limit, "a thread to end", is_free=lambda: is_done(handle))
+        else:
+            done = True
+        if done is None:
+            left = seconds_left(limit)
+            real(handle, *(() if left is None else (left,)))
+        elif done:
+            real(handle)
 
     return join
+
+
+def _done(real: Method, join: Method) -> Method:
+    def is_done(handle: Any) -> bool:  # Any: as above
+        turns = ACTIVE.turns
+        if get_ident() == ACTIVE.owner and turns is not None:
+            thread = turns.ends.get(id(handle))
+            if thread is not None and thread.is_done:
+                join(handle)  # it is about to go: only the interpreter's own clearing up is left
+        return real(handle)  # type: ignore[no-any-return]  # a bool
+
+    return is_done
 
 
 @functools.cache
 def lock_patches() -> tuple[TypePatch, ...]:
     """Make the patches of the types on which threads wait, once in a process."""
     patches = []
-    kinds: list[tuple[type, str]] = [
-        (_thread.LockType, "a lock that is held"),
-        (_thread.RLock, "a reentrant lock that another thread holds"),
+    kinds: list[tuple[type, Callable[[], Any], str]] = [
+        (_thread.LockType, _thread.allocate_lock, "a lock that is held"),
+        (_thread.RLock, _thread.RLock, "a reentrant lock that another thread holds"),
     ]
-    for kind, what in kinds:
-        function = _acquire(kind.__dict__["acquire"], kind, what)
-        if kind is _thread.LockType:
-            function = _acquire(kind.__dict__["acquire"], _thread.allocate_lock, what)
-        patches += [TypePatch(kind, name, function) for name in _ACQUIRING if name in kind.__dict__]
-    patches.append(TypePatch(_queue.SimpleQueue, "get", _get(_queue.SimpleQueue.__dict__["get"])))
+    for kind, make, what in kinds:
+        own = dict(kind.__dict__)
+        acquire = _acquire(own["acquire"], make, what)
+        enter = _enter(own["acquire"], acquire)
+        for name in _ACQUIRING:
+            if name in own:
+                patches.append(TypePatch(kind, name, enter if name == "__enter__" else acquire))
+        is_held = own.get("_is_owned", lambda _: False)  # a reentrant one may be held on
+        patches += [TypePatch(kind, name, _release(own[name], is_held)) for name in _RELEASING if name in own]
+        if "_acquire_restore" in own:
+            restore = _restore(acquire, own["_release_save"], own["_acquire_restore"])
+            patches.append(TypePatch(kind, "_acquire_restore", restore))
+    queue = _queue.SimpleQueue
+    patches.append(TypePatch(queue, "get", _get(queue.__dict__["get"])))
+    patches += [TypePatch(queue, name, _put(queue.__dict__[name])) for name in _PUTTING]
     handle = getattr(_thread, "_ThreadHandle", None)  # from 3.13 on a thread is joined through one
     if handle is not None:
-        patches.append(TypePatch(handle, "join", _join(handle.__dict__["join"])))
+        join, is_done = handle.__dict__["join"], handle.__dict__["is_done"]
+        patches.append(TypePatch(handle, "join", _join(join, is_done)))
+        patches.append(TypePatch(handle, "is_done", _done(is_done, join)))
     return tuple(patches)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import functools
 import sys
 from _thread import get_ident
@@ -14,7 +13,6 @@ from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin
 from pytest_retrychaos.clock.errors import Refused
 
 Function = Callable[..., Any]  # Any: a built-in of any signature
-_STARTERS = ("start_new_thread", "start_new", "start_joinable_thread")
 
 
 def _kept(text: str) -> Refused:
@@ -23,25 +21,6 @@ def _kept(text: str) -> Refused:
     if get_ident() == ACTIVE.owner:
         ACTIVE.clock.refused.append(error)
     return error
-
-
-def _refused_thread(target: object) -> Refused:
-    owner = getattr(target, "__self__", None)
-    name = getattr(owner, "name", None) or getattr(target, "__qualname__", repr(target))
-    return _kept(
-        f"{place()} starts a thread ({name}) while chaos runs: only the test's own thread is on virtual time, "
-        "and what another one does would take real time. Run the work in the test's thread, or start the "
-        "thread before chaos begins if it is to stay on real time."
-    )
-
-
-def _start(real: Function) -> Function:
-    def start(*args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
-        if get_ident() == ACTIVE.owner and ACTIVE.forbid_threads:
-            raise _refused_thread(args[0] if args else kwargs.get("function"))
-        return real(*args, **kwargs)
-
-    return start
 
 
 def refused_loop(kind: str) -> Refused:
@@ -78,13 +57,6 @@ def _set_running_loop(real: Function) -> Function:
         return real(loop)
 
     return set_running_loop
-
-
-@functools.cache
-def thread_swaps() -> tuple[BuiltinSwap, ...]:
-    """Make the swaps of what starts a thread, once in a process."""
-    starters = [getattr(_thread, name) for name in _STARTERS if hasattr(_thread, name)]
-    return tuple(BuiltinSwap(starter, _start(following_twin(starter))) for starter in starters)
 
 
 @functools.cache

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from pytest_retrychaos.clock.errors import ClockPolled, Refused
@@ -43,6 +44,7 @@ class VirtualClock:
         "readings",
         "refused",
         "simulated_descriptors",
+        "sleeper",
         "stops",
         "watch_at",
     )
@@ -65,6 +67,8 @@ class VirtualClock:
         """At so many readings `polled` has to be called."""
         self.simulated_descriptors: set[int] = set()
         """Descriptors that no one outside will ever make ready: a wait on them alone costs no real time."""
+        self.sleeper: Callable[[int], None] = self.move_to
+        """What a wait does: it moves time, unless there are other threads, which run first."""
         self._spun_ns = 0
         self._places: set[str] = set()
 
@@ -83,14 +87,17 @@ class VirtualClock:
         self.wait_until(self.now_ns + ns)
 
     def wait_until(self, deadline_ns: int) -> None:
-        """Move time to a moment of the run; one that has passed already moves nothing."""
-        moved = deadline_ns - self.now_ns
-        if moved > 0:
-            self.now_ns = deadline_ns
-        if moved >= SHORTEST_WAIT:
+        """Wait until a moment of the run; one that has passed already costs nothing."""
+        if deadline_ns - self.now_ns >= SHORTEST_WAIT:
             self.note_traffic()
         else:
             self.readings += 1
+        self.sleeper(deadline_ns)
+
+    def move_to(self, deadline_ns: int) -> None:
+        """Move time to a moment of the run; it never goes back."""
+        if deadline_ns > self.now_ns:
+            self.now_ns = deadline_ns
 
     def note_traffic(self) -> None:
         """Say that the code under test did something but read the clock: the watch begins anew."""
@@ -110,8 +117,8 @@ class VirtualClock:
                 f"{place} polls the clock without waiting: time was moved for it; sleep between two looks"
             )
         step = max(MILLISECOND, self._spun_ns // 20)
-        self.now_ns += step
         self._spun_ns += step
+        self.sleeper(self.now_ns + step)
         self.watch_at = self.readings + POLLS_A_STEP
         if self._spun_ns > POLLED_TOO_LONG:
             self.note_traffic()

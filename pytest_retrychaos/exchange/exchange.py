@@ -19,7 +19,7 @@ from pytest_retrychaos.faults import OK, Kind, Progress, Step
 from pytest_retrychaos.model import Outcome, Request, Response, Wire
 from pytest_retrychaos.record import Recorder, Sheet
 from pytest_retrychaos.service import Answer, Reservation, Service
-from pytest_retrychaos.transports.seam import Ticket
+from pytest_retrychaos.transports.seam import Ticket, Unsent
 
 _AT_CONNECTING = {
     Kind.REFUSE: Wire.REFUSED,
@@ -61,31 +61,28 @@ class Exchange:
         self._traffic = traffic
         self._postponed: list[Sheet] = []
         self._outage: tuple[int, Step, int] | None = None  # until when, which step, which script
-        self._connecting: Sheet | None = None
 
     # before a request is sent
 
-    def resolving(self, host: str) -> Outcome | None:
+    def resolving(self, host: str) -> Unsent | None:
         """Take a ``dns`` step, if it is next."""
         return self._strike(host, {Kind.DNS: Wire.NO_NAME})
 
-    def connecting(self, host: str, port: int, timeout: float | None) -> Outcome | None:  # noqa: ARG002 - the seam's
+    def connecting(self, host: str, port: int, timeout: float | None) -> Unsent | None:  # noqa: ARG002 - the seam's
         """Take a step that strikes at connecting, if it is next; an outage refuses as long as it lasts."""
         self._traffic()
         outage = self._current_outage()
         if outage is not None and strikes_at_connecting(outage[1]):
-            self._begin_unsent(host, outage[1], outage[2])
-            return Outcome(Wire.REFUSED)
+            return Unsent(Wire.REFUSED, self._begin_unsent(host, outage[1], outage[2]))
         return self._strike(host, _AT_CONNECTING)
 
-    def securing(self, host: str) -> Outcome | None:
+    def securing(self, host: str) -> Unsent | None:
         """Take a ``tls`` step, if it is next."""
         return self._strike(host, {Kind.TLS: Wire.NO_TLS}, scheme="https")
 
-    def not_sent(self, error: BaseException, timeout: float | None) -> None:
-        """Note how the client learnt of the step just taken."""
-        sheet, self._connecting = self._connecting, None
-        assert sheet is not None
+    def not_sent(self, ticket: Ticket, error: BaseException, timeout: float | None) -> None:
+        """Note how the client learnt of a step taken before sending."""
+        sheet = _sheet(ticket)
         sheet.saw_error(error, timeout=timeout)
         self.recorder.not_sent(sheet)
 
@@ -97,7 +94,7 @@ class Exchange:
         active = self.board.for_host(_name(host)) if self.board.scripts else None
         return active is not None and strikes_at_connecting(self._progress_at_connecting(active).peek())
 
-    def _strike(self, host: str, kinds: dict[Kind, Wire], scheme: str = "http") -> Outcome | None:
+    def _strike(self, host: str, kinds: dict[Kind, Wire], scheme: str = "http") -> Unsent | None:
         active = self.board.for_host(_name(host))
         if active is None or self._current_outage() is not None:
             return None  # an outage is one step: the next one waits for its end
@@ -108,8 +105,7 @@ class Exchange:
         progress.take()
         if step.kind is Kind.DOWN:
             self._outage = (self._now() + (step.duration_ns or 0), step, active.number)
-        self._begin_unsent(host, step, active.number, scheme)
-        return Outcome(kinds[step.kind])
+        return Unsent(kinds[step.kind], self._begin_unsent(host, step, active.number, scheme))
 
     def _progress_at_connecting(self, active: ActiveScript) -> Progress:
         """Give how far a script has come for the request that is about to be sent, as far as is known."""
@@ -120,10 +116,10 @@ class Exchange:
         known = active.known(id(last.operation)) if last is not None and is_retry else None
         return known or active.progress
 
-    def _begin_unsent(self, host: str, step: Step, script: int, scheme: str = "http") -> None:
+    def _begin_unsent(self, host: str, step: Step, script: int, scheme: str = "http") -> Sheet:
         sheet = self.recorder.begin(host, scheme)
         sheet.fault, sheet.script = str(step), script
-        self._connecting = sheet
+        return sheet
 
     def _current_outage(self) -> tuple[int, Step, int] | None:
         if self._outage and self._now() >= self._outage[0]:

@@ -54,7 +54,7 @@ def two_operations(operation: OperationView, retry: Retry) -> str | None:
 def _later(view: View, failed: Attempt, until: int | None) -> Iterator[Attempt]:
     end = failed.index + LOOK_AHEAD if until is None else min(until - 1, failed.index + LOOK_AHEAD)
     for later in view.trace.attempts[failed.index : end]:
-        if later.scope == failed.scope and later.lineage == failed.lineage and later.was_sent:
+        if later.scope == failed.scope and view.trace.are_related(later.lineage, failed.lineage) and later.was_sent:
             yield later
 
 

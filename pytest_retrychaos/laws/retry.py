@@ -149,7 +149,7 @@ def _is_resumed(view: View, failed: Attempt) -> bool:
     """Whether a later request takes up the same resource elsewhere: another range, or the next page of a read."""
     is_next = True
     for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]:
-        if later.scope != failed.scope or later.lineage != failed.lineage:
+        if later.scope != failed.scope or not view.trace.are_related(later.lineage, failed.lineage):
             continue
         if (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed)):
             if any(later.headers.get(name) != failed.headers.get(name) for name in RANGES):
@@ -303,7 +303,7 @@ def _equals(view: View) -> frozenset[int]:
     for operation in view.operations:
         first = operation.first_sent
         if first is not None and is_unsafe(first):
-            equal = (first.scope, first.lineage, first.method, first.host, first.target, first.body.sha256)
+            equal = (first.scope, first.method, first.host, first.target, first.body.sha256)
             alike.setdefault(equal, []).append(operation.index)
     return frozenset(index for indices in alike.values() if len(indices) > 1 for index in indices)
 

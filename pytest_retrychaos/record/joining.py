@@ -11,7 +11,7 @@ Laws of this module:
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -65,10 +65,29 @@ def decide(sheet: Sheet, candidates: Candidates) -> Decision:
             return Decision(operation, "retry")
         if follows is None and against in (Against.LINE, Against.POSITION):
             follows = operation
+    orphan = _only_orphan(candidates.orphans(), sheet)
+    if isinstance(orphan, OperationSheet):
+        return Decision(orphan, "retry")
+    follows = follows or next(iter(orphan), None)
     latest = candidates.latest
     if latest is not None and _is_sent_again(latest, sheet):
         return Decision(latest, "sent again")
     return Decision(None, "began", follows)
+
+
+def _only_orphan(orphans: Iterable[OperationSheet], sheet: Sheet) -> OperationSheet | Sequence[OperationSheet]:
+    """Give the one operation that an attempt may go on with, left by a lineage that has ended; else all such.
+
+    Of several, one that alone is related to the attempt's lineage.
+    """
+    found = [one for one in orphans if _as_retry(one, sheet) is None]
+    related = [one for one in found if sheet.lineage.is_related(one.last.lineage)]
+    for group in (related, found):
+        if len(group) == 1:
+            return group[0]
+        if group:
+            return group
+    return found
 
 
 def relation(earlier: Sheet, sheet: Sheet) -> str:

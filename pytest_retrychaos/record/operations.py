@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from pytest_retrychaos.record.lineages import Lineage
 from pytest_retrychaos.record.redirects import Place, place_of
 from pytest_retrychaos.record.sheet import Identity, Sheet
 from pytest_retrychaos.trace import WHOLE
+
+MOST_ORPHANS: Final = 64
+"""How many failed operations of one method and path are looked through: of more, none could be told from the next."""
 
 RECENT: Final = 8
 """How many operations of one method and path are compared for a consumed or otherwise spelled body."""
@@ -34,6 +38,11 @@ class OperationSheet:
         """Its attempts, none of them sent, belong to another one."""
         self.position = -1
         """Its place in the trace, set when that is taken."""
+
+    @property
+    def begun_by(self) -> Lineage:
+        """The lineage of its first attempt."""
+        return self.attempts[0].lineage
 
     @property
     def last(self) -> Sheet:
@@ -70,6 +79,8 @@ class Candidates(NamedTuple):
     """Of its method and path, unless the last attempt went well: the latest with an equal body first, then any."""
     latest: OperationSheet | None = None
     """The last one on its lineage."""
+    orphans: Callable[[], Iterator[OperationSheet]] = lambda: iter(())
+    """Those of its method and path that failed on another lineage, which has ended."""
 
 
 class Index:
@@ -80,24 +91,39 @@ class Index:
         self._key_users: dict[str, OperationSheet] = {}
         self._equal: dict[tuple[object, ...], OperationSheet] = {}
         self._recent: dict[tuple[object, ...], deque[OperationSheet]] = {}
-        self._latest: dict[int, OperationSheet] = {}
-        self._expected: dict[int, tuple[OperationSheet, Place, int | None]] = {}
+        self._latest: dict[Lineage, OperationSheet] = {}
+        self._expected: dict[Lineage, tuple[OperationSheet, Place, int | None]] = {}
+        self._failed: dict[tuple[object, ...], dict[OperationSheet, None]] = {}
 
     def candidates(self, sheet: Sheet) -> Candidates:
         """List what an attempt may belong to; a redirect is followed at once or never."""
         kind = _kind(sheet)
-        equal = self._equal.get((kind, sheet.content))
-        similar = [one for one in self._recent.get(kind, ()) if not one.attempts[-1].went_well and one is not equal]
+        own = (kind, sheet.lineage)
+        equal = self._equal.get((own, sheet.content))
+        similar = [one for one in self._recent.get(own, ()) if not one.attempts[-1].went_well and one is not equal]
         if equal is not None and not equal.attempts[-1].went_well:
             similar.insert(0, equal)
         of_key = None if sheet.key is None else self._of_key.get((kind, sheet.key))
-        return Candidates(self._redirected(sheet), of_key, similar, self._latest.get(sheet.lineage))
+        latest = self._latest.get(sheet.lineage)
+        return Candidates(self._redirected(sheet), of_key, similar, latest, lambda: self._orphans(sheet))
+
+    def note_failure(self, operation: OperationSheet) -> None:
+        """Note that the last attempt of an operation failed: another lineage may go on with it."""
+        if operation.last.identity is not None:
+            self._failed.setdefault(_kind(operation.last), {})[operation] = None
+
+    def _orphans(self, sheet: Sheet) -> Iterator[OperationSheet]:
+        failed = self._failed.get(_kind(sheet), {})
+        lineage = sheet.lineage
+        if len(failed) > MOST_ORPHANS:
+            return
+        yield from [one for one in failed if _is_left_by_another(one, lineage)]
 
     def key_user(self, key: str | None) -> OperationSheet | None:
         """Give the latest operation that used a key, in whatever scope."""
         return None if key is None else self._key_users.get(key)
 
-    def latest(self, lineage: int) -> OperationSheet | None:
+    def latest(self, lineage: Lineage) -> OperationSheet | None:
         """Give the latest operation of a lineage."""
         return self._latest.get(lineage)
 
@@ -110,10 +136,14 @@ class Index:
         if sheet.key is not None:
             self._of_key[kind, sheet.key] = operation
             self._key_users[sheet.key] = operation
-        self._equal[kind, sheet.content] = operation
-        recent = self._recent.get(kind)
+        failed = self._failed.get(kind)
+        if failed:
+            failed.pop(operation, None)
+        own = (kind, sheet.lineage)
+        self._equal[own, sheet.content] = operation
+        recent = self._recent.get(own)
         if recent is None:
-            recent = self._recent[kind] = deque(maxlen=RECENT)
+            recent = self._recent[own] = deque(maxlen=RECENT)
         if not recent or recent[0] is not operation:
             recent.appendleft(operation)
 
@@ -134,4 +164,9 @@ def _kind(sheet: Sheet) -> tuple[object, ...]:
     """Give what the attempts of one operation share, whichever host they go to."""
     assert sheet.identity is not None
     method, _, target = sheet.identity
-    return sheet.scope, sheet.lineage, method, target
+    return sheet.scope, method, target
+
+
+def _is_left_by_another(operation: OperationSheet, lineage: Lineage) -> bool:
+    last = operation.last.lineage
+    return last is not lineage and last.has_ended

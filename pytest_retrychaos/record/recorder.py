@@ -20,10 +20,12 @@ from typing import Final
 from pytest_retrychaos.model import Request
 from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.callsites import Callsites
+from pytest_retrychaos.record.lineages import Alone, Lineage, Lineages, Workers
 from pytest_retrychaos.record.operations import Index, OperationSheet
 from pytest_retrychaos.record.redirects import sent_to
 from pytest_retrychaos.record.sheet import Identity, Sheet
 from pytest_retrychaos.record.streaks import Runaway, Streaks
+from pytest_retrychaos.trace import Lineage as LineageRecord
 from pytest_retrychaos.trace import Operation, Scope, Told
 
 __all__ = ["OperationSheet", "Recorder", "Runaway"]
@@ -34,7 +36,14 @@ NOT_SENT: Final = "not sent"
 class Recorder:
     """The record of one run while it grows."""
 
-    def __init__(self, now: Callable[[], int], wall: Callable[[], int], test_code: CodeType | None = None) -> None:
+    def __init__(
+        self,
+        now: Callable[[], int],
+        wall: Callable[[], int],
+        test_code: CodeType | None = None,
+        workers: Workers | None = None,
+        inherited: Callable[[ContextVar[int | None]], int | None] = lambda _: None,
+    ) -> None:
         self._now = now
         self._wall = wall
         self.sheets: list[Sheet] = []
@@ -42,11 +51,14 @@ class Recorder:
         self._operations: list[OperationSheet] = []
         self._callsites = Callsites(test_code)
         self._scope: ContextVar[int | None] = ContextVar("retrychaos_scope", default=None)
+        self._inherited = inherited
+        """Looks a variable up in the context in which this thread was begun."""
+        self.lineages = Lineages(workers or Alone())
         self._names_given: dict[int, int] = {}
         self._index = Index()
         self._streaks = Streaks()
         self._hooks = self._expect_redirect, self._note_end
-        self._waiting: dict[tuple[str, int], list[Sheet]] = {}
+        self._waiting: dict[tuple[str, Lineage], list[Sheet]] = {}
         """By host and lineage: attempts that were not sent and whose next one is not known yet."""
 
     def watch(self, test_code: CodeType) -> None:
@@ -63,7 +75,11 @@ class Recorder:
     @property
     def is_in_scope(self) -> bool:
         """Whether a scope is open in this context."""
-        return self._scope.get() is not None
+        return self._scope_here() is not None
+
+    def _scope_here(self) -> int | None:
+        scope = self._scope.get()
+        return self._inherited(self._scope) if scope is None else scope
 
     def open_scope(self, name: str) -> tuple[int, Token[int | None]]:
         """Begin a scope for this context; give its number and what `close_scope` needs."""
@@ -80,10 +96,11 @@ class Recorder:
 
     def begin(self, host: str, scheme: str) -> Sheet:
         """Number an attempt that begins now."""
-        sheet = Sheet(len(self.sheets) + 1, self._now, self._wall, *self._hooks)
+        lineage = self.lineages.here()
+        sheet = Sheet(len(self.sheets) + 1, self._now, self._wall, *self._hooks, lineage)
         sheet.host = host
         sheet.scheme = scheme
-        sheet.scope = self._scope.get()
+        sheet.scope = self._scope_here()
         place = self._callsites.here()
         if place is not None:
             sheet.site, sheet.call = place
@@ -140,6 +157,12 @@ class Recorder:
         for position, operation in enumerate(kept):
             operation.position = position
         return tuple([_freeze(operation) for operation in kept])
+
+    def freeze_lineages(self) -> tuple[LineageRecord, ...]:
+        """Make the record of who sent requests, in the order of their numbers."""
+        return tuple(
+            LineageRecord(None if one.parent is None else one.parent.number, one.has_ended) for one in self.lineages.all
+        )
 
     # joining
 
@@ -250,9 +273,13 @@ class Recorder:
             self._waiting and any(one[-1].call == sheet.call for one in self._waiting.values())
         ):
             self._callsites.release()
-        if sheet.has_succeeded and isinstance(operation, OperationSheet):
+        if not isinstance(operation, OperationSheet):
+            return
+        if sheet.has_succeeded:
             operation.has_succeeded = True
             operation.let_bodies_go()
+        elif sheet.failed and operation.last is sheet:
+            self._index.note_failure(operation)
 
 
 def _freeze(operation: OperationSheet) -> Operation:

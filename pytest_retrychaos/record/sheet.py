@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from pytest_retrychaos.model import NO_HEADERS, SECOND, Headers, Response
 from pytest_retrychaos.record import sameness
+from pytest_retrychaos.record.lineages import SOLE, Lineage
 from pytest_retrychaos.trace import NO_BODY, WHOLE, Attempt, Body
 
 OWN_FAILURES: Final = frozenset({408, 425, 429})
@@ -25,6 +26,10 @@ class Home(Protocol):
     @property
     def has_succeeded(self) -> bool:
         """Whether the client has got a success from any of its attempts."""
+
+    @property
+    def begun_by(self) -> Lineage:
+        """The lineage of its first attempt."""
 
 
 class Sheet:
@@ -49,6 +54,7 @@ class Sheet:
         wall: Callable[[], int],
         on_redirect: Callable[[Sheet], None] = lambda _: None,
         on_end: Callable[[Sheet], None] = lambda _: None,
+        lineage: Lineage = SOLE,
     ) -> None:
         self._now = now
         self._wall = wall
@@ -61,7 +67,7 @@ class Sheet:
         self.identity: Identity | None = None
         """``None`` where nothing was sent."""
         self.joined = ""
-        self.lineage = 0
+        self.lineage = lineage
         self.site: int | None = None
         self.call: int | None = None
         """From which call of the test function it came."""
@@ -237,7 +243,7 @@ class Sheet:
         """Make the record of it."""
         response = self.response
         return Attempt(
-            index=self.index, operation=operation, joined=self.joined, lineage=self.lineage, site=self.site,
+            index=self.index, operation=operation, joined=self.joined, lineage=self.lineage.number, site=self.site,
             scope=self.scope, scheme=self.scheme, host=self.host, method=self.method, target=self.target,
             headers=self.headers, body=self.kept_body, key=self.key, key_carrier=self.key_carrier,
             credentials=self.credentials, volatile=self.volatile, body_relation=self.relation,

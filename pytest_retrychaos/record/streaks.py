@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pytest_retrychaos.record.lineages import Lineage
 from pytest_retrychaos.record.sheet import Sheet
 
 LONGEST: Final = 2000
@@ -23,18 +24,19 @@ class Streaks:
     """Counts equal requests in a row, on each lineage, whatever operations they belong to."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, tuple[Sheet, int]] = {}
+        self._counts: dict[Lineage, tuple[Sheet, int]] = {}
         self.stops: list[Runaway] = []
         """What was raised: the code under test may have swallowed it."""
 
     def check(self, sheet: Sheet) -> None:
         """Count an attempt; raises `Runaway` where it is one too many."""
-        earlier, count = self._counts.get(sheet.lineage, (sheet, 0))
+        line = _line(sheet)
+        earlier, count = self._counts.get(line, (sheet, 0))
         count = count + 1 if _goes_on(earlier, sheet) else 1
-        self._counts[sheet.lineage] = (sheet, count)
+        self._counts[line] = (sheet, count)
         if count <= LONGEST:
             return
-        del self._counts[sheet.lineage]
+        del self._counts[line]
         what = f"a connection to {sheet.host} was tried" if sheet.method is None else _sent(sheet)
         error = Runaway(
             f"{what} {LONGEST} times in a row: the retry loop does not end. Cap its attempts or its time; "
@@ -43,6 +45,11 @@ class Streaks:
         sheet.stop(error)
         self.stops.append(error)
         raise error
+
+
+def _line(sheet: Sheet) -> Lineage:
+    """Give whose loop it may be: who began the operation, also where each attempt is a task of its own."""
+    return sheet.operation.begun_by if sheet.operation is not None else sheet.lineage
 
 
 def _goes_on(earlier: Sheet, sheet: Sheet) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.trace import codec
 from pytest_retrychaos.trace.numbering import Numbering
-from pytest_retrychaos.trace.values import Attempt, Operation, Option, Scope, ScriptRecord, Told
+from pytest_retrychaos.trace.values import Attempt, Lineage, Operation, Option, Scope, ScriptRecord, Told
 
 FORMAT: Final = 1
 """Version of the JSON form; a reader refuses another one."""
@@ -39,10 +39,21 @@ class Trace:
     """The test set the script itself: it stands in no marker."""
     options: tuple[Option, ...] = ()
     """The options that were not the default, but for the seed."""
+    lineages: tuple[Lineage, ...] = ()
+    """The threads, tasks and pool items that sent requests, in the order in which they first did."""
 
     def of(self, operation: Operation) -> tuple[Attempt, ...]:
         """The attempts of an operation, in order."""
         return tuple(self.attempts[index - 1] for index in operation.attempts)
+
+    def are_related(self, one: int, other: int) -> bool:
+        """Whether two lineages are the same, or one began the other, or both were begun by the same."""
+        if one == other:
+            return True
+        known = self.lineages
+        first = known[one].parent if one < len(known) else None
+        second = known[other].parent if other < len(known) else None
+        return first == other or second == one or (first is not None and first == second)
 
     def numbered(self) -> Trace:
         """Return the trace with keys, credentials and volatile values numbered by first appearance.

@@ -135,6 +135,16 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Lineage:
+    """A thread, a task or a pool's item that sent requests, or began one that did."""
+
+    parent: int | None
+    """Who began it: an index into `Trace.lineages`; ``None`` where that is not known."""
+    has_ended: bool
+    """It cannot send anything more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One request that the code under test wants carried out once, with all its attempts.
 

@@ -252,13 +252,13 @@ class _Carrier:
     def _connect(self, name: str) -> None:
         """Let the steps strike that strike before anything is sent."""
         exchange = self._exchange
-        outcome = exchange.resolving(name) or exchange.connecting(name, 0, self._deadline) or exchange.securing(name)
-        if outcome is None:
+        unsent = exchange.resolving(name) or exchange.connecting(name, 0, self._deadline) or exchange.securing(name)
+        if unsent is None:
             return
-        if outcome.wire is Wire.NO_HANDSHAKE and self._deadline is not None:
+        if unsent.wire is Wire.NO_HANDSHAKE and self._deadline is not None:
             self._clock.wait_until(int(self._until))
-        error = self._errors.of_fault(_WORDS[outcome.wire])
-        exchange.not_sent(error, self._deadline)
+        error = self._errors.of_fault(_WORDS[unsent.wire])
+        exchange.not_sent(unsent.ticket, error, self._deadline)
         raise error
 
     def _render(self, ticket: Ticket, outcome: Outcome) -> int:

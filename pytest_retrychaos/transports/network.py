@@ -23,7 +23,7 @@ from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
 from pytest_retrychaos.transports.names import Names, addresses, is_address, is_loopback
 from pytest_retrychaos.transports.proxies import HiddenProxies
-from pytest_retrychaos.transports.seam import Exchange
+from pytest_retrychaos.transports.seam import Exchange, Unsent
 from pytest_retrychaos.transports.sockets import REAL, SIMULATED, hang_up
 
 KERNEL_CONNECT_S = 127.0
@@ -41,6 +41,7 @@ class Network:
         silence: Callable[[str], BaseException],
         checks_host: Callable[[str], None] = lambda _: None,
         is_real: Callable[[object], bool] = is_loopback,
+        is_mine: Callable[[], bool] = lambda: True,
     ) -> None:
         self._exchange = exchange
         self._clock = clock
@@ -50,7 +51,7 @@ class Network:
         self._names = Names()
         self._channels: dict[int, tuple[Channel, weakref.ref[socket.socket]]] = {}
         self._undo: list[tuple[object, str, object, bool]] = []
-        self._thread = threading.get_ident()
+        self._is_mine = is_mine
         self._proxies = HiddenProxies()
         self.pipe_ends: tuple[int, ...] = ()
         """The shared descriptors: never readable, its writing end, always readable, its writing end."""
@@ -59,7 +60,6 @@ class Network:
 
     def install(self) -> None:
         """Patch; `remove` undoes it exactly."""
-        self._thread = threading.get_ident()
         never, never_end = os.pipe()
         always, always_end = os.pipe()
         os.write(always_end, b"x")
@@ -116,12 +116,12 @@ class Network:
         return True
 
     def _refuse_others(self, host: object) -> None:
-        """Let no other thread's request out: it would be neither simulated nor on virtual time."""
-        if threading.get_ident() != self._thread:
+        """Let no older thread's request out: it would be neither simulated nor on virtual time."""
+        if not self._is_mine():
             raise self._exchange.refuse(
                 f"the thread {threading.current_thread().name!r}, which was there before chaos began, called {host}: "
-                "only the test's own thread is simulated. Do the work in the test's thread, or let that one call "
-                "loopback"
+                "only the test's own thread and those that it starts are simulated. Do the work there, or let that "
+                "one call loopback"
             )
 
     def _open(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
@@ -136,9 +136,9 @@ class Network:
         if host == address[0] and not is_address(host):
             self._resolve(host)
         timeout = REAL["gettimeout"](sock)
-        outcome = self._exchange.connecting(host, port, timeout)
-        if outcome is not None:
-            raise self._failed_connect(sock, outcome.wire, timeout)
+        unsent = self._exchange.connecting(host, port, timeout)
+        if unsent is not None:
+            raise self._failed_connect(sock, unsent, timeout)
         descriptor = REAL["detach"](sock)
         if descriptor >= 0:
             os.close(descriptor)
@@ -147,14 +147,15 @@ class Network:
 
     def _resolve(self, host: str) -> None:
         """Look a name up, which fails if the script says so."""
-        if self._exchange.resolving(host) is not None:
+        unsent = self._exchange.resolving(host)
+        if unsent is not None:
             error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-            self._exchange.not_sent(error, None)
+            self._exchange.not_sent(unsent.ticket, error, None)
             raise error
 
-    def _failed_connect(self, sock: socket.socket, wire: Wire, timeout: float | None) -> OSError:
+    def _failed_connect(self, sock: socket.socket, unsent: Unsent, timeout: float | None) -> OSError:
         error: OSError
-        if wire is Wire.NO_HANDSHAKE:
+        if unsent.wire is Wire.NO_HANDSHAKE:
             patience = KERNEL_CONNECT_S if timeout is None else timeout
             if timeout == 0:
                 error = os_error(errno.EINPROGRESS)
@@ -164,7 +165,7 @@ class Network:
         else:
             error = os_error(errno.ECONNREFUSED)
         try:
-            self._exchange.not_sent(error, timeout)
+            self._exchange.not_sent(unsent.ticket, error, timeout)
         except BaseException:  # the run is ended here; create_connection closes on an OSError only
             sock.close()
             raise
@@ -296,10 +297,10 @@ class Network:
         return wrap_socket
 
     def _secure(self, channel: Channel) -> None:
-        outcome = self._exchange.securing(channel.host)
-        if outcome is not None:
+        unsent = self._exchange.securing(channel.host)
+        if unsent is not None:
             error = tls.handshake_failure()
-            self._exchange.not_sent(error, channel.timeout)
+            self._exchange.not_sent(unsent.ticket, error, channel.timeout)
             channel.close()
             raise error
 

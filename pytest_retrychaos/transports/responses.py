@@ -12,7 +12,7 @@ client's timeouts, its adapter's ``max_retries`` and every exception are made by
 5. Proxies, client certificates and certificate bundles are left out, as a mock leaves them out. A request that
    passes through goes to loopback only.
 6. A session keeps its connections as on a real network: ``stale`` strikes there, and never a single request.
-   Only the thread that installed is served; in others mocks answer by themselves, without faults.
+   Threads older than the run are not served: in those mocks answer by themselves, without faults.
 """
 
 from __future__ import annotations
@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     from responses import RequestsMock
 
 
+class _Own(threading.local):
+    """What each thread is in the middle of."""
+
+    def __init__(self) -> None:
+        self.interceptions: list[Interception] = []
+        self.answering = 0
+        """How many mocks answer just now, one within the other."""
+
+
 class ResponsesTransport:
     """Carries what ``responses`` mocks intercept through an exchange, while installed.
 
@@ -50,12 +59,12 @@ class ResponsesTransport:
         *,
         silence: Callable[[str], BaseException],
         checks_host: Callable[[str], None] = lambda _: None,
+        is_mine: Callable[[], bool] = lambda: True,
     ) -> None:
         self._exchange = exchange
         self._clock = clock
-        self._interceptions: list[Interception] = []
-        self._answering = 0
-        self._thread = threading.get_ident()
+        self._is_mine = is_mine
+        self._own = _Own()
         self._undo: Callable[[], None] = lambda: None
         mocked = MockedExchange(exchange, self._under_way, lambda ns: clock.wait_until(clock.now_ns + ns))
         self._network = Network(
@@ -64,13 +73,13 @@ class ResponsesTransport:
             silence=silence,
             checks_host=checks_host,
             is_real=lambda host: self._under_way() is None and is_loopback(host),  # a mocked host may be loopback
+            is_mine=is_mine,
         )
 
     def install(self) -> None:
         """Patch; `remove` undoes it exactly. Raises `ImportError` where ``responses`` is missing."""
         from responses import RequestsMock
 
-        self._thread = threading.get_ident()
         self._network.install()
         let_carry(self._exchange)
         original = RequestsMock._on_request
@@ -97,9 +106,9 @@ class ResponsesTransport:
 
     def _under_way(self) -> Interception | None:
         """Give the interception whose tries this thread sends; while the mock answers, there is none."""
-        if self._answering or not self._interceptions or threading.get_ident() != self._thread:
+        if self._own.answering or not self._own.interceptions or not self._is_mine():
             return None
-        return self._interceptions[-1]
+        return self._own.interceptions[-1]
 
     # what takes the place of the mock's own
 
@@ -113,8 +122,8 @@ class ResponsesTransport:
             **named: Any,  # Any: what HTTPAdapter.send takes, and the mock's own retries=
         ) -> requests.Response:
             is_ours = (
-                threading.get_ident() == self._thread
-                and not self._answering
+                self._is_mine()
+                and not self._own.answering
                 and isinstance(adapter, HTTPAdapter)
                 and urlsplit(str(request.url)).scheme in ("http", "https")
             )
@@ -135,7 +144,7 @@ class ResponsesTransport:
         """Send a request by requests' own means over the simulated network."""
         from responses import _real_send
 
-        self._interceptions.append(interception)
+        self._own.interceptions.append(interception)
         try:
             sent = _real_send(adapter, request, **{**named, "verify": True, "cert": None, "proxies": {}})
         except ClientIsToldError as told:
@@ -143,7 +152,7 @@ class ResponsesTransport:
         else:
             return _grafted(interception.intact, sent)
         finally:
-            self._interceptions.pop()
+            self._own.interceptions.pop()
         raise error
 
     @contextmanager
@@ -162,13 +171,13 @@ class ResponsesTransport:
             with _own_connections(adapter):
                 return real(adapter, request, **named)  # type: ignore[call-arg]  # responses' own annotation
 
-        self._answering += 1
+        self._own.answering += 1
         mock._real_send = pass_through  # type: ignore[assignment]  # the mock calls it with names
         try:
             yield
         finally:
             mock._real_send = real
-            self._answering -= 1
+            self._own.answering -= 1
 
 
 @contextmanager

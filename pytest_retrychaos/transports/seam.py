@@ -6,9 +6,9 @@ connection or a request, renders the `Outcome`, and tells the attempt's `Ticket`
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from pytest_retrychaos.model import Outcome, Request
+from pytest_retrychaos.model import Outcome, Request, Wire
 
 
 class Ticket(Protocol):
@@ -33,20 +33,27 @@ class Ticket(Protocol):
         """Note that the client closed the connection before it had the whole answer."""
 
 
+class Unsent(NamedTuple):
+    """What keeps a request from being sent, and the attempt that it is."""
+
+    wire: Wire
+    ticket: Ticket
+
+
 class Exchange(Protocol):
     """Who decides what happens to each attempt."""
 
-    def resolving(self, host: str) -> Outcome | None:
+    def resolving(self, host: str) -> Unsent | None:
         """Decide on looking up a name; ``None`` lets it succeed."""
 
-    def connecting(self, host: str, port: int, timeout: float | None) -> Outcome | None:
+    def connecting(self, host: str, port: int, timeout: float | None) -> Unsent | None:
         """Decide on connecting; ``None`` lets it succeed."""
 
-    def securing(self, host: str) -> Outcome | None:
+    def securing(self, host: str) -> Unsent | None:
         """Decide on the TLS handshake; ``None`` lets it succeed."""
 
-    def not_sent(self, error: BaseException, timeout: float | None) -> None:
-        """Note the error by which the client learnt that its last look-up, connection or handshake failed."""
+    def not_sent(self, ticket: Ticket, error: BaseException, timeout: float | None) -> None:
+        """Note the error by which the client learnt that a look-up, connection or handshake failed."""
 
     def arriving(self, head: Request, *, reused: bool) -> Ticket:
         """Take an attempt whose head has arrived; ``reused`` tells that its connection has served before."""

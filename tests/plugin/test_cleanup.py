@@ -190,7 +190,6 @@ def test_side_by_side_tests_do_not_mix(suite: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("act", "told"),
     [
-        ("threading.Thread(target=print).start()", "*starts a thread (Thread-*) while chaos runs*"),
         ("asyncio.new_event_loop().run_forever()", "*runs an event loop (asyncio.*) while chaos runs*"),
         (
             "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('10.1.2.3', 8125))",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -88,12 +91,35 @@ def test_a_breach_that_only_a_policy_shows_may_be_expected(chaos) -> None:  # ty
 
 def test_an_older_thread_lets_no_request_out() -> None:
     """It would be on real time and on the real network."""
-    POOL.submit(int).result()
+    ways: queue.SimpleQueue[str] = queue.SimpleQueue()
+    told: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+
+    def call() -> None:
+        try:
+            requests.get(ways.get(), timeout=1)
+        except RuntimeError as error:
+            told.put(error)
+
+    older = threading.Thread(target=call)
+    older.start()
     with Chaos() as chaos:
-        with pytest.raises(RuntimeError, match="which was there before chaos began, called api"):
-            POOL.submit(requests.get, "https://api.example.com", timeout=1).result()
+        ways.put("https://api.example.com")
+        assert "which was there before chaos began, called api" in str(told.get())
         with pytest.raises(RuntimeError, match="which was there before chaos began"):
             chaos.finish()
+    older.join()
+
+
+def test_a_pool_from_before_works_in_the_run() -> None:
+    """It has workers on virtual time meanwhile, and its own again afterwards."""
+    before = POOL.submit(threading.get_ident).result()
+
+    with Chaos() as chaos:
+        assert POOL.submit(requests.get, "https://api.example.com", timeout=1).result().status_code == 200
+        POOL.submit(time.sleep, 3600).result()
+        assert chaos.clock.elapsed == 3600
+
+    assert POOL.submit(threading.get_ident).result() == before
 
 
 def test_an_outer_phase_goes_on_after_an_inner_one(chaos) -> None:  # type: ignore[no-untyped-def]  # the fixture

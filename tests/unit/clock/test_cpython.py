@@ -159,12 +159,12 @@ def test_a_method_of_an_immutable_type_is_patched_and_put_back() -> None:
 
 
 def test_the_descriptors_of_a_poll_object_are_seen() -> None:
-    """Which descriptors a poll object watches is read from its insides."""
+    """Which descriptors a poll object watches, and for what, is read from its insides."""
     poll = select.poll()
     assert polled_descriptors(poll) == []
     poll.register(0)
-    poll.register(7)
-    assert polled_descriptors(poll) == [0, 7]
+    poll.register(7, select.POLLIN)
+    assert polled_descriptors(poll) == [(0, select.POLLIN | select.POLLPRI | select.POLLOUT), (7, select.POLLIN)]
 
 
 def test_another_interpreter_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

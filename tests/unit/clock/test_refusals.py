@@ -1,15 +1,11 @@
-"""What virtual time for one thread does not cover is refused by name before it runs."""
+"""What virtual time does not cover is refused by name before it runs."""
 
 from __future__ import annotations
 
-import _thread
 import asyncio
-import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -22,53 +18,8 @@ LOOP = (
 )
 
 
-def nothing() -> None:
-    pass
-
-
-def by_pool() -> None:
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(nothing)
-
-
-STARTS: dict[str, tuple[Callable[[], object], str]] = {
-    "Thread": (lambda: threading.Thread(target=nothing, name="worker").start(), "worker"),
-    "Timer": (lambda: threading.Timer(1, nothing).start(), r"Thread-\d+"),
-    "pool": (by_pool, r"ThreadPoolExecutor-\d+_0"),
-    "_thread": (lambda: _thread.start_new_thread(nothing, ()), "nothing"),
-}
-
-
-@pytest.mark.parametrize("form", STARTS)
-def test_starting_a_thread_is_refused(form: str, clock: VirtualClock) -> None:
-    """Which thread, where, why and the way out are named, and no thread is left behind."""
-    start, name = STARTS[form]
-    before = threading.enumerate()
-    with pytest.raises(Refused) as caught:
-        start()
-    place, _, rest = str(caught.value).partition(" starts a thread ")
-    assert "test_refusals.py:" in place
-    assert re.fullmatch(
-        rf"\({name}\) while chaos runs: only the test's own thread is on virtual time, and what another one "
-        r"does would take real time. Run the work in the test's thread, or start the thread before chaos begins "
-        r"if it is to stay on real time\.",
-        rest,
-    )
-    assert threading.enumerate() == before
-
-
-def test_threads_can_be_allowed() -> None:
-    """A driver that needs threads in real time may start them."""
-    ran = threading.Event()
-    with install(VirtualClock(), forbid_threads=False, patience=10):
-        thread = threading.Thread(target=ran.set)
-        thread.start()
-        thread.join()
-    assert ran.is_set()
-
-
 def test_another_thread_may_start_threads() -> None:
-    """Only the test's own thread is refused."""
+    """What an older thread starts lives in real time, as it does."""
     go, done = threading.Event(), threading.Event()
 
     def run() -> None:

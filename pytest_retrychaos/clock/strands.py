@@ -1,0 +1,111 @@
+"""A thread on virtual time, and why it goes on after it blocked."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import contextvars
+import enum
+from collections.abc import Callable
+from typing import Protocol
+
+REAL_ACQUIRE: Callable[..., bool] = _thread.LockType.__dict__["acquire"]
+REAL_RELEASE: Callable[..., None] = _thread.LockType.__dict__["release"]
+"""The lock's own methods, whatever is patched: the scheduler itself waits in real time."""
+
+
+class Woke(enum.Enum):
+    """Why a thread that blocked goes on."""
+
+    BY_KEY = "what it waited for was announced"
+    BY_TIME = "its deadline came"
+    BY_END = "virtual time has ended: it repeats its wait for real"
+
+
+class Poller(Protocol):
+    """Descriptors that a thread waits on."""
+
+    patience: float
+    """Real seconds for which something outside is given time to make one ready before virtual time jumps."""
+    descriptors: list[tuple[int, int]]
+    """Descriptors and events, as ``poll`` takes them, for a real wait."""
+
+    def look(self) -> bool:
+        """Whether one is ready now."""
+
+
+class Work:
+    """An item that a pool works on: who handed it in, and in which context."""
+
+    __slots__ = ("__weakref__", "context", "is_done", "parent")
+
+    def __init__(self, parent: object) -> None:
+        self.parent = parent
+        self.context = contextvars.copy_context()
+        self.is_done = False
+
+
+class Strand:
+    """A thread on virtual time: what it waits for, and the doorbell that tells it to look whether it has the turn."""
+
+    __slots__ = (
+        "__weakref__",
+        "context",
+        "deadline_ns",
+        "error",
+        "gate",
+        "ident",
+        "is_done",
+        "is_free",
+        "key",
+        "name",
+        "number",
+        "parent",
+        "poller",
+        "ready_as",
+        "sentinel",
+        "waits_for",
+        "woke",
+        "work",
+    )  # fmt: skip
+
+    def __init__(self, name: str, parent: object = None) -> None:
+        self.name = name
+        self.parent = parent
+        """Who began it: a task, an item of a pool, a thread."""
+        self.context = contextvars.copy_context()
+        """The context in which it was begun; the thread itself starts with an empty one."""
+        self.ident = 0
+        self.gate = _thread.allocate_lock()
+        REAL_ACQUIRE(self.gate)
+        self.number = 0
+        """Of its latest wait; 0 while it waits for nothing."""
+        self.ready_as = 0
+        """Under which number it stands in line; 0 while it does not."""
+        self.key: int | None = None
+        self.deadline_ns: int | None = None
+        self.waits_for = ""
+        """In words, for a deadlock's report."""
+        self.is_free: Callable[[], bool] | None = None
+        """Whether what it waits for can be had, where that can be seen: an older thread may give it silently."""
+        self.poller: Poller | None = None
+        self.woke = Woke.BY_KEY
+        self.error: BaseException | None = None
+        """What it is to raise when it goes on."""
+        self.is_done = False
+        self.sentinel: object = None
+        """What the interpreter releases when the thread has gone: a lock, or from 3.13 on its handle."""
+        self.work: object = self
+        """What it is working on: itself, or an item that a pool handed to it."""
+
+    def ring(self) -> None:
+        """Let it look whether it has the turn; ringing twice is harmless."""
+        with contextlib.suppress(RuntimeError):
+            REAL_RELEASE(self.gate)
+
+    def wait_for_ring(self) -> None:
+        """Wait, in real time; a signal's handler may raise out of here."""
+        REAL_ACQUIRE(self.gate)
+
+    def __repr__(self) -> str:
+        return f"<Strand {self.name}>"

@@ -1,0 +1,345 @@
+"""Who runs: of the threads on virtual time exactly one has the turn, and passes it on only where it would block.
+
+Laws of this module:
+1. `granted` alone says who has the turn. It is one attribute, so that an interrupt between two lines leaves
+   it whole; a gate is only a doorbell, and may be rung in vain.
+2. Who is next: a thread that has to raise an interrupt; one that is ready (the seed chooses among them); one
+   whose descriptor is ready; one that something outside wakes within bounded real time; then time jumps.
+3. Nobody who could go on and no deadline is a deadlock, raised in the test's own thread.
+4. Threads without the turn touch nothing here but by one atomic append: `arrive` and an interrupt.
+5. After the end everyone who waits is told so, and repeats its wait in real time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from _thread import get_ident
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.functions import real
+from pytest_retrychaos.clock.outside import Outside
+from pytest_retrychaos.clock.report import deadlock
+from pytest_retrychaos.clock.strands import Poller, Strand, Woke
+from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.model import SECOND
+
+Alarm = Callable[[], None]
+_Timer = tuple[int, int, Strand | Alarm]
+_WINDOW = 64
+"""So many turns may be taken by others before one that is ready: the seed decides, but nobody starves."""
+_SETTLING = 10_000
+"""So many turns may be taken at the end without time passing; a thread that wants more spins."""
+
+
+class Turns:
+    """The scheduler of one run. Its maker is the test's own thread and has the turn."""
+
+    def __init__(self, clock: VirtualClock, outside: Outside, chooser: random.Random | None = None) -> None:
+        self.clock = clock
+        self.outside = outside
+        self.main = Strand("the test's own thread")
+        self.main.ident = get_ident()
+        self.granted = self.main
+        self.is_over = False
+        self.waiting: dict[int, deque[Strand]] = {}
+        """By key, the identity of what is waited for: who waits, the longest first."""
+        self.ends: dict[int, Strand] = {}
+        """By the identity of a thread's sentinel: whose it is."""
+        self._chooser = chooser
+        self._strands: dict[int, Strand] = {id(self.main): self.main}
+        self._ready: list[tuple[float, int, Strand]] = []
+        """A heap: by what rank each is to go on, and the number under which it was put there."""
+        self._granted_so_far = 0
+        self._timers: list[_Timer] = []
+        self._count = 0
+        self._arrivals: deque[int] = deque()
+        self._interrupted: deque[Strand] = deque()
+
+    @property
+    def strands(self) -> list[Strand]:
+        """The threads on virtual time that have not ended, the oldest first."""
+        return list(self._strands.values())
+
+    # waiting
+
+    def sleep_until(self, deadline_ns: int) -> None:
+        """Block until a moment of the run."""
+        if len(self._strands) == 1 and not self._timers:
+            self.clock.move_to(deadline_ns)
+            return
+        if self.block(None, deadline_ns, "a moment to come") is Woke.BY_END:
+            real("sleep")(max(0, deadline_ns - self.clock.now_ns) / SECOND)
+
+    def block(
+        self,
+        key: int | None,
+        deadline_ns: int | None,
+        waits_for: str,
+        *,
+        is_free: Callable[[], bool] | None = None,
+        poller: Poller | None = None,
+    ) -> Woke:
+        """Let others run until the key is woken or the deadline has come; say which.
+
+        Raises `Deadlock`, in the test's own thread, where nobody can go on.
+        """
+        me = self.granted
+        me.number = self._next_number()
+        if deadline_ns is not None:
+            deadline_ns = max(deadline_ns, self.clock.now_ns)  # one that has passed must not come before others
+        me.key, me.deadline_ns, me.waits_for = key, deadline_ns, waits_for
+        me.is_free, me.poller = is_free, poller
+        if key is not None:
+            self.waiting.setdefault(key, deque()).append(me)
+        if deadline_ns is not None:
+            heapq.heappush(self._timers, (deadline_ns, me.number, me))
+        try:
+            self._hand_over(me)
+        finally:
+            self._forget(me)
+        if me.error is not None:
+            error, me.error = me.error, None
+            raise error
+        return me.woke
+
+    def let_others_run(self) -> bool:
+        """Give the turn to the others that are ready; whether there were any."""
+        if self._first_ready() is None:
+            return False
+        self.block(None, self.clock.now_ns, "its next turn")
+        return True
+
+    def alarm(self, deadline_ns: int, act: Alarm) -> None:
+        """Have something done when a moment comes."""
+        heapq.heappush(self._timers, (deadline_ns, self._next_number(), act))
+
+    # waking
+
+    def wake(self, key: int) -> None:
+        """Announce what one thread waits for; called with the turn or without."""
+        if get_ident() != ACTIVE.owner:
+            self._arrivals.append(key)
+            self.outside.stir()
+            return
+        self._wake(key)
+
+    def _wake(self, key: int, *, everyone: bool = False) -> None:
+        line = self.waiting.get(key)
+        while line:
+            strand = line.popleft()
+            self._make_ready(strand, Woke.BY_KEY)
+            if not everyone:
+                break
+        if not line:
+            self.waiting.pop(key, None)
+
+    def _make_ready(self, strand: Strand, why: Woke) -> None:
+        strand.woke = why
+        strand.number = 0
+        strand.key = None
+        number = self._next_number()
+        rank = float(number) if self._chooser is None else self._granted_so_far + _WINDOW * self._chooser.random()
+        strand.ready_as = number
+        heapq.heappush(self._ready, (rank, number, strand))
+
+    # threads begin and end
+
+    def bear(self, name: str, parent: object) -> Strand:
+        """Take in a thread that is about to be started: it is in line before the system knows of it."""
+        strand = Strand(name, parent)
+        self._strands[id(strand)] = strand
+        self._make_ready(strand, Woke.BY_KEY)
+        return strand
+
+    def drop(self, strand: Strand) -> None:
+        """Forget a thread that could not be started."""
+        strand.ready_as = 0
+        del self._strands[id(strand)]
+
+    def enter(self, strand: Strand) -> None:
+        """Begin a thread, in itself: wait for its first turn."""
+        strand.ident = get_ident()
+        self._await_turn(strand)
+        self._take(strand)
+
+    def leave(self, strand: Strand) -> None:
+        """End a thread, in itself: wake who joins it and pass the turn on for good."""
+        strand.is_done = True
+        self._strands.pop(id(strand), None)
+        if self.granted is not strand or self.is_over:
+            return
+        self._wake(id(strand), everyone=True)
+        self._grant(self._choose())
+
+    # the turn
+
+    def _hand_over(self, me: Strand) -> None:
+        try:
+            chosen = self._choose()
+            if chosen is not me:
+                self._grant(chosen)
+                self._await_turn(me)
+        except BaseException as interrupt:  # raised by a signal's handler, in the test's own thread
+            self._come_back(me)
+            raise interrupt
+        finally:
+            self._take(me)
+
+    def _grant(self, strand: Strand) -> None:
+        ACTIVE.owner = 0
+        self._granted_so_far += 1
+        self.granted = strand
+        strand.ring()
+
+    def _await_turn(self, me: Strand) -> None:
+        while self.granted is not me and not self.is_over:
+            me.wait_for_ring()
+
+    def _come_back(self, me: Strand) -> None:
+        """Get the turn back before an interrupt is raised: whoever has it goes on to where it would block."""
+        if self.granted is me or self.is_over:
+            return
+        self._interrupted.append(me)
+        self.granted.ring()  # the interrupt may have come between granting and ringing
+        self.outside.stir()
+        try:
+            self._await_turn(me)
+        except BaseException:
+            self.seize()  # a second interrupt does not wait
+            raise
+
+    def seize(self) -> None:
+        """Take the turn for the test's own thread from one that does not give it back.
+
+        That one is told, where it next looks, that virtual time has ended for it.
+        """
+        held = self.granted
+        self._strands.pop(id(held), None)
+        self.granted = self.main
+
+    def _take(self, me: Strand) -> None:
+        if self.is_over:
+            me.woke = Woke.BY_END
+            return
+        ACTIVE.owner = me.ident
+        if me in self._interrupted:
+            self._interrupted.remove(me)
+        me.ready_as = 0
+
+    def _forget(self, me: Strand) -> None:
+        """Take a thread that goes on out of every line that it may still stand in."""
+        if me.key is not None:
+            line = self.waiting.get(me.key)
+            if line is not None and me in line:
+                line.remove(me)
+                if not line:
+                    self.waiting.pop(me.key, None)
+        me.number, me.key, me.is_free, me.poller = 0, None, None, None
+
+    # who is next
+
+    def _choose(self) -> Strand:
+        while True:
+            while self._arrivals:
+                self._wake(self._arrivals.popleft())
+            if self._interrupted:
+                return self._interrupted[0]
+            first = self._first_ready()
+            if first is not None:
+                return first
+            if self._look():
+                continue
+            due = self._earliest()
+            if self.outside.wait(self, due):
+                continue
+            if due is not None:
+                self._jump(due)
+                continue
+            return self._deadlocked()
+
+    def _first_ready(self) -> Strand | None:
+        while self._ready:
+            _, number, strand = self._ready[0]
+            if strand.ready_as == number:
+                return strand
+            heapq.heappop(self._ready)
+        return None
+
+    def blocked(self) -> Iterator[Strand]:
+        """Iterate over the threads that wait for something."""
+        return (strand for strand in self._strands.values() if strand.number)
+
+    def _look(self) -> bool:
+        """Wake those whose descriptors are ready, and those who wait for a lock that was released silently."""
+        found = False
+        for strand in list(self.blocked()):
+            poller, is_free = strand.poller, strand.is_free
+            if (poller is not None and poller.look()) or (is_free is not None and is_free()):
+                self._forget_line(strand)
+                self._make_ready(strand, Woke.BY_KEY)
+                found = True
+        return found
+
+    def has_news(self) -> bool:
+        """Whether something came from outside that `_choose` has to look at."""
+        return bool(self._arrivals or self._interrupted) or self._look()
+
+    def _forget_line(self, strand: Strand) -> None:
+        line = self.waiting.get(strand.key) if strand.key is not None else None
+        if line is not None:
+            line.remove(strand)
+            if not line:
+                self.waiting.pop(strand.key or 0, None)
+
+    def _earliest(self) -> int | None:
+        while self._timers:
+            due, number, item = self._timers[0]
+            if not isinstance(item, Strand) or item.number == number:
+                return due
+            heapq.heappop(self._timers)
+        return None
+
+    def _jump(self, due_ns: int) -> None:
+        """Move time to a moment and make everyone ready whose moment it is."""
+        self.clock.move_to(due_ns)
+        while self._timers and self._timers[0][0] <= due_ns:
+            _, number, item = heapq.heappop(self._timers)
+            if not isinstance(item, Strand):
+                item()
+            elif item.number == number:
+                self._forget_line(item)
+                self._make_ready(item, Woke.BY_TIME)
+
+    def _deadlocked(self) -> Strand:
+        self.main.error = stop = deadlock(self, self.outside)
+        self.clock.stops.append(stop)
+        self._forget_line(self.main)
+        self._make_ready(self.main, Woke.BY_KEY)
+        return self.main
+
+    def _next_number(self) -> int:
+        self._count += 1
+        return self._count
+
+    # the end
+
+    def settle(self) -> None:
+        """Let everyone run who can without time passing."""
+        for _ in range(_SETTLING):
+            if not self.let_others_run():
+                break
+
+    def end(self) -> list[Strand]:
+        """End virtual time: everyone repeats its wait for real. Return those that were in the middle of something.
+
+        A thread that waits without a limit is idle: it goes on when someone calls it.
+        """
+        left = [one for one in self.strands if one is not self.main]
+        busy = [one for one in left if not one.number or one.deadline_ns is not None]
+        self.is_over = True
+        for one in left:
+            one.ring()
+        return busy
