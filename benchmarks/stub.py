@@ -21,14 +21,15 @@ class StubSocket:
 
     _never, _end = os.pipe()
 
-    def __init__(self) -> None:
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
         self._waiting = b""
 
     def sendall(self, data: bytes, flags: int = 0) -> None:
-        self._waiting = ANSWER
+        self._waiting = self._answer
 
     def send(self, data: bytes, flags: int = 0) -> int:
-        self._waiting = ANSWER
+        self._waiting = self._answer
         return len(data)
 
     def recv(self, limit: int, flags: int = 0) -> bytes:
@@ -66,12 +67,15 @@ class _Raw(io.RawIOBase):
 class Stubbed:
     """Let every connection be a stub, for as long as a ``with`` block lasts."""
 
+    def __init__(self, answer: bytes = ANSWER) -> None:
+        self._answer = answer
+
     def __enter__(self) -> None:
         import urllib3.util.connection
 
         self._real = socket.create_connection, urllib3.util.connection.create_connection
-        socket.create_connection = lambda *_, **__: StubSocket()  # type: ignore[assignment, return-value]
-        urllib3.util.connection.create_connection = lambda *_, **__: StubSocket()  # type: ignore[assignment]
+        socket.create_connection = lambda *_, **__: StubSocket(self._answer)  # type: ignore[assignment, return-value]
+        urllib3.util.connection.create_connection = lambda *_, **__: StubSocket(self._answer)  # type: ignore[assignment]
 
     def __exit__(self, *_: object) -> None:
         import urllib3.util.connection
