@@ -1,5 +1,6 @@
 """Where services look for an idempotency key: one table, each row with its source.
 
+Those of AWS are what botocore's own models call ``idempotencyToken``; a test compares them.
 ``X-Request-Id`` and its like are not here: they name the attempt, not the operation.
 """
 
@@ -25,21 +26,24 @@ class Carrier:
 
 CARRIERS: tuple[Carrier, ...] = (
     Carrier("header", "Idempotency-Key", "draft-ietf-httpapi-idempotency-key-header; Stripe, Adyen"),
-    Carrier("header", "X-Idempotency-Key", "UK Open Banking read-write API 3.1; Mercado Pago payments"),
+    Carrier("header", "X-Idempotency-Key", "UK Open Banking read-write API 3.1; Mercado Pago; Coinbase CDP"),
     Carrier("header", "PayPal-Request-Id", "developer.paypal.com, API idempotency"),
-    Carrier("header", "Cko-Idempotency-Key", "Checkout.com payments API"),
+    Carrier("header", "Cko-Idempotency-Key", "Checkout.com, HEADER_PARAMS of its PHP SDK"),
     Carrier("header", "Idempotence-Key", "YooKassa API, interaction format"),
     Carrier("header", "Repeatability-Request-ID", "OASIS Repeatable Requests 1.0; Azure REST guidelines"),
-    Carrier("header", "opc-retry-token", "Oracle Cloud Infrastructure REST APIs"),
+    Carrier("header", "opc-retry-token", "Oracle Cloud Infrastructure, its SDKs' requests"),
+    Carrier("header", "X-Amz-Client-Token", "AWS REST protocols: S3 RenameObject, Deadline Cloud"),
+    Carrier("header", "X-Amzn-Client-Token", "AWS REST protocols: Billing Conductor, MediaPackage v2"),
     Carrier("field", "ClientToken", "AWS query protocol: EC2, ensuring idempotency"),
     Carrier("field", "ClientRequestToken", "AWS JSON protocols: DynamoDB transactions, CloudFormation"),
     Carrier("field", "clientToken", "AWS REST-JSON protocols"),
     Carrier("field", "clientRequestToken", "AWS REST-JSON protocols"),
     Carrier("field", "IdempotencyToken", "AWS JSON protocols: the idempotencyToken trait of Smithy"),
     Carrier("field", "idempotencyToken", "AWS REST-JSON protocols: the idempotencyToken trait of Smithy"),
-    Carrier("field", "CreatorRequestId", "AWS Route 53 Resolver, Cloud Map"),
+    Carrier("field", "CreatorRequestId", "AWS Route 53 Resolver, Cloud Map, Backup"),
+    Carrier("field", "creatorRequestId", "Amazon MQ"),
     Carrier("field", "idempotency_key", "Square, working with APIs: idempotency"),
-    Carrier("field", "idempotencyKey", "the same in camel case"),
+    Carrier("field", "idempotencyKey", "Circle, idempotent requests"),
     Carrier("field", "request_id", "Google AIP-155"),
     Carrier("field", "requestId", "Google AIP-155 as JSON and query name"),
 )

@@ -36,15 +36,14 @@ def _plain(problem: Problem) -> Response:
     return Response.json({"error": error}, problem.status)
 
 
-STRIPE_TYPES = {400: "invalid_request_error", 402: "card_error", 409: "invalid_request_error"}
-"""``error.type`` by status where it is not the usual one (docs.stripe.com/api/errors)."""
-
-
 def _stripe(problem: Problem) -> Response:
-    usual = "api_error" if problem.status >= 500 else "invalid_request_error"
-    kind = STRIPE_TYPES.get(problem.status, usual)
-    if problem.code == "idempotency_error" or problem.code == "idempotency_key_in_use":
+    """Word an error as docs.stripe.com/api/errors does: ``type`` is one of four."""
+    if problem.code in ("idempotency_error", "idempotency_key_in_use"):
         kind = "idempotency_error"
+    elif problem.status == 402:
+        kind = "card_error"
+    else:
+        kind = "api_error" if problem.status >= 500 else "invalid_request_error"
     error = {"type": kind, "message": problem.message}
     if problem.code not in ("", "idempotency_error"):
         error["code"] = problem.code
@@ -121,6 +120,8 @@ _REFUSALS = {
         "A request with this Idempotency-Key is still being processed.",
     ),
 }
+# The last two as users quote them: fjordllc/bootcamp#3928 on GitHub, and "that probably means you submitted twice" in
+# many handlers; 409 with idempotency_key_in_use is in the error codes of stripe-go.
 _STRIPE_REFUSALS = {
     Reason.MISSING: ("idempotency_error", "This request needs an idempotency key."),
     Reason.TOO_LONG: ("idempotency_error", "Idempotency keys have at most {most} characters."),
@@ -133,20 +134,25 @@ _STRIPE_REFUSALS = {
     ),
     Reason.IN_FLIGHT: (
         "idempotency_key_in_use",
-        ("There is currently another in-progress request using this idempotency key: {key}. Please try again later."),
+        (
+            "There is currently another in-progress request using this Idempotent Key (that probably means you "
+            "submitted twice, and the other request is still going through): {key}. Please try again later."
+        ),
     ),
 }
 
 STRIPE_ERRORS = {
-    400: ("parameter_invalid_empty", "The request was unacceptable."),
-    401: ("", "Invalid API Key provided."),
+    400: ("parameter_missing", "The request was unacceptable, often due to missing a required parameter."),
+    401: ("", "No valid API key provided."),
     402: ("card_declined", "Your card was declined."),
     403: ("", "The API key doesn't have permissions to perform the request."),
     404: ("resource_missing", "The requested resource doesn't exist."),
-    409: ("lock_timeout", "The request conflicts with another request."),
+    409: ("", "The request conflicts with another request (perhaps due to using the same idempotent key)."),
     429: ("rate_limit", "Too many requests hit the API too quickly."),
 }
-"""Code and message of a scripted status (docs.stripe.com/api/errors)."""
+"""Code and message of a scripted status: those of the status summary in docs.stripe.com/api/errors, with the code from
+docs.stripe.com/error-codes where one fits it alone. ``lock_timeout`` is none of 409: Stripe sends it with 429
+(docs.stripe.com/rate-limits, object lock timeouts)."""
 
 
 def scripted_problem(status: int, profile: Profile) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import botocore.session
 import pytest
 
 from pytest_retrychaos.service.carriers import CARRIERS, FIELDS, HEADERS, find_key
@@ -77,3 +78,37 @@ def test_empty_header_is_no_key(ask):
 def test_every_carrier_has_a_source():
     """The table says for each carrier who uses it."""
     assert [carrier.name for carrier in CARRIERS if not carrier.source] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "operation"),
+    [
+        ("X-Amz-Client-Token", "s3", "RenameObject"),
+        ("X-Amz-Client-Token", "deadline", "CreateFarm"),
+        ("X-Amzn-Client-Token", "billingconductor", "CreateBillingGroup"),
+        ("X-Amzn-Client-Token", "mediapackagev2", "CreateChannel"),
+        ("ClientToken", "autoscaling", "LaunchInstances"),
+        ("ClientRequestToken", "dynamodb", "TransactWriteItems"),
+        ("clientToken", "accessanalyzer", "CreateAnalyzer"),
+        ("clientRequestToken", "codepipeline", "StartPipelineExecution"),
+        ("IdempotencyToken", "backup", "StartBackupJob"),
+        ("idempotencyToken", "ivs-realtime", "StartComposition"),
+        ("CreatorRequestId", "servicediscovery", "CreateHttpNamespace"),
+        ("CreatorRequestId", "route53resolver", "AssociateFirewallRuleGroup"),
+        ("creatorRequestId", "mq", "CreateBroker"),
+        ("requestId", "omics", "CreateConfiguration"),
+    ],
+)
+def test_the_rows_of_aws_are_those_of_its_models(name, service, operation):
+    """What botocore fills in by itself, where the caller gives none, and how it is called on the wire."""
+    model = botocore.session.get_session().get_service_model(service).operation_model(operation)
+    tokens = [
+        (member.serialization.get("name", own), member.serialization.get("location"))
+        for own, member in model.input_shape.members.items()
+        if member.metadata.get("idempotencyToken")
+    ]
+
+    is_header = name in HEADERS.values()
+    assert [(on_wire.lower() if is_header else on_wire, place) for on_wire, place in tokens] == [
+        (name.lower(), "header") if is_header else (name, None)
+    ]

@@ -119,7 +119,14 @@ def test_stripe_tells_of_a_key_in_use(make_bench, ask):
     refused = bench("POST", "/v1/charges", PAY, media=FORM, key="k")
 
     assert refused.response.status == 409
-    assert error(refused)["error"]["code"] == "idempotency_key_in_use"
+    assert error(refused) == {
+        "error": {
+            "type": "idempotency_error",
+            "message": "There is currently another in-progress request using this Idempotent Key (that probably means"
+            " you submitted twice, and the other request is still going through): k. Please try again later.",
+            "code": "idempotency_key_in_use",
+        }
+    }
 
 
 def test_stripe_replays_a_500(make_bench):
@@ -144,7 +151,8 @@ def test_stripe_ignores_keys_on_delete(make_bench):
 @pytest.mark.parametrize(
     ("status", "kind", "code"),
     [
-        (400, "invalid_request_error", "parameter_invalid_empty"),
+        (400, "invalid_request_error", "parameter_missing"),
+        (409, "invalid_request_error", None),
         (402, "card_error", "card_declined"),
         (404, "invalid_request_error", "resource_missing"),
         (429, "invalid_request_error", "rate_limit"),
