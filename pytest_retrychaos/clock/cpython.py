@@ -26,7 +26,7 @@ from typing import Any
 from pytest_retrychaos.clock.errors import Unsupported
 
 # PyMethodDef.ml_flags, Include/methodobject.h
-VARARGS, KEYWORDS, NOARGS, ONE_ARG, FASTCALL = 0x01, 0x02, 0x04, 0x08, 0x80
+VARARGS, KEYWORDS, NOARGS, ONE_ARG = 0x01, 0x02, 0x04, 0x08
 IMMUTABLE = 1 << 8
 """``Py_TPFLAGS_IMMUTABLETYPE``, Include/object.h."""
 TP_FLAGS = 168

@@ -1,7 +1,7 @@
 """How long a server asks to be left alone: ``Retry-After`` (RFC 9110, 10.2.3) and ``retry-after-ms``.
 
 Laws of this module:
-1. No text raises. What cannot be read counts as absent, and `explain` says why.
+1. No text raises. What cannot be read counts as absent; `Unreadable` says why.
 2. ``retry-after-ms`` (sent by OpenAI, Azure and others) is the finer answer and wins, where it can be read.
 3. Seconds are ASCII digits, as the RFC has them; a decimal fraction is accepted too, since servers send it.
    What only ``float()`` would take (``nan``, ``inf``, ``1e400``, ``+5``, ``1_000``, digits of other scripts) is
@@ -26,13 +26,10 @@ if TYPE_CHECKING:
     from typing import Literal
 
     AskedKind = Literal["seconds", "milliseconds", "date"]
-    Why = Literal["past", "negative", "repeated", "unreadable", "huge"]
+    Why = Literal["past", "negative", "repeated", "unreadable"]
 
 MOST = 2.0**31
 """Longest wait that is told, in seconds; RFC 9111, 1.2.2."""
-
-DAY = 86_400.0
-"""A wait above this is huge: no client should sleep it through."""
 
 SECONDS = "Retry-After"
 MILLISECONDS = "retry-after-ms"
@@ -76,18 +73,6 @@ def retry_after(headers: Mapping[str, str] | Iterable[tuple[str, str]], *, now: 
     """
     found = find_retry_after(headers, now=now)
     return found if isinstance(found, Asked) else None
-
-
-def explain(headers: Mapping[str, str] | Iterable[tuple[str, str]], *, now: float) -> Why | None:
-    """Tell what is odd about the wait that was asked for; ``None`` where it is absent or ordinary.
-
-    ``past``, ``negative``, ``repeated`` and ``unreadable`` values count as absent; a ``huge`` one, over a day,
-    is still what `retry_after` returns.
-    """
-    found = find_retry_after(headers, now=now)
-    if isinstance(found, Unreadable):
-        return found.why
-    return "huge" if found is not None and found.seconds > DAY else None
 
 
 def find_retry_after(

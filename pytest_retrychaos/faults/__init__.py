@@ -23,7 +23,7 @@ from pytest_retrychaos.faults.constructors import (
 from pytest_retrychaos.faults.errors import ScriptError
 from pytest_retrychaos.faults.fields import RetryAfter, render_header
 from pytest_retrychaos.faults.parser import parse
-from pytest_retrychaos.faults.progress import Progress, Unfired
+from pytest_retrychaos.faults.progress import Progress
 from pytest_retrychaos.faults.script import Script, format_script
 from pytest_retrychaos.faults.step import OK, Step
 from pytest_retrychaos.faults.vocabulary import (
@@ -54,7 +54,6 @@ __all__ = [
     "Script",
     "ScriptError",
     "Step",
-    "Unfired",
     "connect_timeout",
     "dns",
     "down",

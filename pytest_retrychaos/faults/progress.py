@@ -2,24 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pytest_retrychaos.faults.script import Script
 from pytest_retrychaos.faults.step import OK, Step
-
-
-@dataclass(frozen=True, slots=True)
-class Unfired:
-    """A fault step that has not struck as often as it should."""
-
-    index: int
-    step: Step
-    fired: int
-
-    @property
-    def left(self) -> int:
-        """How often it should still strike."""
-        return (self.step.count or 0) - self.fired
 
 
 class Progress:
@@ -55,11 +39,3 @@ class Progress:
         if self.fired[index] == self.script.steps[index].count:
             self._index += 1
         return index, self._once[index]
-
-    def unfired(self) -> list[Unfired]:
-        """List the fault steps with strikes left; a plain ``ok`` and a step for ever owe none."""
-        return [
-            Unfired(index, step, fired)
-            for index, (step, fired) in enumerate(zip(self.script.steps, self.fired, strict=True))
-            if step.is_fault and step.count is not None and fired < step.count
-        ]

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.plugin.inner import run
+
 CLIENT = """
 import random, time
 import requests
@@ -37,7 +39,7 @@ def test_it(chaos):
 {body}
 """,
     )
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider")
+    result = run(pytester)
     result.assert_outcomes(failed=1)
     shown = str(result.stdout).partition("retrychaos -")[2]
     found = re.search(r"^again  (.*)$", shown, re.MULTILINE)

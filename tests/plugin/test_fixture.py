@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.plugin.inner import run
+
 CLIENT = """
 import time, uuid
 import requests
@@ -30,11 +32,6 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """Provide a directory with a client and no configuration of its own."""
     pytester.makepyfile(client=CLIENT)
     return pytester
-
-
-def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run pytest in a process of its own, in file order."""
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", *arguments)
 
 
 def test_a_right_client_passes_when_faults_strike(suite: pytest.Pytester) -> None:

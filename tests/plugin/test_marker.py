@@ -6,10 +6,7 @@ import re
 
 import pytest
 
-
-def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run pytest in a process of its own, in file order."""
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", *arguments)
+from tests.plugin.inner import run
 
 
 def test_several_scripts_parametrize_the_test(pytester: pytest.Pytester) -> None:

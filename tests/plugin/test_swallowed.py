@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.plugin.inner import run
+
 CLIENT = """
 import threading, time
 import requests
@@ -48,11 +50,6 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """Provide clients that catch everything."""
     pytester.makepyfile(client=CLIENT)
     return pytester
-
-
-def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run pytest in a process of its own, in file order."""
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", *arguments)
 
 
 @pytest.mark.parametrize(

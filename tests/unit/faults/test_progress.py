@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_retrychaos.faults import OK, Progress, Unfired, parse, status
+from pytest_retrychaos.faults import OK, Progress, parse, status
 
 
 def taken(script, times):
@@ -19,7 +19,6 @@ def test_steps_are_taken_in_order_each_as_often_as_it_says():
     ]
     assert progress.fired == [2, 1, 1]
     assert progress.is_finished
-    assert progress.unfired() == []
 
 
 def test_peek_takes_nothing():
@@ -38,23 +37,13 @@ def test_peek_behind_the_end_is_a_plain_ok():
     assert progress.peek() is OK
 
 
-def test_a_step_for_ever_never_finishes_and_owes_nothing():
+def test_a_step_for_ever_never_finishes():
     """`*` has no last time."""
     progress, seen = taken("503, reset *", 4)
 
     assert seen == [(0, "503"), (1, "reset"), (1, "reset"), (1, "reset")]
     assert progress.fired == [1, 3]
     assert not progress.is_finished
-    assert progress.unfired() == []
-
-
-def test_unfired_lists_fault_steps_with_strikes_left():
-    """A plain ok that never fired is none."""
-    progress, _ = taken("503 x3, timeout, ok, eof *", 1)
-    steps = progress.script.steps
-
-    assert progress.unfired() == [Unfired(0, steps[0], 1), Unfired(1, steps[1], 0)]
-    assert [unfired.left for unfired in progress.unfired()] == [2, 1]
 
 
 def test_an_outage_is_one_step():
