@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.virtual import Clock
 from pytest_retrychaos.engine import Retry
 from pytest_retrychaos.faults import Script, Step, parse
@@ -22,6 +23,9 @@ from pytest_retrychaos.run import HOST, Run
 from pytest_retrychaos.text import again, failure_text, timeline
 from pytest_retrychaos.trace import Attempt, Told, Trace
 from pytest_retrychaos.views import Assertions, LawsBroken, OperationView
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.transports.loopback import Loopback
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,7 +112,26 @@ class Chaos(Assertions):
     @property
     def url(self) -> str:
         """The fake service's base URL, without a slash at its end."""
-        return f"http://{HOST}"
+        return f"http://{HOST}" if self.options.transport != "loopback" else self._server.url
+
+    @property
+    def ca_file(self) -> str:
+        """On ``loopback``: the file (PEM) of the authority to trust for HTTPS, which the same port speaks."""
+        if self.options.transport != "loopback":
+            raise Refused(
+                f"chaos.ca_file on transport={self.options.transport!r}: there no certificate is checked, and none is "
+                "needed; leave it out, or use transport='loopback'"
+            )
+        return self._server.ca_file
+
+    @property
+    def _server(self) -> Loopback:
+        if self._run.server is None:
+            raise Refused(
+                "the server of transport='loopback' has no address before it starts: "
+                "use it inside `with Chaos(…) as chaos:`"
+            )
+        return self._run.server
 
     def script(
         self,
@@ -129,9 +152,11 @@ class Chaos(Assertions):
         """
         if not isinstance(strict, bool):
             raise TypeError(f"chaos.script(strict={strict!r}): strict is True or False")
-        active = self._run.board.set(
-            spec, route=route, host=host, per=per, strict=strict, in_scope=self._recorder.is_in_scope
-        )
+        self._run.check_script(parse(spec))
+        with self._run.paused():
+            active = self._run.board.set(
+                spec, route=route, host=host, per=per, strict=strict, in_scope=self._recorder.is_in_scope
+            )
         self._run.close_idle()
         return Phase(active.end)
 
@@ -140,18 +165,21 @@ class Chaos(Assertions):
         """Open a scope: what is sent inside belongs to the operation of that name."""
         if not isinstance(name, str) or not name:
             raise ValueError(f"chaos.operation({name!r}): give the operation a name, as in chaos.operation('order 7')")
-        number, token = self._recorder.open_scope(name)
+        with self._run.paused():
+            number, token = self._recorder.open_scope(name)
         try:
             yield
         finally:
-            self._recorder.close_scope(number, token, None)
+            with self._run.paused():
+                self._recorder.close_scope(number, token, None)
 
     def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the code under test in a scope of its own, record what the caller is told, and tell it."""
         if inspect.iscoroutinefunction(fn):
             raise TypeError(f"chaos.call({_name_of(fn)}): only blocking functions can be called, and this one is async")
         first = len(self._recorder.sheets)
-        number, token = self._recorder.open_scope(_name_of(fn))
+        with self._run.paused():
+            number, token = self._recorder.open_scope(_name_of(fn))
         told: Told | None = None
         try:
             value = fn(*args, **kwargs)
@@ -165,11 +193,13 @@ class Chaos(Assertions):
             told = tell_error(error)
             raise
         finally:
-            self._recorder.close_scope(number, token, told)
+            with self._run.paused():
+                self._recorder.close_scope(number, token, told)
 
     def _met_no_fault(self, first: int, scope: int) -> bool:
         """Whether every attempt of a scope went well: what was returned then is what success looks like."""
-        sheets = [sheet for sheet in self._recorder.sheets[first:] if sheet.scope == scope]
+        with self._run.paused():  # what the client has done by now is in the record
+            sheets = [sheet for sheet in self._recorder.sheets[first:] if sheet.scope == scope]
         return bool(sheets) and not any(sheet.failed or sheet.fault not in (None, "ok") for sheet in sheets)
 
     def faulty(
@@ -185,6 +215,11 @@ class Chaos(Assertions):
         """
         from pytest_retrychaos.transports.function import faulty
 
+        if self.options.transport == "loopback":
+            raise Refused(
+                f"chaos.faulty({_name_of(fn)}) on transport='loopback': functions meet a script on virtual time only. "
+                "Use transport='network', which answers the functions and every host but this machine"
+            )
         return faulty(fn, errors or {}, self._run.exchange, self._run.clock)
 
     # what happened

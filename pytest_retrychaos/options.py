@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,8 +12,9 @@ from typing import Any
 from pytest_retrychaos.laws.table import choose
 from pytest_retrychaos.trace import Option
 
-TRANSPORTS = ("network", "responses")
+TRANSPORTS = ("network", "responses", "loopback")
 ENTROPIES = ("real", "seeded")
+ANY_PORT = "localhost:0"
 PROFILES = ("default", "stripe", "ietf", "naive")
 
 
@@ -21,7 +23,8 @@ class Options:
     """How a run is set up."""
 
     transport: str = "network"
-    """``network``: simulated sockets. ``responses``: around what the test registered with ``responses``."""
+    """``network``: simulated sockets. ``responses``: around what the test registered with ``responses``.
+    ``loopback``: a real server, in real time."""
     profile: str = "default"
     """The provider whose idempotency rules the service follows."""
     seed: int | None = None
@@ -36,6 +39,8 @@ class Options:
     """Laws that this code is known to break: not raised, and the test fails once they hold."""
     entropy: str = "real"
     """``seeded``: ``os.urandom``, ``uuid`` and ``secrets`` too follow the seed."""
+    listen: str = ANY_PORT
+    """Where the server of ``loopback`` listens; port 0: any that is free."""
 
     @property
     def changed(self) -> tuple[Option, ...]:
@@ -69,7 +74,45 @@ class Options:
         if values.get("timezone") is not None:
             _check_type("timezone", values["timezone"], str)
             _check_zone(values["timezone"])
-        return cls(**values)
+        _check_type("listen", values.get("listen", ""), str)
+        options = cls(**values)
+        _check_loopback(options)
+        return options
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of ``listen``."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+def _check_loopback(options: Options) -> None:
+    host, colon, port = options.listen.rpartition(":")
+    is_name = host == "localhost" or _is_address(host.strip("[]"))
+    if not colon or not is_name or (":" in host) != host.startswith("[") or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(
+            f"listen={options.listen!r} is no address: write an IP address or localhost, and a port, as in "
+            "'localhost:8080', '0.0.0.0:0' or '[::1]:0'"
+        )
+    if options.transport != "loopback":
+        if options.listen != ANY_PORT:
+            raise ValueError(f"listen={options.listen!r} has no meaning on transport={options.transport!r}")
+        return
+    if options.hosts:
+        raise ValueError(f"hosts={options.hosts!r} on transport='loopback': other hosts are real there; leave it out")
+    if options.timezone is not None:
+        raise ValueError(
+            f"timezone={options.timezone!r} on transport='loopback': its time is real. Set TZ for the program under "
+            "test, or use transport='network'"
+        )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _written(value: object) -> str:

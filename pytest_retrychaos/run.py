@@ -13,6 +13,7 @@ from pytest_retrychaos.clock import workers
 from pytest_retrychaos.clock.backstage import Backstage
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.install import install
+from pytest_retrychaos.clock.real import RESOLUTION_NS, RealClock
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.entropy import Entropy
 from pytest_retrychaos.exchange import Board, Exchange
@@ -21,9 +22,11 @@ from pytest_retrychaos.model import Effect
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.record import OperationSheet, Recorder
 from pytest_retrychaos.service import Service
+from pytest_retrychaos.trace import RESOLUTION_NS as VIRTUAL_RESOLUTION_NS
 from pytest_retrychaos.trace import WHOLE, Told, Trace
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.transports.loopback import Loopback
     from pytest_retrychaos.transports.network import Network
     from pytest_retrychaos.transports.responses import ResponsesTransport
 
@@ -46,7 +49,11 @@ class Run:
     def __init__(self, options: Options, database: str | Path | None = None) -> None:
         self.options = options
         self.seed = options.seed or 0
-        self.clock = VirtualClock()
+        self.clock: VirtualClock | RealClock = VirtualClock()
+        self.server: Loopback | None = None
+        """The real server, where the transport is one."""
+        if options.transport == "loopback":
+            self.clock = RealClock()
         self.service = Service(
             now=self._now,
             wall=self._wall,
@@ -56,7 +63,11 @@ class Run:
             backstage=Backstage(),
         )
         self.board = Board()
-        self.recorder = Recorder(self._now, self._wall, workers=workers, inherited=workers.inherited)
+        is_remote = options.transport == "loopback"
+        self.recorder = Recorder(
+            self._now, self._wall, workers=None if is_remote else workers, inherited=workers.inherited
+        )
+        self.recorder.sees_callers = not is_remote
         self.exchange = Exchange(
             self.board, self.service, self.recorder, self._now, self._wall, self.clock.note_traffic
         )
@@ -93,14 +104,17 @@ class Run:
             stack.callback(self.service.close)
             stack.callback(self._deactivate)
             stack.enter_context(self.entropy)
-            installation = install(self.clock, timezone=self.options.timezone, chooser=Random(f"turns {self.seed}"))
-            stack.callback(installation.remove)
-            self._install_transport(stack)
+            if isinstance(self.clock, RealClock):
+                self._start_server(stack, self.clock)
+            else:
+                self._install(stack, self.clock)
             self._stack = stack.pop_all()
 
     def stop(self) -> None:
         """Put everything back; what was recorded stays readable."""
         try:
+            if self.server is not None:
+                self.server.stop()
             self._effects = self.service.effects
         finally:
             self._stack.close()
@@ -109,14 +123,41 @@ class Run:
     def _deactivate() -> None:
         Run._active = None
 
-    def _install_transport(self, stack: contextlib.ExitStack) -> None:
+    def check_script(self, script: Script) -> None:
+        """Refuse, by name, what the transport cannot do."""
+        if self.options.transport == "loopback":
+            from pytest_retrychaos.transports.possible import check
+
+            check(script, self.options.address[0])
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        """Let nothing happen meanwhile, where it could: on a real server, whose own thread acts."""
+        return contextlib.nullcontext() if self.server is None else self.server.paused()
+
+    def _start_server(self, stack: contextlib.ExitStack, clock: RealClock) -> None:
+        from pytest_retrychaos.transports.loopback import Loopback
+
+        host, port = self.options.address
+        self.server = server = Loopback(self.exchange, clock, host=host, port=port)
+        stack.callback(server.stop)
+        stack.callback(clock.end)
+        clock.begin()
+        server.start()
+        self.close_idle = server.close_idle
+
+    def _install(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
+        installation = install(clock, timezone=self.options.timezone, chooser=Random(f"turns {self.seed}"))
+        stack.callback(installation.remove)
+        self._install_transport(stack, clock)
+
+    def _install_transport(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
         kind = _transport(self.options.transport)
         transport = kind(
-            self.exchange, self.clock, silence=self._no_timeout, checks_host=self._check_host, is_mine=workers.is_mine
+            self.exchange, clock, silence=self._no_timeout, checks_host=self._check_host, is_mine=workers.is_mine
         )
         stack.callback(transport.remove)
         transport.install()
-        self.clock.simulated_descriptors.update(transport.pipe_ends)
+        clock.simulated_descriptors.update(transport.pipe_ends)
         self.close_idle = transport.close_idle
 
     def _no_timeout(self, host: str) -> BaseException:
@@ -152,18 +193,24 @@ class Run:
         """The effects in commit order, each with the name of its operation."""
         effects = self._effects
         if effects is None:
-            self.exchange.settle()
-            effects = self.service.effects
+            with self.paused():
+                self.exchange.settle()
+                effects = self.service.effects
         sheets = self.recorder.sheets
         return tuple(replace(one, operation=_sheet_of(sheets[one.attempt - 1].operation).name) for one in effects)
 
     def settle(self) -> None:
         """Carry out every request that is postponed: a real service would not forget it."""
         if self._effects is None:
-            self.exchange.settle(all_of_them=True)
+            with self.paused():
+                self.exchange.settle(all_of_them=True)
 
     def trace(self, name: str, ended: Told | None) -> Trace:
         """Take the record so far."""
+        with self.paused():
+            return self._trace(name, ended)
+
+    def _trace(self, name: str, ended: Told | None) -> Trace:
         ledger = self.ledger
         operations = self.recorder.freeze_operations()
         given = self.given_script
@@ -183,6 +230,7 @@ class Run:
             notes=tuple(self.clock.notes),
             script_is_own=given is None and bool(self.board.scripts),
             options=self.options.changed,
+            resolution_ns=RESOLUTION_NS if isinstance(self.clock, RealClock) else VIRTUAL_RESOLUTION_NS,
         )
 
 

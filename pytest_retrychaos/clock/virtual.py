@@ -12,9 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pytest_retrychaos.clock.errors import ClockPolled, Refused
 from pytest_retrychaos.model import SECOND
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.clock.real import RealClock
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 """What the wall clock shows when a run begins."""
@@ -135,7 +139,7 @@ class Clock:
 
     __slots__ = ("_virtual",)
 
-    def __init__(self, virtual: VirtualClock) -> None:
+    def __init__(self, virtual: VirtualClock | RealClock) -> None:
         self._virtual = virtual
 
     @property

@@ -94,6 +94,17 @@ class Exchange:
         active = self.board.for_host(_name(host)) if self.board.scripts else None
         return active is not None and strikes_at_connecting(self._progress_at_connecting(active).peek())
 
+    def strikes_handshake(self, host: str) -> bool:
+        """Tell whether the next step for a host strikes before there is a connection to it."""
+        outage = self._current_outage()
+        if outage is not None:
+            return strikes_at_connecting(outage[1])
+        active = self.board.for_host(_name(host))
+        if active is None:
+            return False
+        step = self._progress_at_connecting(active).peek()
+        return step.kind in _AT_CONNECTING and strikes_at_connecting(step)
+
     def _strike(self, host: str, kinds: dict[Kind, Wire], scheme: str = "http") -> Unsent | None:
         active = self.board.for_host(_name(host))
         if active is None or self._current_outage() is not None:

@@ -95,7 +95,7 @@ def backoff(trace: Trace, policy: Backoff, *, operation: int | None = None) -> F
         return _cannot_tell(NOTHING_RETRIED if chosen else NOTHING_SENT)
     tally = Tally("BK02")
     for one in chosen:
-        judge_envelope(one, policy, tally, obeys=True)
+        judge_envelope(one, policy, tally, obeys=True, resolution_ns=trace.resolution_ns)
     return _outcome(
         tally.result(noun="wait", did="", otherwise="no wait was one of backoff: logins and failovers only")
     )

@@ -38,8 +38,11 @@ def bk01(view: View, terms: Terms) -> LawResult:
         judged = list(_returns(operation))
         if not judged:
             continue
-        hot = _first_hot(judged, terms.policy)
-        if hot is None:
+        hot, is_unclear = _first_hot(judged, terms.policy, view.trace.resolution_ns)
+        if hot is None and is_unclear:
+            least = seconds(view.trace.resolution_ns)
+            tally.pass_over(f"in real time a wait of less than {least} cannot be told from none")
+        elif hot is None:
             tally.hold()
         else:
             tally.accuse(
@@ -69,28 +72,35 @@ def _returns(operation: OperationView) -> Iterator[Retry]:
             yield retry._replace(before=before, wait_ns=retry.attempt.began_ns - (before.at_ns or 0))
 
 
-def _first_hot(retries: list[Retry], policy: Policy | None) -> Retry | None:
-    """Find the first immediate retry beyond the one that is allowed, and the one that ``Retry-After: 0`` excuses."""
+def _first_hot(retries: list[Retry], policy: Policy | None, resolution_ns: int) -> tuple[Retry | None, bool]:
+    """Find the first immediate retry beyond the one that is allowed, and the one that ``Retry-After: 0`` excuses.
+
+    The second value says whether another one came so soon that it may have been one, too.
+    """
     allowed, excused = 1, 1
+    is_unclear = False
     for retry in retries:
         before = retry.before.attempt
         lasted = (retry.before.at_ns or 0) - before.began_ns
-        if retry.wait_ns >= TOLERANCE_NS or lasted >= LONG_ATTEMPT_NS - TOLERANCE_NS:
+        if retry.wait_ns >= resolution_ns or lasted >= LONG_ATTEMPT_NS - TOLERANCE_NS:
+            continue
+        if retry.wait_ns >= TOLERANCE_NS:
+            is_unclear = True
             continue
         if policy is not None:
             low, high = policy.backoff.bounds(retry.number)
             if high * SECOND < TOLERANCE_NS:
                 continue
             if low * SECOND >= 2 * TOLERANCE_NS:
-                return retry
+                return retry, is_unclear
         asked = asked_by(retry.before)
         if excused and isinstance(asked, Asked) and asked.seconds == 0:
             excused = 0
         elif allowed:
             allowed = 0
         else:
-            return retry
-    return None
+            return retry, is_unclear
+    return None, is_unclear
 
 
 def bk02(view: View, terms: Terms) -> LawResult:
@@ -99,11 +109,19 @@ def bk02(view: View, terms: Terms) -> LawResult:
     if terms.policy is None:
         return tally.result(noun="", did="", otherwise="no policy was given: chaos.verify(policy)")
     for operation in view.operations:
-        judge_envelope(operation, terms.policy.backoff, tally, obeys=terms.policy.respect_retry_after)
+        judge_envelope(
+            operation,
+            terms.policy.backoff,
+            tally,
+            obeys=terms.policy.respect_retry_after,
+            resolution_ns=view.trace.resolution_ns,
+        )
     return tally.result(noun="wait", did="stayed inside the envelope", otherwise="no retry whose wait is judged")
 
 
-def judge_envelope(operation: OperationView, backoff: Backoff, tally: Tally, *, obeys: bool) -> None:
+def judge_envelope(
+    operation: OperationView, backoff: Backoff, tally: Tally, *, obeys: bool, resolution_ns: int
+) -> None:
     """Hold every wait of an operation to a backoff's bounds; the first that leaves them is told."""
     previous: float | None = None
     for retry in operation.retries:
@@ -111,7 +129,7 @@ def judge_envelope(operation: OperationView, backoff: Backoff, tally: Tally, *, 
             return
         if not retry.is_failover:
             low, high = _envelope(retry, backoff, previous, obeys=obeys)
-            if not low - TOLERANCE_NS <= retry.wait_ns <= high + TOLERANCE_NS:
+            if not low - resolution_ns <= retry.wait_ns <= high + resolution_ns:
                 tally.accuse(_outside(operation, retry, low, high))
                 return
             tally.hold()
@@ -154,7 +172,7 @@ def bk04(view: View, terms: Terms) -> LawResult:
     for operation in view.operations:
         for retry in operation.retries:
             if retry.before.attempt.status is not None:
-                broken = _judge_asked(operation, retry, tally)
+                broken = _judge_asked(operation, retry, tally, view.trace.resolution_ns)
                 if broken:
                     break
         if asked_by(operation.last) is not None:
@@ -162,7 +180,7 @@ def bk04(view: View, terms: Terms) -> LawResult:
     return tally.result(noun="wait", did="obeyed Retry-After", otherwise="no answer with Retry-After was met")
 
 
-def _judge_asked(operation: OperationView, retry: Retry, tally: Tally) -> bool:
+def _judge_asked(operation: OperationView, retry: Retry, tally: Tally, resolution_ns: int) -> bool:
     asked = asked_by(retry.before)
     if asked is None:
         return False
@@ -185,6 +203,9 @@ def _judge_asked(operation: OperationView, retry: Retry, tally: Tally) -> bool:
     if retry.wait_ns < asked_ns - TOLERANCE_NS:
         if asked.kind == "seconds" and "." in asked.text:
             tally.pass_over("a fraction of a second was asked for, which RFC 9110 does not know: it may be ignored")
+            return False
+        if retry.wait_ns >= asked_ns - resolution_ns:
+            tally.pass_over(f"it came sooner than asked by less than {seconds(resolution_ns)}, in real time")
             return False
         tally.accuse(_early(operation, retry, asked_ns, is_date=asked.is_date))
         return True

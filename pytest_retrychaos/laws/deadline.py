@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_retrychaos.laws.ends import TOLERANCE_NS, request_of
+from pytest_retrychaos.laws.ends import request_of
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.laws.words import seconds
@@ -43,7 +43,7 @@ def judge_budget(view: View, operation: OperationView, budget_ns: int, tally: Ta
     if in_flight or ended is None:
         ended, in_flight = view.trace.finished_ns, True
     spent = ended - began
-    if spent > budget_ns + TOLERANCE_NS:
+    if spent > budget_ns + view.trace.resolution_ns:
         tally.accuse(
             finding(
                 "BK05",

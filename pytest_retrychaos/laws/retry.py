@@ -80,13 +80,13 @@ def _judge_by_policy(view: View, operation: OperationView, policy: Policy, tally
     reason: str | None = "it ended in a failure that the policy may take for permanent"
     if last.what in RETRIED:
         reason = _may_end(view, operation, last, policy.max_retry_after)
-    if reason is not None or _is_out_of_time(operation, last, policy):
+    if reason is not None or _is_out_of_time(operation, last, policy, view.trace.resolution_ns):
         tally.pass_over(reason or "no time was left for another attempt")
     else:
         tally.accuse(_given_up(operation, last, f"after {made} of {counted(policy.attempts, 'attempt')}"))
 
 
-def _is_out_of_time(operation: OperationView, last: Ended, policy: Policy) -> bool:
+def _is_out_of_time(operation: OperationView, last: Ended, policy: Policy, resolution_ns: int) -> bool:
     if policy.timeout is None or last.at_ns is None:
         return False
     previous = operation.retries[-1].wait_ns / SECOND if operation.retries else None
@@ -94,7 +94,7 @@ def _is_out_of_time(operation: OperationView, last: Ended, policy: Policy) -> bo
     asked = asked_by(last)
     longest += asked.seconds if isinstance(asked, Asked) else 0
     spent = (last.at_ns - operation.attempts[0].began_ns) / SECOND
-    return spent + longest >= policy.timeout - TOLERANCE_NS / SECOND
+    return spent + longest >= policy.timeout - resolution_ns / SECOND
 
 
 def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: float) -> str | None:

@@ -50,8 +50,11 @@ class Decision(NamedTuple):
     """A failed operation that it may be the same as, where it begins one."""
 
 
-def decide(sheet: Sheet, candidates: Candidates) -> Decision:
-    """Decide which operation an attempt belongs to."""
+def decide(sheet: Sheet, candidates: Candidates, *, is_sender_known: bool = True) -> Decision:
+    """Decide which operation an attempt belongs to.
+
+    Where its sender is not known (a real server), it is a retry only of the one operation that it can be.
+    """
     if candidates.redirected is not None:
         return Decision(candidates.redirected, "leg")
     if candidates.of_key is not None:
@@ -62,7 +65,10 @@ def decide(sheet: Sheet, candidates: Candidates) -> Decision:
     for operation in candidates.similar:
         against = _as_retry(operation, sheet)
         if against is None:
-            return Decision(operation, "retry")
+            if is_sender_known or _is_only_one(operation, sheet, candidates):
+                return Decision(operation, "retry")
+            follows = operation
+            break
         if follows is None and against in (Against.LINE, Against.POSITION):
             follows = operation
     orphan = _only_orphan(candidates.orphans(), sheet)
@@ -134,6 +140,11 @@ def goes_on(waiting: Sequence[Sheet], sheet: Sheet) -> bool:
 
 def _gap(earlier: Sheet, later: Sheet) -> int:
     return 0 if earlier.ended_ns is None else later.began_ns - earlier.ended_ns
+
+
+def _is_only_one(operation: OperationSheet, sheet: Sheet, candidates: Candidates) -> bool:
+    others = (one for one in candidates.similar if one is not operation)
+    return all(_as_retry(one, sheet) is not None for one in others)
 
 
 def _by_key(operation: OperationSheet, sheet: Sheet) -> str | None:

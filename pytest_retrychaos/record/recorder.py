@@ -54,6 +54,10 @@ class Recorder:
         self._inherited = inherited
         """Looks a variable up in the context in which this thread was begun."""
         self.lineages = Lineages(workers or Alone())
+        self._open_scopes: dict[int, int | None] = {}  # by number: the one that it was opened in
+        self.sees_callers = True
+        """Whether attempts begin in the thread that makes them. Where they do not (a real server), an attempt
+        belongs to the one scope that is open, and no call of the test's is known."""
         self._names_given: dict[int, int] = {}
         self._index = Index()
         self._streaks = Streaks()
@@ -78,6 +82,9 @@ class Recorder:
         return self._scope_here() is not None
 
     def _scope_here(self) -> int | None:
+        if not self.sees_callers:
+            innermost = self._open_scopes.keys() - set(self._open_scopes.values())
+            return innermost.pop() if len(innermost) == 1 else None
         scope = self._scope.get()
         return self._inherited(self._scope) if scope is None else scope
 
@@ -85,11 +92,13 @@ class Recorder:
         """Begin a scope for this context; give its number and what `close_scope` needs."""
         number = len(self.scopes)
         self.scopes.append(Scope(name, self._now(), None, None))
+        self._open_scopes[number] = self._scope.get()
         return number, self._scope.set(number)
 
     def close_scope(self, number: int, token: object, told: Told | None) -> None:
         """End a scope and note what its caller was told."""
         self.scopes[number] = replace(self.scopes[number], ended_ns=self._now(), told=told)
+        del self._open_scopes[number]
         self._scope.reset(token)  # type: ignore[arg-type]  # the token of open_scope
 
     # attempts
@@ -101,7 +110,7 @@ class Recorder:
         sheet.host = host
         sheet.scheme = scheme
         sheet.scope = self._scope_here()
-        place = self._callsites.here()
+        place = self._callsites.here() if self.sees_callers else None
         if place is not None:
             sheet.site, sheet.call = place
         self.sheets.append(sheet)
@@ -167,7 +176,7 @@ class Recorder:
     # joining
 
     def _join(self, sheet: Sheet) -> None:
-        decision = joining.decide(sheet, self._index.candidates(sheet))
+        decision = joining.decide(sheet, self._index.candidates(sheet), is_sender_known=self.sees_callers)
         waiting = self._waiting.pop((sheet.host, sheet.lineage), None)
         if waiting is not None and not joining.goes_on(waiting, sheet):
             waiting = None

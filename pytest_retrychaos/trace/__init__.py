@@ -12,6 +12,7 @@ Laws of this package:
 from pytest_retrychaos.trace.trace import FORMAT, Trace
 from pytest_retrychaos.trace.values import (
     NO_BODY,
+    RESOLUTION_NS,
     WHOLE,
     Attempt,
     Body,
@@ -29,6 +30,7 @@ from pytest_retrychaos.trace.waits import waits
 __all__ = [
     "FORMAT",
     "NO_BODY",
+    "RESOLUTION_NS",
     "WHOLE",
     "Attempt",
     "Body",

@@ -11,6 +11,9 @@ from typing import Final
 
 from pytest_retrychaos.model import SECOND, Headers
 
+RESOLUTION_NS: Final = 1_000_000
+"""Times are compared with a tolerance of 1 ms, on virtual time."""
+
 WHOLE: Final = 64 * 1024
 """Bodies up to this many bytes are kept whole; of longer ones the first KiB."""
 

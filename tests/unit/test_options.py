@@ -11,7 +11,7 @@ import pytest
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.options import Options
 
-NAMES = "transport, profile, seed, timezone, hosts, strict, expect, entropy"
+NAMES = "transport, profile, seed, timezone, hosts, strict, expect, entropy, listen"
 
 
 def test_nothing_given_is_the_default() -> None:
@@ -73,12 +73,12 @@ def test_a_seed_may_be_nought() -> None:
         (
             {"transport": "sockets"},
             ValueError,
-            "transport='sockets' is unknown. It is one of network, responses",
+            "transport='sockets' is unknown. It is one of network, responses, loopback",
         ),
         (
             {"transport": "netwrok"},
             ValueError,
-            "transport='netwrok' is unknown, did you mean 'network'? It is one of network, responses",
+            "transport='netwrok' is unknown, did you mean 'network'? It is one of network, responses, loopback",
         ),
         (
             {"profile": "strip"},
@@ -87,6 +87,34 @@ def test_a_seed_may_be_nought() -> None:
         ),
         ({"profile": None}, ValueError, "profile=None is unknown. It is one of default, stripe, ietf, naive"),
         ({"entropy": True}, ValueError, "entropy=True is unknown. It is one of real, seeded"),
+        (
+            {"transport": "loopback", "listen": "8080"},
+            ValueError,
+            "listen='8080' is no address: write an IP address or localhost, and a port, as in 'localhost:8080', "
+            "'0.0.0.0:0' or '[::1]:0'",
+        ),
+        (
+            {"transport": "loopback", "listen": "::1:0"},
+            ValueError,
+            "listen='::1:0' is no address: write an IP address or localhost, and a port, as in 'localhost:8080', "
+            "'0.0.0.0:0' or '[::1]:0'",
+        ),
+        (
+            {"listen": "localhost:8080"},
+            ValueError,
+            "listen='localhost:8080' has no meaning on transport='network'",
+        ),
+        (
+            {"transport": "loopback", "hosts": "api.test"},
+            ValueError,
+            "hosts=('api.test',) on transport='loopback': other hosts are real there; leave it out",
+        ),
+        (
+            {"transport": "loopback", "timezone": "Asia/Tokyo"},
+            ValueError,
+            "timezone='Asia/Tokyo' on transport='loopback': its time is real. Set TZ for the program under test, or "
+            "use transport='network'",
+        ),
         (
             {"entropy": ["real"]},
             ValueError,

@@ -1,0 +1,131 @@
+"""Steps that strike while a client connects, made real: `refuse`, `connect-timeout`, and `down` without a status.
+
+Laws of this module:
+1. While such a step is next, no SYN is answered, and the first client that knocks takes it; one at a time.
+2. A client that is refused is refused by the kernel, when it sends its SYN again: about a second after the first
+   (RFC 6298, 2.1). Nobody listens at that moment only.
+3. A client that gets no handshake waits until it gives up: whenever its SYN comes again, none is answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from pytest_retrychaos.model import SECOND, Wire
+from pytest_retrychaos.transports.channel import os_error
+from pytest_retrychaos.transports.gate import Door, Gate
+from pytest_retrychaos.transports.knocks import Knock, Knocks
+from pytest_retrychaos.transports.seam import Exchange, Unsent
+
+LOOKS_EVERY_S = 0.01
+EARLY_MS = 30
+"""Before a SYN comes again, the gate is ready for it by so much: two looks and a turn of the interpreter's lock."""
+SHUT_AT_MOST_NS = 2 * SECOND
+SPIN_S = 0.0001
+SWITCH_S = 0.0001
+"""A thread that wakes up beside a busy one gets its turn after that long, instead of 5 ms."""
+
+
+class Knocked(Exchange, Protocol):
+    """An exchange that is asked before anybody has connected."""
+
+    problems: list[BaseException]
+
+    def strikes_handshake(self, host: str) -> bool:
+        """Tell whether the next step strikes before there is a connection."""
+
+
+class Doorkeeper:
+    """Holds the gate, and lets the script's steps strike whoever knocks."""
+
+    def __init__(
+        self, gate: Gate, exchange: Knocked, now: Callable[[], int], host: str, note: Callable[[str], None]
+    ) -> None:
+        self._gate = gate
+        self._exchange = exchange
+        self._now = now
+        self._host = host
+        self._note = note
+        self._knocks: Knocks | None = None
+        self._struck: Knock | None = None
+        self._unsent: Unsent | None = None
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._knocks is not None:
+            self._knocks.close()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to look for."""
+        return self._struck is not None or self._gate.door is not Door.OPEN
+
+    def stand_ready(self) -> list[socket.socket]:
+        """Hold the gate if the next step is to strike there; give the connections made before."""
+        return self._gate.hold() if self._exchange.strikes_handshake(self._host) else []
+
+    def look(self) -> None:
+        """See who knocks and who has given up, and open, hold or shut the gate."""
+        if self._knocks is None:
+            self._knocks = Knocks()
+        waiting = self._knocks.at(self._gate.port)
+        if self._struck is not None and self._has_ended(self._struck, waiting, self._knocks):
+            waiting = self._knocks.at(self._gate.port)
+        if self._struck is None and waiting and self._exchange.strikes_handshake(self._host):
+            self._strike(min(waiting, key=lambda knock: knock.port))
+        comes_again = self._struck is not None and waiting.get(self._struck, EARLY_MS) <= EARLY_MS
+        if comes_again or self._exchange.strikes_handshake(self._host):
+            self._gate.hold()
+        else:
+            self._gate.open()
+
+    def _strike(self, knock: Knock) -> None:
+        outcome = self._exchange.connecting(self._host, self._gate.port, None)
+        if outcome is not None:
+            self._struck, self._unsent = knock, outcome
+
+    def _has_ended(self, knock: Knock, waiting: dict[Knock, int], knocks: Knocks) -> bool:
+        if knock not in waiting:
+            self._settle(TimeoutError("timed out"))
+        elif self._unsent is not None and self._unsent.wire is Wire.REFUSED and waiting[knock] <= EARLY_MS:
+            self._refuse(knock, waiting, knocks)
+        return self._struck is None
+
+    def _refuse(self, knock: Knock, waiting: dict[Knock, int], knocks: Knocks) -> None:
+        """Let nobody listen until the client has been refused."""
+        goes_on = self._exchange.strikes_handshake(self._host)
+        with _quick_turns():
+            self._gate.shut()
+            ends_at = self._now() + SHUT_AT_MOST_NS
+            while knocks.is_waiting(knock) and self._now() < ends_at:
+                time.sleep(SPIN_S)  # noqa: TID251 - for real: while it lasts, whoever connects is refused too
+            if goes_on:
+                self._gate.hold()
+            else:
+                self._gate.open()
+        self._settle(os_error(errno.ECONNREFUSED))
+        left = knocks.at(self._gate.port)
+        if any(other not in left for other in waiting if other != knock):
+            self._note("two clients connected at once, and a step that was meant for one refused both")
+
+    def _settle(self, error: OSError) -> None:
+        unsent, self._struck, self._unsent = self._unsent, None, None
+        assert unsent is not None
+        self._exchange.not_sent(unsent.ticket, error, None)
+
+
+@contextlib.contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Get a turn soon where the client is a thread of this process: what it does next must not be refused."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)

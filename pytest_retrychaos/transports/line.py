@@ -1,0 +1,317 @@
+"""One connection of the loopback server: a conversation's actions, carried out on a real socket.
+
+Laws of this module:
+1. Nothing here blocks; the server calls `read`, `advance` and `flush` where there is something to do.
+2. What the client is about to see is noted before it can see it: an attempt ends no later than in the client's
+   own eyes, so that no wait is measured too short.
+3. A client that closes while the service is silent has timed out: its own timeout cannot be seen from here.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from pytest_retrychaos.transports.actions import Action, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.authority import Authority
+from pytest_retrychaos.transports.channel import os_error
+from pytest_retrychaos.transports.http1 import Conversation
+from pytest_retrychaos.transports.seam import Exchange
+from pytest_retrychaos.transports.tls import handshake_failure
+
+CHUNK = 1 << 16
+"""Bytes read at once; an answer up to this size is taken to be seen as soon as it is sent."""
+
+HANDSHAKE = 0x16
+"""A TLS record that begins a handshake: no HTTP method begins like it (RFC 8446, 5.1)."""
+
+ALERT = b"\x15\x03\x03\x00\x02\x02\x28"
+"""A fatal handshake_failure (RFC 8446, 6), as a server says it before anything is agreed."""
+
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Stage(Enum):
+    """How far a connection has come."""
+
+    NEW = "new"
+    SHAKING_HANDS = "shaking hands"
+    TALKING = "talking"
+    ENDING = "ending"
+    """The server has said its last; the client has not closed yet."""
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """Nothing more is sent before this moment."""
+
+    at_ns: int
+
+
+_Item = Send | Postponed | End | _Until
+
+
+class Line:
+    """One client's connection."""
+
+    __slots__ = ("_answering", "_authority", "_exchange", "_noted", "_now", "_queue", "_unsent", "booked_ns",
+                 "conversation", "due_ns", "note", "number", "sock", "stage", "wants_to_write")  # fmt: skip
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        exchange: Exchange,
+        now: Callable[[], int],
+        host: str,
+        authority: Authority,
+        *,
+        answering: Callable[[], None],
+        note: Callable[[str], None],
+    ) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = sock
+        self.number = sock.fileno()
+        self.conversation = Conversation(exchange, host, "http")
+        self.stage = Stage.NEW
+        self.due_ns: int | None = None
+        """When it goes on by itself."""
+        self.booked_ns: int | None = None
+        """For when the server has noted to call `advance`."""
+        self.wants_to_write = False
+        self.note = note
+        self._exchange = exchange
+        self._now = now
+        self._authority = authority
+        self._answering = answering
+        self._queue: deque[_Item] = deque()
+        self._unsent = memoryview(b"")
+        self._noted: list[Send] = []  # what the client has seen once the last of `_unsent` is sent
+
+    # reading
+
+    def read(self, *, has_ended: bool = False) -> None:
+        """Take what the client wrote; ``has_ended``: it writes no more, so that all of it is taken."""
+        if self.stage is Stage.NEW:
+            self._begin()
+        if self.stage is Stage.SHAKING_HANDS:
+            self._shake_hands()
+        while self.stage in (Stage.TALKING, Stage.ENDING):
+            data = self._received()
+            if data is None:
+                return
+            if not data:
+                self.client_closed()
+                return
+            self._take(data)
+            if not has_ended and not self._has_more:
+                return
+
+    @property
+    def _has_more(self) -> bool:
+        return isinstance(self.sock, ssl.SSLSocket) and self.stage is not Stage.CLOSED and self.sock.pending() > 0
+
+    def _received(self) -> bytes | None:
+        """Read; ``None`` where nothing is there, and nothing at the end."""
+        try:
+            return self.sock.recv(CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except OSError:
+            return b""
+
+    def _take(self, data: bytes) -> None:
+        actions = self.conversation.receive(data)
+        if self.stage is Stage.ENDING:
+            self._end_unread()
+            return
+        if actions:
+            self._answering()
+            self._push(actions)
+            self.advance()
+
+    def _end_unread(self) -> None:
+        """Note that a request written to a closed connection is answered by its end."""
+        ticket = self.conversation.ticket
+        if ticket is not None and not self.conversation.awaits_body:
+            ticket.saw_eof()
+            self.conversation.ticket = None
+
+    # TLS
+
+    def _begin(self) -> None:
+        try:
+            first = self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            first = b""
+        if not first:
+            self.close()
+        elif first[0] == HANDSHAKE:
+            self._begin_tls()
+        else:
+            self.stage = Stage.TALKING
+
+    def _begin_tls(self) -> None:
+        self.conversation.scheme = "https"
+        unsent = self._exchange.securing(self.conversation.host)
+        if unsent is not None:
+            self._exchange.not_sent(unsent.ticket, handshake_failure(), None)
+            self._received()  # else closing would reset the connection, and the client not see the alert
+            self._answering()
+            self.conversation.drop()  # what is still written to it is no HTTP
+            self.stage = Stage.TALKING
+            self._push([Send(ALERT), End.EOF])
+            self.advance()
+            return
+        self.sock = self._authority.context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+        self.stage = Stage.SHAKING_HANDS
+
+    def _shake_hands(self) -> None:
+        assert isinstance(self.sock, ssl.SSLSocket)
+        try:
+            self.sock.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLWantWriteError:
+            self.wants_to_write = True
+            return
+        except OSError as error:
+            if "ALERT" in (getattr(error, "reason", None) or ""):
+                self.note(f"a client broke the TLS handshake off ({error.reason}): give it the file chaos.ca_file")  # type: ignore[attr-defined]  # an SSLError
+            self.close()
+            return
+        self.wants_to_write = False
+        self.stage = Stage.TALKING
+
+    # answering
+
+    def _push(self, actions: list[Action], *, first: bool = False) -> None:
+        """Queue what the server does, each wait turned into the moment at which it ends."""
+        at = self._now()
+        items: list[_Item] = []
+        for action in actions:
+            if isinstance(action, Wait):
+                at += action.ns
+                items.append(_Until(at))
+            else:
+                items.append(action)
+        if first:
+            self._queue.extendleft(reversed(items))
+        else:
+            self._queue.extend(items)
+
+    def advance(self) -> None:
+        """Do what is due."""
+        self.due_ns = None
+        while self._queue and not self._unsent and self.stage is not Stage.CLOSED:
+            item = self._queue[0]
+            if isinstance(item, Send):
+                self._send()
+                continue
+            if isinstance(item, End):
+                self._queue.clear()
+                self._end(item)
+                return
+            due = item.at_ns if isinstance(item, _Until) else self._exchange.awaited(item.ticket)
+            if due > self._now():
+                self.due_ns = due
+                return
+            self._queue.popleft()
+            if isinstance(item, Postponed):
+                self._push(self.conversation.resolve(item.ticket), first=True)
+                self._answering()
+
+    def _send(self) -> None:
+        """Send all that is due now at once."""
+        parts = []
+        while self._queue and isinstance(piece := self._queue[0], Send):
+            self._queue.popleft()
+            parts.append(piece.data)
+            if Moment.HEADERS in piece.moment and piece.ticket is not None:
+                piece.ticket.saw_headers()
+            if Moment.ALL in piece.moment:
+                self._noted.append(piece)
+        self._unsent = memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
+        self.flush(is_small=len(self._unsent) <= CHUNK)
+
+    def flush(self, *, is_small: bool = False) -> None:
+        """Go on sending. The last byte of a long answer is held back until the others are out."""
+        self.wants_to_write = False
+        while self._unsent:
+            is_last = is_small or len(self._unsent) == 1
+            if is_last:
+                self._note_whole()
+            try:
+                sent = self.sock.send(self._unsent if is_last else self._unsent[:-1])
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                self.wants_to_write = True
+                return
+            except OSError:
+                self.client_closed()
+                return
+            self._unsent = self._unsent[sent:]
+
+    def _note_whole(self) -> None:
+        for piece in self._noted:
+            assert piece.ticket is not None
+            piece.ticket.saw_all()
+            if self.conversation.ticket is piece.ticket:
+                self.conversation.ticket = None
+        self._noted.clear()
+
+    def _end(self, end: End) -> None:
+        ticket, self.conversation.ticket = self.conversation.ticket, None
+        if end is End.RESET:
+            if ticket is not None:
+                ticket.saw_error(os_error(errno.ECONNRESET))
+            self.reset()
+            return
+        if ticket is not None:
+            ticket.saw_eof()
+        self._say_last()
+
+    def _say_last(self) -> None:
+        """End the server's half; the client's is read on, so that nothing it sends turns the end into a reset."""
+        self.stage = Stage.ENDING
+        try:
+            socket.socket.shutdown(self.sock, socket.SHUT_WR)  # SSLSocket's own would forget how to decrypt
+        except OSError:
+            self.client_closed()
+
+    # closing
+
+    def drop_idle(self) -> None:
+        """Let the server close the connection, if no request is under way on it."""
+        if self.stage is not Stage.SHAKING_HANDS and self.conversation.drop():
+            self._queue.append(End.EOF)  # after an answer that is still on its way
+            self.advance()
+
+    def client_closed(self) -> None:
+        """Note that the client has closed the connection, and close it."""
+        self.conversation.client_closed()
+        if self.conversation.ticket is not None:
+            self.conversation.ticket.was_closed()
+            self.conversation.ticket = None
+        self.close()
+
+    def reset(self) -> None:
+        """Break the connection off by a TCP reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.stage = Stage.CLOSED
+        self._queue.clear()
+        self._unsent = memoryview(b"")
+        self.due_ns, self.wants_to_write = None, False
+        self.sock.close()

@@ -1,0 +1,268 @@
+"""A real server on loopback: the same script, service and record, on real sockets and in real time.
+
+Laws of this module:
+1. One thread owns every connection. It holds `lock` while it acts, and so does whoever looks at the record.
+2. Of what has happened by the same moment, ends come before data and data before new connections: a client that
+   gave up and tries again is not taken for two.
+3. A step that strikes while a client connects is seen by the kernel's list of who is knocking: see `doorkeeper`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.record import Runaway
+from pytest_retrychaos.transports.authority import Authority
+from pytest_retrychaos.transports.doorkeeper import LOOKS_EVERY_S, Doorkeeper, Knocked
+from pytest_retrychaos.transports.gate import Door, Gate
+from pytest_retrychaos.transports.line import Line, Stage
+
+PATIENCE_S = 5.0
+"""Seconds that the thread gets to end."""
+
+_ENDS = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_READS = select.EPOLLIN | select.EPOLLRDHUP
+
+
+class Clock(Protocol):
+    """The part of the clock that a server needs. Nanoseconds since the run began."""
+
+    notes: list[str]
+
+    @property
+    def now_ns(self) -> int: ...
+
+
+class Loopback:
+    """The server of one run."""
+
+    def __init__(self, exchange: Knocked, clock: Clock, *, host: str = "localhost", port: int = 0) -> None:
+        self.lock = threading.RLock()
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called, by the server's thread, when something has happened."""
+        self._exchange = exchange
+        self._clock = clock
+        self._gate = Gate(host, port)
+        self._authority = Authority(self._gate.host)
+        self._name = _authority_part(self._gate.address, self._gate.port)
+        self._doorkeeper = Doorkeeper(self._gate, exchange, self._now, self._name, clock.notes.append)
+        self._poll = select.epoll()
+        self._wake_up = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._lines: dict[int, Line] = {}
+        self._listeners = {sock.fileno(): sock for sock in self._gate.sockets}
+        self._are_watched = False
+        self._due: list[tuple[int, int]] = []  # when, and whose turn it is then
+        self._is_over = False
+        self._thread = threading.Thread(target=self._serve, name="retrychaos-loopback", daemon=True)
+
+    def _now(self) -> int:
+        return self._clock.now_ns
+
+    # what the run calls
+
+    @property
+    def url(self) -> str:
+        """The server's base URL, without a slash at its end. The same port speaks HTTPS."""
+        return f"http://{self._name}"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._gate.port
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self._gate.is_private
+
+    @property
+    def ca_file(self) -> str:
+        """The file, in PEM form, of the authority that its certificate comes from."""
+        with self.lock:
+            return self._authority.file
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._poll.register(self._wake_up, select.EPOLLIN)
+        self._answering()
+        self._watch_listeners()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every connection, and the thread; harmless when done twice."""
+        if self._is_over:
+            return
+        with self.paused():
+            self._is_over = True
+        self._wake()
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE_S)
+        for line in list(self._lines.values()):
+            line.close()
+        self._doorkeeper.close()
+        self._gate.close()
+        self._poll.close()
+        os.close(self._wake_up)
+        self._authority.close()
+
+    def close_idle(self) -> None:
+        """Let a coming step that strikes at connecting do so: idle connections end, and no new one is made."""
+        with self.lock:
+            self._answering()
+            self._wake()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take in what has happened so far, and let nothing happen meanwhile."""
+        with self.lock:
+            if not self._is_over:
+                self._catch_up()
+            yield
+
+    # the loop
+
+    def _serve(self) -> None:
+        while True:
+            events = self._poll.poll(self._patience())
+            with self.lock:
+                if self._is_over:
+                    return
+                self._turn(events)
+            self.on_progress()
+
+    def _catch_up(self) -> None:
+        """Do what the loop would do next, until nothing is left to do at once."""
+        while events := [event for event in self._poll.poll(0) if event[0] != self._wake_up]:
+            self._turn(events)
+        self._turn([])
+
+    def _turn(self, events: list[tuple[int, int]]) -> None:
+        if len(events) > 1:
+            events.sort(key=lambda event: (event[0] in self._listeners, not event[1] & _ENDS))
+        for number, mask in events:
+            line = self._lines.get(number)
+            if line is not None:
+                self._attend(line, mask)
+            elif number in self._listeners:
+                self._accept(number)
+            else:
+                with contextlib.suppress(BlockingIOError):
+                    os.eventfd_read(self._wake_up)
+        self._call_due()
+        if self._doorkeeper.is_busy:
+            try:
+                self._doorkeeper.look()
+            except Runaway as ended:
+                self._note_runaway(ended)
+            self._watch_listeners()
+
+    def _patience(self) -> float | None:
+        waits = [LOOKS_EVERY_S] if self._doorkeeper.is_busy else []
+        if self._due:
+            waits.append(max(0.0, (self._due[0][0] - self._now()) / SECOND))
+        return min(waits, default=None)
+
+    def _wake(self) -> None:
+        os.eventfd_write(self._wake_up, 1)
+
+    # connections
+
+    def _accept(self, number: int) -> None:
+        for sock in self._gate.accept(self._listeners[number]):
+            self._take_on(sock)
+
+    def _take_on(self, sock: socket.socket) -> None:
+        line = Line(
+            sock,
+            self._exchange,
+            self._now,
+            self._name,
+            self._authority,
+            answering=self._answering,
+            note=self._note,
+        )
+        self._lines[line.number] = line
+        self._poll.register(line.number, _READS)
+        self._attend(line, 0)  # most clients have written already
+
+    def _attend(self, line: Line, mask: int) -> None:
+        """Let a connection do what it can, and keep the books about it."""
+        wanted_to_write = line.wants_to_write
+        try:
+            if mask & select.EPOLLOUT and line.stage is not Stage.SHAKING_HANDS:
+                line.flush()
+            if mask & ~select.EPOLLOUT or not mask or line.stage is Stage.SHAKING_HANDS:
+                line.read(has_ended=bool(mask & _ENDS))
+            line.advance()
+        except Refused:  # the exchange keeps it
+            line.reset()
+        except Exception as error:  # ours: it must not be lost, nor hang the client
+            self._exchange.problems.append(error)
+            line.reset()
+        except Runaway as ended:
+            self._note_runaway(ended)
+            line.reset()
+        self._keep_books(line, wanted_to_write=wanted_to_write)
+
+    def _keep_books(self, line: Line, *, wanted_to_write: bool) -> None:
+        if line.stage is Stage.CLOSED:
+            self._lines.pop(line.number, None)
+            return
+        if line.wants_to_write != wanted_to_write:
+            self._poll.modify(line.number, _READS | (select.EPOLLOUT if line.wants_to_write else 0))
+        if line.due_ns is not None and line.due_ns != line.booked_ns:
+            line.booked_ns = line.due_ns
+            heapq.heappush(self._due, (line.due_ns, line.number))
+
+    def _call_due(self) -> None:
+        while self._due and self._due[0][0] <= self._now():
+            due, number = heapq.heappop(self._due)
+            line = self._lines.get(number)
+            if line is not None and line.booked_ns == due:
+                line.booked_ns = None
+                self._attend(line, select.EPOLLIN)
+
+    def _note_runaway(self, ended: Runaway) -> None:
+        """Say so in the record: the loop that this would end is in another process, or another thread."""
+        self._note(f"{ended}; the server broke the connection off")
+
+    def _note(self, text: str) -> None:
+        if text not in self._clock.notes:
+            self._clock.notes.append(text)
+
+    # who comes in
+
+    def _answering(self) -> None:
+        """Before a client can come back: see to it that the next step can strike while it connects."""
+        if not self._exchange.wants_idle_closed(self._name):
+            return
+        for line in list(self._lines.values()):
+            line.drop_idle()
+        for sock in self._doorkeeper.stand_ready():
+            self._take_on(sock)
+        self._watch_listeners()
+
+    def _watch_listeners(self) -> None:
+        """Look at the listening sockets only while they take connections."""
+        is_open = self._gate.door is Door.OPEN
+        if is_open == self._are_watched:
+            return
+        self._are_watched = is_open
+        for number in self._listeners:
+            if is_open:
+                self._poll.register(number, select.EPOLLIN)
+            else:
+                self._poll.unregister(number)
+
+
+def _authority_part(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
