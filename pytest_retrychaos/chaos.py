@@ -335,6 +335,10 @@ class Chaos(Assertions):
         """Seed ``random`` for the test itself: other plugins reseed it right before the call."""
         self._run.entropy.seed()
 
+    def follow(self, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:
+        """Let each attempt on ``loopback`` be told once it has ended, with the name of its operation."""
+        return self._run.follow(tell)
+
     def note_end(self, error: BaseException) -> None:
         """Note how the test ended: a law asks whether the retry loop ended in an error of its own."""
         self._ended = tell_error(error)

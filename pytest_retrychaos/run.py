@@ -20,10 +20,10 @@ from pytest_retrychaos.exchange import Board, Exchange
 from pytest_retrychaos.faults import Script
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.options import Options
-from pytest_retrychaos.record import OperationSheet, Recorder
+from pytest_retrychaos.record import OperationSheet, Recorder, Sheet
 from pytest_retrychaos.service import Service
 from pytest_retrychaos.trace import RESOLUTION_NS as VIRTUAL_RESOLUTION_NS
-from pytest_retrychaos.trace import WHOLE, Told, Trace
+from pytest_retrychaos.trace import WHOLE, Attempt, Told, Trace
 
 if TYPE_CHECKING:
     from pytest_retrychaos.transports.loopback import Loopback
@@ -149,6 +149,34 @@ class Run:
         installation = install(clock, timezone=self.options.timezone, chooser=Random(f"turns {self.seed}"))
         stack.callback(installation.remove)
         self._install_transport(stack, clock)
+
+    def follow(self, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:
+        """Let each attempt on a real server, with its operation's name, be told once it has ended.
+
+        ``tell`` is called by the server's thread; what is returned tells those that have not ended, at the end.
+        """
+        waiting: list[Sheet] = []
+        seen = 0
+
+        def progress(*, is_last: bool = False) -> None:
+            nonlocal seen, waiting
+            with self.paused() if is_last else self.lock:
+                waiting += self.recorder.sheets[seen:]
+                seen = len(self.recorder.sheets)
+                ready = [sheet for sheet in waiting if is_last or sheet.ended_ns is not None]
+                waiting = [sheet for sheet in waiting if sheet not in ready]
+                told = [(sheet.freeze(-1), _sheet_of(sheet.operation).name) for sheet in ready]
+            for attempt, operation in told:
+                tell(attempt, operation)
+
+        if self.server is not None:
+            self.server.on_progress = progress
+        return lambda: progress(is_last=True)
+
+    @property
+    def lock(self) -> contextlib.AbstractContextManager[object]:
+        """What a real server's thread holds while it acts."""
+        return contextlib.nullcontext() if self.server is None else self.server.lock
 
     def _install_transport(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
         kind = _transport(self.options.transport)

@@ -237,3 +237,12 @@ def _silence(attempt: Attempt) -> str:
         return "no answer, and no timeout"
     spent = (attempt.ended_ns or attempt.began_ns) - attempt.began_ns
     return f"no answer in {seconds(spent)}"
+
+
+def summary(trace: Trace, verdict: Verdict | None) -> str:
+    """Write a run in which nothing is broken: its timeline, and which laws it could be judged by."""
+    lines = [timeline(trace)] if trace.attempts else ["  nothing was sent"]
+    lines += [f"note   {note}" for note in trace.notes]
+    if verdict is not None and trace.attempts:
+        lines.append(f"held   {', '.join(result.code for result in verdict.held) or 'none: no law applied'}")
+    return "\n".join(lines)

@@ -29,8 +29,11 @@ FLOORS: dict[str, int] = {
     "views": 5,
     "run": 6,
     "chaos": 7,
+    "serving": 8,
     "plugin": 8,
-    "__init__": 9,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 11,
 }
 """The floors, the lowest first. Packages may import within themselves; no one imports from above or beside."""
 

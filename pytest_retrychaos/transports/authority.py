@@ -55,5 +55,3 @@ class Authority:
             self._directory.cleanup()
             self._directory = None
             del self.context
-
-

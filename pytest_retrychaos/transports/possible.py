@@ -18,7 +18,7 @@ def check(script: Script, host: str) -> None:
                 f"`{step.once()}` on transport='loopback': a server has no say in how its name is resolved. Give the "
                 "client a name that does not exist (http://no-such-host.invalid), or use transport='network'"
             )
-        if _strikes_unseen(step) and not _is_this_machine(host):
+        if _strikes_unseen(step) and not is_this_machine(host):
             raise Refused(
                 f"`{step.once()}` on a server that listens on {host}: a client on another machine cannot be seen while "
                 "it connects. Listen on localhost, or take a fault that strikes later: reset, eof, 503"
@@ -29,5 +29,6 @@ def _strikes_unseen(step: Step) -> bool:
     return step.kind in _SEEN_KNOCKING and not (step.kind is Kind.DOWN and step.status is not None)
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a server that listens on a host can be reached from this machine only."""
     return host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -1,0 +1,68 @@
+"""The loopback server on its own: what is printed about it, and its record as JSON lines.
+
+The first line says where it listens, then comes one for each attempt, in the order in which they ended, and the
+last one holds the verdict and the whole trace, as `Trace.from_json` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import IO
+
+from pytest_retrychaos.chaos import Chaos
+from pytest_retrychaos.laws.verdict import Verdict
+from pytest_retrychaos.text import summary
+from pytest_retrychaos.trace import Attempt
+from pytest_retrychaos.trace.codec import encode_fields
+
+
+class Lines:
+    """Writes a run's record, line by line; where nobody reads any more, it stops."""
+
+    def __init__(self, file: IO[str] | None) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+
+    def begin(self, url: str, ca_file: str | None, seed: int, script: str) -> None:
+        """Write where the server listens."""
+        self._write({"url": url, "ca_file": ca_file, "seed": seed, "script": script})
+
+    def attempt(self, attempt: Attempt, operation: str) -> None:
+        """Write an attempt that has ended."""
+        self._write({"attempt": {**encode_fields(attempt), "operation": operation}})
+
+    def end(self, chaos: Chaos, verdict: Verdict | None) -> None:
+        """Write the verdict and the whole trace."""
+        rulings = {} if verdict is None else {one.code: one.ruling.value for one in verdict.results}
+        self._write({"verdict": rulings, "trace": json.loads(chaos.trace.to_json())})
+
+    def _write(self, value: object) -> None:
+        with self._lock:
+            if self._file is None:
+                return
+            try:
+                self._file.write(json.dumps(value) + "\n")
+                self._file.flush()
+            except (OSError, ValueError):  # a pipe whose reader has gone, or a file that was closed
+                self._file = None
+
+
+def address_lines(chaos: Chaos, *, is_https: bool, is_private: bool) -> Iterator[str]:
+    """Say where the server listens, and who can reach it."""
+    url = https(chaos.url) if is_https else chaos.url
+    reach = "this machine only" if is_private else "every machine that reaches this one, as --host asked for"
+    yield f"retrychaos: serving {url} to {reach}"
+    if is_https:
+        yield f"retrychaos: its certificate is signed by {chaos.ca_file}"
+
+
+def https(url: str) -> str:
+    """Give the address of the same port over TLS."""
+    return "https" + url.removeprefix("http")
+
+
+def outcome_text(chaos: Chaos, verdict: Verdict | None) -> str:
+    """Write what happened, where no law is broken."""
+    return summary(chaos.trace, verdict)
