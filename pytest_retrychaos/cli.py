@@ -142,7 +142,7 @@ def _trace_file(path: str | None, *, default: IO[str] | None) -> Iterator[IO[str
 
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        pass
 
 
 @contextlib.contextmanager
@@ -196,6 +196,8 @@ def _run(options: argparse.Namespace) -> int:
         for line in address_lines(chaos, is_https=options.https, is_private=is_this_machine(options.host)):
             _say(line)
         status = _carry_out(command, chaos, options, limit)
+        if status in (None, TIMED_OUT):
+            chaos.note_end(KeyboardInterrupt())  # what the command would have done next is not known
         verdict = _judge(chaos)
         if status is None:
             return INTERRUPTED

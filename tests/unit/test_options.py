@@ -90,14 +90,18 @@ def test_a_seed_may_be_nought() -> None:
         (
             {"transport": "loopback", "listen": "8080"},
             ValueError,
-            "listen='8080' is no address: write an IP address or localhost, and a port, as in 'localhost:8080', "
-            "'0.0.0.0:0' or '[::1]:0'",
+            (
+                "listen='8080' is no address: write an IP address or localhost, and a port, as in 'localhost:8080', "
+                "'0.0.0.0:0' or '[::1]:0'"
+            ),
         ),
         (
             {"transport": "loopback", "listen": "::1:0"},
             ValueError,
-            "listen='::1:0' is no address: write an IP address or localhost, and a port, as in 'localhost:8080', "
-            "'0.0.0.0:0' or '[::1]:0'",
+            (
+                "listen='::1:0' is no address: write an IP address or localhost, and a port, as in 'localhost:8080', "
+                "'0.0.0.0:0' or '[::1]:0'"
+            ),
         ),
         (
             {"listen": "localhost:8080"},
@@ -112,8 +116,10 @@ def test_a_seed_may_be_nought() -> None:
         (
             {"transport": "loopback", "timezone": "Asia/Tokyo"},
             ValueError,
-            "timezone='Asia/Tokyo' on transport='loopback': its time is real. Set TZ for the program under test, or "
-            "use transport='network'",
+            (
+                "timezone='Asia/Tokyo' on transport='loopback': its time is real. Set TZ for the program under test, or "
+                "use transport='network'"
+            ),
         ),
         (
             {"entropy": ["real"]},

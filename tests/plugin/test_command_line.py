@@ -1,0 +1,287 @@
+"""``python -m pytest_retrychaos``: the loopback server on its own, for programs of any language."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_retrychaos.trace import Trace
+
+PROGRAM = [sys.executable, "-m", "pytest_retrychaos"]
+
+GETS = """
+import os, sys, time, urllib.request
+for _ in range(int(sys.argv[1])):
+    try:
+        urllib.request.urlopen(os.environ["RETRYCHAOS_URL"] + "/rates", timeout=5).read()
+        break
+    except OSError:
+        time.sleep(0.15)
+sys.exit(int(sys.argv[2]))
+"""
+"""Reads the rates in so many attempts, and ends with a status."""
+
+CHARGES = """
+import sys, urllib.request
+for _ in range(2):
+    try:
+        urllib.request.urlopen(sys.argv[1] + "/payments", b"amount=1", timeout=5)
+    except OSError:
+        pass
+"""
+
+
+def run(*arguments: str, code: str = GETS, words: tuple[str, ...] = ("3", "0")) -> subprocess.CompletedProcess[str]:
+    """Run a Python program against the server."""
+    command = [*PROGRAM, "run", *arguments, "--", sys.executable, "-c", code, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@contextlib.contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the program; it is killed if it does not end."""
+    with subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        try:
+            yield program
+        finally:
+            if program.poll() is None:
+                program.kill()
+
+
+# run
+
+
+def test_run_ends_with_0_where_the_laws_held():
+    """It says where it serves, to whom, what happened, and which laws that was judged by."""
+    done = run("--script", "503 x2, ok")
+
+    first, *attempts, held, last = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert first.startswith("retrychaos: serving http://127.0.0.1:")
+    assert first.endswith(" to this machine only")
+    assert [line.split()[-1] for line in attempts] == ["503", "503", "200"]
+    assert held == "held   RT01, RT03, RT04, RT06, RT07, BK01, NV01"
+    assert last == "retrychaos: the command ended with exit status 0"
+
+
+def test_run_ends_with_1_where_a_law_is_broken():
+    """The finding is told as in a test; {url} in the command's arguments is the address."""
+    done = run("--script", "reset after-commit, ok", code=CHARGES, words=("{url}",))
+
+    assert done.returncode == 1
+    assert "ID01, ID04 broken: 2 findings" in done.stderr
+
+
+def test_run_expects_a_law_that_is_known_to_be_broken():
+    """As the marker's ``expect=``."""
+    done = run("--script", "reset after-commit, ok", "--expect=ID01", "--expect=ID04", code=CHARGES, words=("{url}",))
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_run_cannot_tell_where_no_request_came():
+    """Ends with 2, and says what to do."""
+    done = run("--script", "503, ok", code="")
+
+    assert done.returncode == 2
+    assert "retrychaos: cannot tell: no request came. Let the program call the address in RETRYCHAOS_URL" in done.stderr
+
+
+def test_run_cannot_tell_where_a_fault_never_fired():
+    """Ends with 2: what the program does after it was not seen."""
+    done = run("--script", "503 x3, ok", words=("2", "0"))
+
+    assert done.returncode == 2
+    assert 'NV01 cannot tell: "503" (2 of 3 times) of the script for every request' in done.stderr
+
+
+def test_run_shows_the_commands_own_failure():
+    """Ends with 3 where no law is broken."""
+    done = run("--script", "503, ok", words=("3", "7"))
+
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-2:] == [
+        "retrychaos: the command ended with exit status 7",
+        "retrychaos: no law is broken, and the command failed by itself (--may-fail: let it)",
+    ]
+
+
+def test_run_lets_a_command_fail_where_that_is_right():
+    """A program that gives up says so by its exit status."""
+    assert run("--script", "503 *", "--may-fail", words=("2", "7")).returncode == 0
+
+
+def test_run_shows_a_law_that_is_broken_though_the_command_failed():
+    """The verdict comes first."""
+    done = run("--script", "reset after-commit, ok", code=CHARGES + "\nsys.exit(7)", words=("{url}",))
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "retrychaos: the command ended with exit status 7"
+
+
+def test_run_ends_a_command_that_does_not():
+    """A client without a timeout that meets silence is seen waiting."""
+    code = "import os, urllib.request; urllib.request.urlopen(os.environ['RETRYCHAOS_URL'])"
+
+    done = run("--script", "timeout", "--timeout", "1500ms", code=code)
+
+    assert done.returncode == 2
+    assert "retrychaos: cannot tell: the command had not ended after 1.5 s and was ended" in done.stderr
+
+
+def test_run_passes_the_authority_on():
+    """https:// in the address, the file in RETRYCHAOS_CA_FILE."""
+    code = """
+import os, ssl, sys, urllib.request
+context = ssl.create_default_context(cafile=os.environ["RETRYCHAOS_CA_FILE"])
+assert os.environ["RETRYCHAOS_CA_FILE"] == sys.argv[1]
+print(urllib.request.urlopen(os.environ["RETRYCHAOS_URL"], timeout=5, context=context).status)
+"""
+    done = run("--https", code=code, words=("{ca_file}",))
+
+    assert (done.returncode, done.stdout) == (0, "200\n"), done.stderr
+
+
+def test_run_leaves_stdout_to_the_command(tmp_path):
+    """The trace goes to a file."""
+    path = tmp_path / "trace.jsonl"
+
+    done = run("--script", "503, ok", "--trace", str(path), code=GETS + "", words=("3", "0"))
+
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert done.stdout == ""
+    assert [line["attempt"]["status"] for line in lines[1:-1]] == [503, 200]
+    assert lines[-1]["verdict"]["RT01"] == "held"
+
+
+def test_run_ends_with_130_on_ctrl_c():
+    """The command is ended, too, and what was seen is told."""
+    code = "import os, time, urllib.request as u; u.urlopen(os.environ['RETRYCHAOS_URL']); print(1, flush=True); time.sleep(60)"
+    with started("run", "--", sys.executable, "-c", code) as program:
+        assert program.stdout.readline() == "1\n"
+        program.send_signal(signal.SIGINT)
+        _, errors = program.communicate(timeout=30)
+
+    assert program.returncode == 130
+    assert "GET /" in errors
+    assert "Traceback" not in errors.partition("retrychaos: serving")[0]
+
+
+# serve
+
+
+def test_serve_writes_the_trace_as_json_lines_until_ctrl_c():
+    """The address first, each attempt once it ended, at last the verdict and the whole trace."""
+    with started("serve", "--script", "503, ok", "--seed", "7") as program:
+        first = json.loads(program.stdout.readline())
+        for status in (503, 200):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{first['url']}/rates", timeout=5).close()
+            attempt = json.loads(program.stdout.readline())["attempt"]
+            assert (attempt["status"], attempt["operation"]) == (status, "GET /rates")
+        program.send_signal(signal.SIGINT)
+        rest, errors = program.communicate(timeout=30)
+
+    last = json.loads(rest)
+    assert program.returncode == 0
+    assert {name: first[name] for name in ("ca_file", "seed", "script")} == {
+        "ca_file": None,
+        "seed": 7,
+        "script": "503, ok",
+    }
+    assert last["verdict"]["RT01"] == "held"
+    assert [one.status for one in Trace.from_json(json.dumps(last["trace"])).attempts] == [503, 200]
+    assert errors.startswith(f"retrychaos: serving {first['url']} to this machine only\n")
+    assert "Traceback" not in errors
+
+
+def test_serve_ends_on_sigterm_without_a_request():
+    """As a container is stopped."""
+    with started("serve", "--trace", os.devnull) as program:
+        assert program.stderr.readline().startswith("retrychaos: serving http://127.0.0.1:")
+        program.send_signal(signal.SIGTERM)
+        _, errors = program.communicate(timeout=30)
+
+    assert program.returncode == 0
+    assert errors.startswith("  nothing was sent\nretrychaos: cannot tell: no request came.")
+
+
+def test_serve_goes_on_where_nobody_reads_what_it_writes():
+    """`serve | head -1` keeps the server."""
+    with started("serve") as program:
+        url = json.loads(program.stdout.readline())["url"]
+        program.stdout.close()
+        for _ in range(3):
+            assert urllib.request.urlopen(f"{url}/rates", timeout=5).status == 200
+        program.send_signal(signal.SIGINT)
+        program.wait(30)
+
+    assert program.returncode == 0
+
+
+def test_serve_says_so_where_others_can_reach_it():
+    """Only --host asks for it."""
+    with started("serve", "--host", "0.0.0.0", "--trace", os.devnull) as program:
+        line = program.stderr.readline()
+        program.send_signal(signal.SIGINT)
+        program.wait(30)
+
+    assert line.startswith("retrychaos: serving http://127.0.0.1:")
+    assert line.endswith(" to every machine that reaches this one, as --host asked for\n")
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ("serve", "--script", "503 x2, tiemout"),
+            "unknown fault 'tiemout' in the script, did you mean 'timeout'?\n  503 x2, tiemout\n          ^^^^^^^\n",
+        ),
+        (("serve", "--script", "dns"), "`dns` on transport='loopback': a server has no say in how its name is"),
+        (("serve", "--script", "refuse", "--host", "0.0.0.0"), "`refuse` on a server that listens on 0.0.0.0: "),
+        (("serve", "--host", "example"), "listen='example:0' is no address: write an IP address or localhost, "),
+        (("serve", "--host", "203.0.113.1"), "cannot listen on 203.0.113.1, port 0: this machine has no such address"),
+        (("serve", "--port", "70000"), "listen='localhost:70000' is no address: "),
+        (("serve", "--seed", "-1"), "seed=-1: a seed is a whole number, 0 or more"),
+        (("serve", "--latency", "soon"), "'soon' is no duration"),
+        (("serve", "--expect", "BK99"), "BK99"),
+        (("serve", "--trace", "/nonesuch/trace"), "--trace=/nonesuch/trace: cannot write there: No such file or"),
+        (("run", "--script", "503"), 'run: no command; write it behind two dashes: run --script "503, ok" -- COMMAND'),
+        (("run", "--", "nonesuch"), "run: cannot start 'nonesuch': No such file or directory. Name a program that is"),
+        (("run", "--timeout", "soon", "--", "true"), "--timeout: "),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(arguments, text):
+    """Ends with 2; the value, the rule and the way out; no traceback."""
+    done = subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 2
+    assert f"python -m pytest_retrychaos: {text}" in done.stderr or text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_refused_by_name():
+    """It names the port and the way out."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*PROGRAM, "serve", "--port", str(port)], capture_output=True, text=True, check=False, timeout=60
+        )
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"python -m pytest_retrychaos: cannot listen on localhost, port {port}: another program has that port: "
+        "name another one, or 0 for any that is free\n"
+    )
