@@ -141,8 +141,9 @@ def _trace_file(path: str | None, *, default: IO[str] | None) -> Iterator[IO[str
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):
-        pass
+    with contextlib.suppress(OSError):  # a terminal that has gone
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 @contextlib.contextmanager

@@ -165,7 +165,12 @@ def test_run_leaves_stdout_to_the_command(tmp_path):
 
 def test_run_ends_with_130_on_ctrl_c():
     """The command is ended, too, and what was seen is told."""
-    code = "import os, time, urllib.request as u; u.urlopen(os.environ['RETRYCHAOS_URL']); print(1, flush=True); time.sleep(60)"
+    code = """
+import os, time, urllib.request
+urllib.request.urlopen(os.environ["RETRYCHAOS_URL"])
+print(1, flush=True)
+time.sleep(60)
+"""
     with started("run", "--", sys.executable, "-c", code) as program:
         assert program.stdout.readline() == "1\n"
         program.send_signal(signal.SIGINT)

@@ -117,8 +117,8 @@ def test_a_seed_may_be_nought() -> None:
             {"transport": "loopback", "timezone": "Asia/Tokyo"},
             ValueError,
             (
-                "timezone='Asia/Tokyo' on transport='loopback': its time is real. Set TZ for the program under test, or "
-                "use transport='network'"
+                "timezone='Asia/Tokyo' on transport='loopback': its time is real. Set TZ for the program under test, "
+                "or use transport='network'"
             ),
         ),
         (
