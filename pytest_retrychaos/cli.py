@@ -28,6 +28,8 @@ HELD, BROKEN, CANNOT_TELL, COMMAND_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 GRACE_S = 5.0
 """Seconds that a command gets to end by itself, once it was told to."""
 
+PROGRAM = "python -m pytest_retrychaos"
+
 EXITS = """\
 run ends with 0 where the laws held, 1 where one is broken, 2 where it cannot tell (no request, a fault that never
 fired) or was called wrongly, 3 where the laws held and the command failed, 130 on Ctrl-C.
@@ -36,13 +38,12 @@ fired) or was called wrongly, 3 where the laws held and the command failed, 130 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out what the command line asks for; gives the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     act: Callable[[argparse.Namespace], int] = options.act
     try:
         return act(options)
     except _UsageError as error:
-        _say(f"{parser.prog}: {error}")
+        _say(f"{PROGRAM}: {error}")
         return CANNOT_TELL
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -52,13 +53,14 @@ class _UsageError(Exception):
     """The command line asks for what cannot be."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pytest_retrychaos",
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    whole = argparse.ArgumentParser(
+        prog=PROGRAM,
         description="Script HTTP faults into a real server on loopback, for programs of any language.",
         epilog=EXITS,
     )
-    commands = parser.add_subparsers(required=True, metavar="serve | run")
+    commands = whole.add_subparsers(required=True, metavar="serve | run")
     serve = commands.add_parser("serve", help="serve until Ctrl-C, and write the trace as JSON lines", epilog=EXITS)
     _add_options(serve)
     serve.set_defaults(act=_serve)
@@ -76,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "are replaced",
     )
     run.set_defaults(act=_run)
-    return parser
+    return whole
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_retrychaos import plugin
+from pytest_retrychaos import cli, plugin
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.faults.vocabulary import FAULTS, OPTIONS
 from pytest_retrychaos.laws import FAMILIES, LAWS
@@ -35,8 +35,8 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<what>code|output|table) (?P<of>.*?) -->\n)(?P<text>.*?)(?P<end><!-- end -->)", re.S
 )
-HOOKS = {"begin_test", "note_end", "finish", "failure_section", "raise_problems", "shown", "verdict"}
-"""What the plugin calls on a run; no test does."""
+HOOKS = {"begin_test", "follow", "note_end", "finish", "failure_section", "raise_problems", "shown", "verdict"}
+"""What the plugin and the command line call on a run; no test does."""
 
 
 def render(document: str) -> str:
@@ -232,9 +232,23 @@ def defaults() -> str:
     return _table(("client", "what it does", "law"), *(row.cells for row in DEFAULTS))
 
 
+def command_line() -> str:
+    """Show the options of ``serve`` and ``run``, as their own help does."""
+    commands = cli.parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr] # argparse shows them nowhere
+    rows: dict[str, tuple[str, str, str]] = {}
+    for command, options in commands.items():  # type: ignore[union-attr] # a dictionary, for subparsers
+        for option in options._actions:
+            name = f"`{' '.join([*option.option_strings[-1:], *([option.metavar] if option.metavar else [])])}`"
+            of = f"{rows[name][1]}, {command}" if name in rows else command
+            if option.dest != "help":
+                rows[name] = (name, of, option.help or "")
+    return _table(("option", "of", "meaning"), *rows.values())
+
+
 TABLES = {
     "faults": faults, "fault-options": fault_options, "laws": laws, "law": law, "families": families,
     "options": options, "marker": marker, "profiles": profiles, "fixture": fixture, "defaults": defaults,
+    "command-line": command_line,
 }  # fmt: skip
 MAKERS = {"code": code, "output": output, "table": table}
 

@@ -18,7 +18,7 @@ that has used up its share of the processor stands still for the rest of the per
 class RealClock:
     """One run's time as it passes."""
 
-    __slots__ = ("_began_ns", "_ended_ns", "epoch_ns", "notes", "refused")
+    __slots__ = ("_began_ns", "_ended_ns", "epoch_ns", "notes", "refused", "stops")
 
     def __init__(self) -> None:
         self._began_ns: int | None = None
@@ -28,7 +28,8 @@ class RealClock:
         self.notes: list[str] = []
         """What was noticed."""
         self.refused: list[Refused] = []
-        """Nothing: there is nothing that real time does not cover."""
+        self.stops: list[BaseException] = []
+        """Both empty: real time covers everything, and what never ends is seen to."""
 
     def begin(self) -> None:
         """Begin to count."""

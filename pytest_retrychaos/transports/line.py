@@ -139,10 +139,9 @@ class Line:
 
     def _end_unread(self) -> None:
         """Note that a request written to a closed connection is answered by its end."""
-        ticket = self.conversation.ticket
-        if ticket is not None and not self.conversation.awaits_body:
+        ticket, self.conversation.ticket = self.conversation.ticket, None
+        if ticket is not None:
             ticket.saw_eof()
-            self.conversation.ticket = None
 
     # TLS
 

@@ -260,10 +260,15 @@ def test_a_loop_without_end_is_broken_off(loopback):
     """It is in another process, so that it cannot be ended there: its connections are."""
     chaos = loopback("503 *")
     connection = http.client.HTTPConnection(chaos.url.removeprefix("http://"), timeout=5)
-    with pytest.raises(ConnectionResetError):
-        for _ in range(2001):
+
+    def loop() -> None:
+        while True:
             connection.request("GET", "/rates")
             connection.getresponse().read()
+
+    with pytest.raises(ConnectionResetError):
+        loop()
+    connection.close()
 
     assert len(chaos.attempts) == 2001
     assert chaos.trace.notes[0].startswith("GET /rates was sent 2000 times in a row: the retry loop does not end.")
