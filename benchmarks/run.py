@@ -402,8 +402,8 @@ def main() -> None:
         (
             f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {platform.python_implementation()} "
             f"{platform.python_version()}, {platform.system()} {platform.machine()}, by `make bench`. "
-            f"Processor time, {os.cpu_count()} processors with a load of {os.getloadavg()[2]:.1f} at the start; medians of "
-            "interleaved rounds. What counts is the ratio within one run."
+            f"Processor time, {os.cpu_count()} processors with a load of {os.getloadavg()[2]:.1f} at the start; "
+            "medians of interleaved rounds. What counts is the ratio within one run."
         ),
     ]
     for title, (measure, aim, remark) in SECTIONS.items():
