@@ -25,6 +25,7 @@ from pytest_retrychaos.trace import Attempt, Told, Trace
 from pytest_retrychaos.views import Assertions, LawsBroken, OperationView
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.transports.function import Results
     from pytest_retrychaos.transports.loopback import Loopback
 
 P = ParamSpec("P")
@@ -78,6 +79,7 @@ class Chaos(Assertions):
         self.clock = Clock(self._run.clock)
         self.service = self._run.service
         self._successes: dict[str, list[object]] = {}
+        self._results: Results | None = None
         self._ended: Told | None = None
         self._judged = False
         self.verdict: Verdict | None = None
@@ -213,14 +215,15 @@ class Chaos(Assertions):
         raises; without it, ``timeout`` is a `TimeoutError`, ``reset`` a `ConnectionResetError`, and a status an
         error with ``.status``.
         """
-        from pytest_retrychaos.transports.function import faulty
+        from pytest_retrychaos.transports.function import Results, faulty
 
         if self.options.transport == "loopback":
             raise Refused(
                 f"chaos.faulty({_name_of(fn)}) on transport='loopback': functions meet a script on virtual time only. "
                 "Use transport='network', which answers the functions and every host but this machine"
             )
-        return faulty(fn, errors or {}, self._run.exchange, self._run.clock)
+        self._results = self._results or Results(self.service)
+        return faulty(fn, errors or {}, self._run.exchange, self._run.clock, self._results)
 
     # what happened
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl
 
 T = TypeVar("T")
@@ -86,12 +86,23 @@ class Headers(Mapping[str, str]):
 NO_HEADERS = Headers()
 
 
+class Answerer(Protocol):
+    """What answers a request in the place of the service's routes, app and store."""
+
+    def answer(self, request: Request) -> Response:
+        """Answer as a route's handler would; it may raise what the client gets in place of an answer."""
+
+    def raised(self, error: Exception) -> None:
+        """Note that an exception stood in place of an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request, whole, as the service received it.
 
     ``host`` is the name the client called, with ``:port`` where that is not the scheme's own; ``target`` is
-    path and query as sent; ``params`` holds the path parameters of the route that took it.
+    path and query as sent; ``params`` holds the path parameters of the route that took it. ``answerer`` is there
+    where the request brings its answer along: what a mock has registered, or a function that is called.
     """
 
     method: str
@@ -101,6 +112,7 @@ class Request:
     body: bytes = b""
     scheme: str = "http"
     params: Mapping[str, str] = field(default_factory=dict)
+    answerer: Answerer | None = field(default=None, repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -114,7 +126,7 @@ class Request:
 
     def with_body(self, body: bytes) -> Request:
         """Return it with the body that came after its head."""
-        return Request(self.method, self.host, self.target, self.headers, body, self.scheme, self.params)
+        return Request(self.method, self.host, self.target, self.headers, body, self.scheme, self.params, self.answerer)
 
     def json(self) -> Any:  # Any: JSON has no narrower type that users could work with
         """Decode the body as JSON; `ValueError` where it is none."""

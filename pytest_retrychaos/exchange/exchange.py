@@ -14,11 +14,12 @@ from dataclasses import replace
 
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
+from pytest_retrychaos.exchange.postponed import Postponed
 from pytest_retrychaos.exchange.scripted import dressed
 from pytest_retrychaos.faults import OK, Kind, Progress, Step
 from pytest_retrychaos.model import Outcome, Request, Response, Wire
 from pytest_retrychaos.record import Recorder, Sheet
-from pytest_retrychaos.service import Answer, Reservation, Service
+from pytest_retrychaos.service import Answer, Service
 from pytest_retrychaos.transports.seam import Ticket, Unsent
 
 _AT_CONNECTING = {
@@ -59,7 +60,7 @@ class Exchange:
         self._now = now
         self._wall = wall
         self._traffic = traffic
-        self._postponed: list[Sheet] = []
+        self._postponed = Postponed(service, now, self._finish)
         self._outage: tuple[int, Step, int] | None = None  # until when, which step, which script
 
     # before a request is sent
@@ -272,11 +273,8 @@ class Exchange:
     def _postpone(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
         result = self.service.reserve(request, attempt=sheet.index)
         if isinstance(result, Answer):
-            self._note_answer(sheet, result)
-            return self._answered(sheet, result)
-        sheet.payload = result
-        sheet.due_ns = self._now() + (step.duration_ns or 0)
-        self._postponed.append(sheet)
+            return self._finish(sheet, result)
+        self._postponed.add(sheet, result, step.duration_ns or 0)
         return None
 
     def awaited(self, ticket: Ticket) -> int:
@@ -294,16 +292,11 @@ class Exchange:
 
     def settle(self, *, all_of_them: bool = False) -> None:
         """Carry out the postponed requests whose time has come, or all, since none is forgotten."""
-        while self._postponed:
-            sheet = min(self._postponed, key=lambda one: one.due_ns or 0)
-            if not all_of_them and (sheet.due_ns or 0) > self._now():
-                return
-            self._postponed.remove(sheet)
-            reservation, sheet.payload = sheet.payload, None
-            assert isinstance(reservation, Reservation)
-            answer = self.service.complete(reservation, late_ns=self._now() - (sheet.due_ns or 0))
-            self._note_answer(sheet, answer)
-            self._answered(sheet, answer)
+        self._postponed.settle(all_of_them=all_of_them)
+
+    def _finish(self, sheet: Sheet, answer: Answer) -> Outcome:
+        self._note_answer(sheet, answer)
+        return self._answered(sheet, answer)
 
     # what is not as it should be
 

@@ -173,6 +173,11 @@ class Sheet:
         self.was_silent = self.was_silent or silent
         self._end()
 
+    def was_told(self, error: Exception) -> None:
+        """Note that the client got an exception of the answerer's own: what was never sent is taken back."""
+        self.status = self.response = None
+        self.saw_error(error)
+
     def saw_eof(self) -> None:
         """Note that the connection ended before the answer was whole."""
         if self.last_byte_ns is None and self.error is None:

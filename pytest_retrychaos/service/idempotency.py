@@ -69,6 +69,10 @@ class Idempotency:
         _check_statuses(self.never_stored)
         _check_marker(self.replay_marker)
 
+    def takes(self, method: str) -> bool:
+        """Tell whether keys of requests of this method are looked at."""
+        return self.enabled and _LIKE.get(method, method) in self.methods
+
     def keeps(self, status: int) -> bool:
         """Tell whether an answer of this status is stored."""
         if status in self.never_stored:
@@ -89,6 +93,9 @@ CHOICES: dict[str, tuple[str | int, ...]] = {
 
 UNSAFE_METHODS = frozenset({"POST", "PATCH"})
 """Methods that are not idempotent by themselves (RFC 9110, 9.2.2): only they can need a key."""
+
+_LIKE = {"CALL": "POST"}
+"""A method of no standard's, the call of a function, has its keys looked at where those of a POST are."""
 
 
 def _bad(name: str, value: object, rule: str) -> ValueError:
@@ -193,7 +200,7 @@ def decide(
     now_ns: int,
 ) -> Decision:
     """Decide what becomes of a request that is no read, given what is known of its key."""
-    if not settings.enabled or arrival.method not in settings.methods:
+    if not settings.takes(arrival.method):
         return Execute(False)
     if arrival.key is None:
         if settings.missing == "allow" or arrival.method not in UNSAFE_METHODS:

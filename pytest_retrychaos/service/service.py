@@ -16,6 +16,7 @@ from pytest_retrychaos.model import SECOND, Effect, Request, Response
 from pytest_retrychaos.service import carriers, reads
 from pytest_retrychaos.service.answers import Answer, Reservation, Traits
 from pytest_retrychaos.service.backstage import Backstage, PlainThreads
+from pytest_retrychaos.service.brought import RaisesError, Unanswered
 from pytest_retrychaos.service.database import Database, file_named
 from pytest_retrychaos.service.effects import Effects
 from pytest_retrychaos.service.handlers import FAILED, Handler, RaisedAfterAnswer, call_handler
@@ -228,9 +229,12 @@ class Service:
         """Let a request in: an answer where the idempotency layer has one, else what `complete` takes."""
         traits = self.traits(request)
         taken, is_read = traits.taken, traits.is_read
-        app = self._mounted if taken is None else None
+        brought = request.answerer
+        app = self._mounted if taken is None and brought is None else None
         reservation = Reservation(request, attempt, traits.key, is_read, traits.is_guarded)
-        if taken is not None:
+        if brought is not None:
+            reservation.handler = brought.answer
+        elif taken is not None:
             reservation.request = replace(request, params=taken[1])
             reservation.handler = taken[0].handler
         elif app is not None:
@@ -297,6 +301,11 @@ class Service:
             except RaisedAfterAnswer as raised:
                 response, late = raised.response, raised.__cause__
             count = None if rule is None else rule.of(request, response, before)
+        except RaisesError as raised:
+            if request.answerer is not None:
+                request.answerer.raised(raised.error)
+            answer = Unanswered(200, error=raised.error)
+            return Answer(answer, False, 0, False, reservation.key, reservation.is_read)
         except Exception as error:
             return Answer(FAILED, False, 0, False, reservation.key, reservation.is_read, error)
         response = self._dress(response, reservation.key)

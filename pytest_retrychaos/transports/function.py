@@ -18,17 +18,19 @@ import json
 import math
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
 from pytest_retrychaos.engine.retry_after import retry_after
 from pytest_retrychaos.faults.errors import nearest
 from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
+from pytest_retrychaos.service import Service
+from pytest_retrychaos.service.brought import RaisesError, unanswered
 from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.arguments import as_request, deadline_of, name_of, plain
-from pytest_retrychaos.transports.carried import RaisesError, ServedExchange, carried, let_carry, tell, unanswered
 from pytest_retrychaos.transports.channel import Clock, os_error
-from pytest_retrychaos.transports.seam import Ticket
+from pytest_retrychaos.transports.seam import Exchange, Ticket
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,7 +91,7 @@ _WORDS = {
 
 
 def faulty(
-    fn: Callable[P, R], errors: Mapping[str, ErrorSource], exchange: ServedExchange, clock: Clock
+    fn: Callable[P, R], errors: Mapping[str, ErrorSource], exchange: Exchange, clock: Clock, results: Results
 ) -> Callable[P, R]:
     """Wrap a function so that every call of it is an attempt that meets the script.
 
@@ -101,7 +103,6 @@ def faulty(
     """
     _check_function(fn)
     made = Errors(errors)
-    results = Results(exchange)
 
     @functools.wraps(fn, updated=("__dict__",) if inspect.isroutine(fn) else ())
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -109,6 +110,11 @@ def faulty(
         call = Call(lambda: fn(*args, **kwargs), name_of(fn), results)
         carrier = _Carrier(exchange, clock, made, deadline_of(fn, args, kwargs))
         number = carrier.carry(as_request(fn, args, kwargs), call)
+        if not results.has(number):
+            raise exchange.refuse(
+                "a call with this idempotency key returned in an earlier run, and a store file keeps no Python values: "
+                "use a new key, or a store in memory"
+            )
         return cast("R", results.get(number))
 
     return wrapped
@@ -177,25 +183,27 @@ def _check_word(word: object) -> None:
 
 
 class Results:
-    """What functions have returned, by numbers that no earlier run on the same store has used."""
+    """What functions have returned in a run, by numbers that no earlier one on the same store has used."""
 
-    def __init__(self, exchange: ServedExchange) -> None:
-        self._exchange = exchange
-        self._values = let_carry(exchange).values
-        self._first = len(exchange.service.remembered)  # every returned value was an effect
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._values: list[Any] = []  # Any: whatever they are
+
+    @property
+    def _first(self) -> int:
+        return len(self._service.remembered)  # every returned value was an effect
 
     def add(self, value: Any) -> int:  # Any: whatever a function returned
         """Keep a value; give its number."""
         self._values.append(value)
         return self._first + len(self._values) - 1
 
+    def has(self, number: int) -> bool:
+        """Whether a value is of this run."""
+        return number >= self._first
+
     def get(self, number: int) -> Any:  # Any: as above
         """Give a value that was kept."""
-        if number < self._first:
-            raise self._exchange.refuse(
-                "a call with this idempotency key returned in an earlier run, and a store file keeps no Python values: "
-                "use a new key, or a store in memory"
-            )
         return self._values[number - self._first]
 
 
@@ -230,7 +238,7 @@ class Call:
 class _Carrier:
     """Carries one call through the exchange, on virtual time."""
 
-    def __init__(self, exchange: ServedExchange, clock: Clock, errors: Errors, deadline: float | None) -> None:
+    def __init__(self, exchange: Exchange, clock: Clock, errors: Errors, deadline: float | None) -> None:
         self._exchange = exchange
         self._clock = clock
         self._errors = errors
@@ -240,8 +248,8 @@ class _Carrier:
     def carry(self, request: Request, call: Call) -> int:
         """Give the number of the value that the caller gets, or raise what it gets."""
         self._connect(request.host)
-        head = Request(request.method, request.host, request.target, request.headers, scheme=request.scheme)
-        ticket = self._exchange.arriving(carried(head, call), reused=False)
+        head = replace(request, body=b"", answerer=call)
+        ticket = self._exchange.arriving(head, reused=False)
         ticket.waits(self._deadline)
         outcome = self._exchange.arrived(ticket, request.body)
         if outcome is None:
@@ -271,7 +279,7 @@ class _Carrier:
         assert response is not None
         own = unanswered(outcome)
         if own is not None:
-            tell(ticket, own)
+            ticket.was_told(own)
             raise own
         if response.status >= 300:
             ticket.saw_headers()

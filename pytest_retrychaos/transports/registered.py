@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from pytest_retrychaos.model import Headers, Outcome, Request, Response, Wire
-from pytest_retrychaos.transports.carried import RaisesError, carried, tell, unanswered
+from pytest_retrychaos.service.brought import RaisesError, unanswered
 from pytest_retrychaos.transports.seam import Exchange, Ticket
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ class MockedExchange:
     def arriving(self, head: Request, *, reused: bool) -> Ticket:
         """Take an attempt, with its interception."""
         interception = self._under_way()
-        return self._exchange.arriving(head if interception is None else carried(head, interception), reused=reused)
+        head = head if interception is None else replace(head, answerer=interception)
+        return self._exchange.arriving(head, reused=reused)
 
     def arrived(self, ticket: Ticket, body: bytes) -> Outcome | None:
         """Carry out a request; what the mock raises goes to the client unless a fault strikes."""
@@ -168,5 +170,5 @@ class MockedExchange:
         error = interception.end(outcome)
         if error is not None:
             self._wait(outcome.delay_ns)
-            tell(ticket, error)
+            ticket.was_told(error)
             raise ClientIsToldError(error)

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from pytest_retrychaos.clock.virtual import VirtualClock
-from pytest_retrychaos.transports.carried import ServedExchange, let_carry
 from pytest_retrychaos.transports.names import is_loopback
 from pytest_retrychaos.transports.network import Network
 from pytest_retrychaos.transports.registered import ClientIsToldError, Interception, MockedExchange
@@ -54,7 +53,7 @@ class ResponsesTransport:
 
     def __init__(
         self,
-        exchange: ServedExchange,
+        exchange: Exchange,
         clock: VirtualClock,
         *,
         silence: Callable[[str], BaseException],
@@ -81,7 +80,6 @@ class ResponsesTransport:
         from responses import RequestsMock
 
         self._network.install()
-        let_carry(self._exchange)
         original = RequestsMock._on_request
         RequestsMock._on_request = self._on_request(original)  # type: ignore[method-assign]  # replaced in place
 

@@ -26,6 +26,9 @@ class Ticket(Protocol):
     def saw_eof(self) -> None:
         """Note that the connection ended before the answer was whole."""
 
+    def was_told(self, error: Exception) -> None:
+        """Note that the client got an exception of the answerer's own, and no answer."""
+
     def waits(self, timeout: float | None) -> None:
         """Note the client's own timeout for the wait that begins."""
 
