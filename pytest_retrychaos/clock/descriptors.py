@@ -20,8 +20,9 @@ from pytest_retrychaos.clock.cpython import (
     polled_descriptors,
 )
 from pytest_retrychaos.clock.durations import nanoseconds
-from pytest_retrychaos.clock.refusals import refuse_running_loop
+from pytest_retrychaos.clock.loops import prepare, shuffle_due
 from pytest_retrychaos.clock.waits import running, seconds_left, wait
+from pytest_retrychaos.clock.workers import is_in_loop, running_loop
 from pytest_retrychaos.model import SECOND
 
 Method = Callable[..., Any]  # Any: a C function, whatever it takes
@@ -54,14 +55,15 @@ def _wait(
     latest: list[Ready] = []
 
     def look() -> bool:
-        latest[:] = [attempt(0)]
+        if not latest or not found(latest[0]):  # what a look has found is kept: an armed event comes only once
+            latest[:] = [attempt(0)]
         return found(latest[0])
 
     if look() or limit_ns == 0:
         ACTIVE.clock.wait_until(0)
         return latest[0]
     until = None if limit_ns is None else ACTIVE.clock.now_ns + limit_ns
-    patience = running().outside.patience if is_outside else 0.0
+    patience = running().outside.patience if is_outside and not is_in_loop() else 0.0
     poller = _Waiting(look, descriptors, patience)
     if wait(look, key, until, "file descriptors of which none can become ready", poller=poller) is None:
         left = seconds_left(until)
@@ -81,7 +83,6 @@ def _select(real: Method) -> Method:
     def select_(*args: Any) -> Ready:  # Any: as the caller gives it
         if get_ident() != ACTIVE.owner:
             return real(*args)  # type: ignore[no-any-return]  # three lists
-        refuse_running_loop()
         if not 3 <= len(args) <= 4 or not all(hasattr(each, "__iter__") for each in args[:3]):
             return real(*args)  # type: ignore[no-any-return]  # raises before it waits
         lists = [list(each) for each in args[:3]]
@@ -117,8 +118,8 @@ def _poll(real: Method) -> Method:
         if args and args[0] == 0:  # a look, as pools take before they reuse a connection
             ACTIVE.clock.readings += 1
             return real(poller, *args)  # type: ignore[no-any-return]  # as above
-        refuse_running_loop()
-        limit = _unlimited(args[0] if args else None, real, select.poll(), _MILLISECOND)
+        timeout = args[0] if args else None
+        limit = _unlimited(timeout, lambda: real(select.poll(), timeout), _MILLISECOND)
         known = polled_descriptors(poller)
         is_outside = _any_real(number for number, _ in known)
         return _wait(
@@ -128,11 +129,11 @@ def _poll(real: Method) -> Method:
     return poll
 
 
-def _unlimited(timeout: Any, real: Method, scratch: Any, unit: int) -> int | None:  # Any: as the caller gives it
+def _unlimited(timeout: Any, raises: Callable[[], object], unit: int) -> int | None:  # Any: as the caller gives it
     # poll and epoll take None and anything negative for "no limit".
     if timeout is None or (isinstance(timeout, (int, float)) and timeout < 0):
         return None
-    return _limit(lambda: real(scratch, timeout), timeout, unit)
+    return _limit(raises, timeout, unit)
 
 
 def _bind_epoll(timeout: Any = None, maxevents: int = -1) -> tuple[Any, int]:  # Any: as the caller gives it
@@ -140,24 +141,35 @@ def _bind_epoll(timeout: Any = None, maxevents: int = -1) -> tuple[Any, int]:  #
 
 
 def _epoll(real: Method) -> Method:
+    def raise_for(timeout: Any) -> None:  # Any: as the caller gives it
+        with select.epoll() as scratch:
+            real(scratch, timeout)
+
     def poll(poller: Any, *args: Any, **kwargs: Any) -> Ready:  # Any: as the caller gives it
         if get_ident() != ACTIVE.owner or len(args) > 2 or not kwargs.keys() <= {"timeout", "maxevents"}:
             return real(poller, *args, **kwargs)  # type: ignore[no-any-return]  # a list of pairs
-        refuse_running_loop()
         timeout, most = _bind_epoll(*args, **kwargs)
-        ready: Ready = real(poller, 0, most)
-        if ready:
-            return ready
-        with select.epoll() as scratch:
-            limit = _unlimited(timeout, real, scratch, SECOND)
-        number = poller.fileno()
-        is_outside = limit != 0 and _any_real(_epolled(number))
-        watched = [(number, select.POLLIN)]
+        limit = 0 if timeout == 0 else _unlimited(timeout, lambda: raise_for(timeout), SECOND)
+        loop, chooser = running_loop(), running().chooser
+        if loop is not None:
+            prepare(loop)
+            if limit and chooser is not None:
+                shuffle_due(loop, chooser)
 
         def attempt(seconds: float) -> Ready:
             return real(poller, seconds, most)  # type: ignore[no-any-return]  # a list of pairs
 
-        return _wait(attempt, bool, limit, watched, id(poller), is_outside=is_outside)
+        found = attempt(0)
+        if not found and limit != 0:
+            number = poller.fileno()
+            is_outside = not is_in_loop() and _any_real(_epolled(number))  # a loop's own pipe is none
+            watched = [(number, select.POLLIN)]
+            found = _wait(attempt, bool, limit, watched, id(poller), is_outside=is_outside)
+        elif not found:
+            ACTIVE.clock.wait_until(0)
+        if len(found) > 1 and chooser is not None:
+            chooser.shuffle(found)  # the system says nothing of their order
+        return found
 
     return poll
 

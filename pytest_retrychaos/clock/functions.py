@@ -18,6 +18,8 @@ from pytest_retrychaos.clock.active import ACTIVE, place
 from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin, real_twin
 from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.clock.virtual import Stall
+from pytest_retrychaos.clock.workers import is_in_loop
 from pytest_retrychaos.model import SECOND
 
 LONGEST = 2**63
@@ -127,6 +129,8 @@ def _sleeper() -> Function:
         else:
             ns = _checked(seconds, twin)
         clock = ACTIVE.clock
+        if ns and is_in_loop():
+            clock.stalls.append(Stall(clock.now_ns, ns, place()))
         clock.wait_until(clock.now_ns + ns)
         if clock.readings >= clock.watch_at:
             clock.polled(place())

@@ -14,15 +14,16 @@ from pytest_retrychaos.clock.descriptors import descriptor_swaps
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import real, time_swaps
 from pytest_retrychaos.clock.locks import lock_patches
+from pytest_retrychaos.clock.loops import Trio, loop_swaps, loops_go_home, prepare
 from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.outsiders import outside_names
 from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
-from pytest_retrychaos.clock.refusals import loop_swaps, refused_loop, running_loop, trio_setup
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.clock.threads import thread_swaps
 from pytest_retrychaos.clock.travel import Journey, Zone
 from pytest_retrychaos.clock.turns import Turns
 from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.clock.workers import running_loop
 from pytest_retrychaos.model import SECOND
 
 PATIENCE = 5.0
@@ -116,14 +117,14 @@ class Installation:
         if zone is not None:
             self._do(zone.stop, zone.start)
         self._switch_on(switches)
-        trio = trio_setup()
-        if trio is not None:
-            self._set(trio[0], "setup_runner", trio[1])
+        self._switch_on([Trio(self.turns.chooser)])
+        self._do(loops_go_home, lambda: None)
         self._do(self._disown, self._own)
 
     def _own(self) -> None:
         ACTIVE.turns = self.turns
         self.clock.sleeper = self.turns.sleep_until
+        self.clock.alarm = self.turns.alarm
         ACTIVE.owner = get_ident()
 
     def _disown(self) -> None:
@@ -157,14 +158,15 @@ def install(
     long threads older than the clock are waited for where a wait has no limit, and before time jumps to its
     limit (halved each time that it was in vain, down to a millisecond).
 
-    Raises `Refused` where a clock is installed already, an event loop runs in this thread, or another tool
-    holds the clock; `Unsupported` on an interpreter whose insides differ; `ValueError` for an unknown zone.
+    Raises `Refused` where a clock is installed already, an event loop that keeps its own time runs in this
+    thread, or another tool holds the clock; `Unsupported` on an interpreter whose insides differ; `ValueError`
+    for an unknown zone.
     """
     cpython.check()
     zone = None if timezone is None else Zone(timezone)
     loop = running_loop()
     if loop is not None:
-        raise refused_loop(loop)
+        prepare(loop)
     outside = Outside(patience=patience, grace=grace)
     installation = Installation(clock, Turns(clock, outside, chooser), outside)
     try:

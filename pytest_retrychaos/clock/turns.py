@@ -48,7 +48,8 @@ class Turns:
         """By key, the identity of what is waited for: who waits, the longest first."""
         self.ends: dict[int, Strand] = {}
         """By the identity of a thread's sentinel: whose it is."""
-        self._chooser = chooser
+        self.chooser = chooser
+        """Decides, by the seed, what a real machine leaves to chance."""
         self._strands: dict[int, Strand] = {id(self.main): self.main}
         self._ready: list[tuple[float, int, Strand]] = []
         """A heap: by what rank each is to go on, and the number under which it was put there."""
@@ -141,7 +142,7 @@ class Turns:
         strand.number = 0
         strand.key = None
         number = self._next_number()
-        rank = float(number) if self._chooser is None else self._granted_so_far + _WINDOW * self._chooser.random()
+        rank = float(number) if self.chooser is None else self._granted_so_far + _WINDOW * self.chooser.random()
         strand.ready_as = number
         heapq.heappush(self._ready, (rank, number, strand))
 
@@ -314,8 +315,11 @@ class Turns:
                 self._make_ready(item, Woke.BY_TIME)
 
     def _deadlocked(self) -> Strand:
-        self.main.error = stop = deadlock(self, self.outside)
-        self.clock.stops.append(stop)
+        stop = self.clock.why_stuck()
+        if stop is None:
+            stop = deadlock(self, self.outside)
+            self.clock.stops.append(stop)
+        self.main.error = stop
         self._forget_line(self.main)
         self._make_ready(self.main, Woke.BY_KEY)
         return self.main

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_retrychaos.clock.errors import ClockPolled, Refused
 from pytest_retrychaos.model import SECOND
@@ -35,12 +35,23 @@ POLLED_TOO_LONG = 24 * 3600 * SECOND
 """A loop that has not ended after so much virtual time does not wait for a time."""
 
 
+class Stall(NamedTuple):
+    """A sleep that blocked an event loop and everything on it."""
+
+    at_ns: int
+    """Since the run began."""
+    length_ns: int
+    place: str
+    """Where the code slept: ``path:line function``."""
+
+
 class VirtualClock:
     """One run's time. All of it is plain state; `install` lets the functions of `time` read it."""
 
     __slots__ = (
         "_places",
         "_spun_ns",
+        "alarm",
         "epoch_ns",
         "monotonic_start_ns",
         "notes",
@@ -49,8 +60,10 @@ class VirtualClock:
         "refused",
         "simulated_descriptors",
         "sleeper",
+        "stalls",
         "stops",
         "watch_at",
+        "why_stuck",
     )
 
     def __init__(self, *, epoch_ns: int = EPOCH_NS, monotonic_start_ns: int = 0) -> None:
@@ -71,6 +84,12 @@ class VirtualClock:
         """At so many readings `polled` has to be called."""
         self.simulated_descriptors: set[int] = set()
         """Descriptors that no one outside will ever make ready: a wait on them alone costs no real time."""
+        self.alarm: Callable[[int, Callable[[], None]], None] = lambda _, __: None
+        """Has something done when a moment comes, while there is a scheduler."""
+        self.why_stuck: Callable[[], BaseException | None] = lambda: None
+        """Says better than a deadlock's report why nobody can go on, where it knows."""
+        self.stalls: list[Stall] = []
+        """Sleeps that blocked an event loop."""
         self.sleeper: Callable[[int], None] = self.move_to
         """What a wait does: it moves time, unless there are other threads, which run first."""
         self._spun_ns = 0

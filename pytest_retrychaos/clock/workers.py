@@ -31,6 +31,20 @@ def here() -> object:
     return ACTIVE.turns.granted.work if ACTIVE.turns is not None else None
 
 
+def running_loop() -> Any | None:
+    """Give the asyncio loop that runs in this thread, if any."""
+    events = sys.modules.get("asyncio.events")
+    return events._get_running_loop() if events is not None else None
+
+
+def is_in_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    if running_loop() is not None:
+        return True
+    trio = sys.modules.get("trio._core._run")
+    return trio is not None and hasattr(trio.GLOBAL_RUN_CONTEXT, "runner")
+
+
 def note_parent(task: object, parent: object) -> None:
     """Remember who began a task."""
     _PARENTS[task] = weakref.ref(parent)

@@ -122,6 +122,8 @@ def are_in_one_call(earlier: Sheet, later: Sheet) -> bool:
     """Whether two attempts come from one scope, or from one call that the test made."""
     if earlier.scope is not None or later.scope is not None:
         return earlier.scope == later.scope
+    if earlier.lineage.parent is later.lineage:  # it had a task of its own, as an attempt to connect often has
+        return True
     return earlier.call is not None and earlier.call == later.call
 
 

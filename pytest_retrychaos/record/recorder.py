@@ -145,6 +145,8 @@ class Recorder:
         """Place an attempt that failed before a request could be sent; raises `Runaway` as `complete` does."""
         place = (sheet.host, sheet.lineage)
         waiting = self._waiting.get(place)
+        if waiting is None:
+            waiting = self._waiting_child(sheet)
         if waiting is not None and joining.goes_on(waiting, sheet):
             home = waiting[-1].operation
             waiting.append(sheet)
@@ -178,6 +180,8 @@ class Recorder:
     def _join(self, sheet: Sheet) -> None:
         decision = joining.decide(sheet, self._index.candidates(sheet), is_sender_known=self.sees_callers)
         waiting = self._waiting.pop((sheet.host, sheet.lineage), None)
+        if waiting is None and self._waiting:
+            waiting = self._waiting_child(sheet)
         if waiting is not None and not joining.goes_on(waiting, sheet):
             waiting = None
         operation, reason = decision.operation, decision.reason
@@ -199,6 +203,13 @@ class Recorder:
             return None
         is_next = joining.had_ended(latest, sheet) and joining.are_in_one_call(latest.last, sheet)
         return latest if is_next else None
+
+    def _waiting_child(self, sheet: Sheet) -> list[Sheet] | None:
+        """Take what was not sent on a lineage that this one had begun, and that has ended: a task that connects."""
+        for host, lineage in self._waiting:
+            if host == sheet.host and lineage.parent is sheet.lineage and lineage.has_ended:
+                return self._waiting.pop((host, lineage))
+        return None
 
     def _begun_by(self, waiting: list[Sheet], sheet: Sheet) -> OperationSheet:
         """Give the operation that attempts which were not sent have begun, now that its request is known."""

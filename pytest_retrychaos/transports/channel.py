@@ -1,4 +1,4 @@
-"""The client's end of a simulated connection, for code that blocks.
+"""The client's end of a simulated connection, for code that blocks and for event loops.
 
 It carries out a conversation's actions on virtual time: what the client's socket would have done is returned
 or raised here, with the error that a real network gives.
@@ -13,18 +13,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_retrychaos.transports import greeting
 from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Postponed, Send, Wait
 from pytest_retrychaos.transports.http1 import Conversation
 from pytest_retrychaos.transports.seam import Exchange
+from pytest_retrychaos.transports.signals import Signal
 
 
-class Clock(Protocol):
+class Waiting(Protocol):
     """The part of the clock that a wait needs. Nanoseconds since the run began."""
 
     @property
     def now_ns(self) -> int: ...
 
     def wait_until(self, deadline_ns: int) -> None: ...
+
+
+class Clock(Waiting, Protocol):
+    """The part of the clock that a network needs."""
+
+    alarm: Callable[[int, Callable[[], None]], None]
+    """Has something done when a moment comes."""
+    why_stuck: Callable[[], BaseException | None]
+    """Asked when nobody can go on."""
 
 
 def os_error(number: int) -> OSError:
@@ -43,10 +54,11 @@ _Item = Send | Postponed | End | _Until
 
 
 class Channel:
-    """One simulated connection as a blocking client sees it."""
+    """One simulated connection as its client sees it."""
 
-    __slots__ = ("_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_reset", "_silence", "address",
-                 "conversation", "host", "is_closed", "port", "timed_out_text", "timeout")  # fmt: skip
+    __slots__ = ("_announced", "_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_reset", "_silence",
+                 "address", "conversation", "host", "is_closed", "port", "signal", "timed_out_text",
+                 "timeout")  # fmt: skip
 
     def __init__(
         self,
@@ -66,11 +78,14 @@ class Channel:
         self.timeout = timeout
         self.conversation = Conversation(exchange, host, "http")
         self.is_closed = False
+        self.signal: Signal | None = None
+        """Shows an event loop that something can be read; only a client that does not block needs it."""
         self.timed_out_text = "timed out"
         self._queue: deque[_Item] = deque()
         self._reset = False
         self._has_ended = False
         self._is_deaf = False
+        self._announced: _Until | Postponed | None = None
 
     # writing
 
@@ -82,8 +97,30 @@ class Channel:
             raise os_error(errno.EPIPE)
         content = bytes(data)
         if content:
-            self._push(self.conversation.receive(content))
+            self._push(self._answer(content))
+            self.show()
         return len(content)
+
+    def _answer(self, content: bytes) -> list[Action]:
+        """Hand what the client wrote to the server; a TLS greeting is answered by plain text or refused."""
+        if content[0] != greeting.GREETING or self.conversation.served or not self.conversation.is_idle:
+            return self.conversation.receive(content)
+        unsent = self._exchange.securing(self.host)
+        if unsent is None:
+            self.conversation.scheme = "https"
+            return [Send(greeting.GO_ON_IN_PLAIN)]
+        self._exchange.not_sent(unsent.ticket, greeting.handshake_failure(), self.timeout or None)
+        return [Send(greeting.ALERT), End.EOF]
+
+    def show(self) -> None:
+        """Show whether something can be read, now and when that changes by time alone."""
+        if self.signal is None or self.is_closed:
+            return
+        self.signal.set(on=self.is_readable)
+        head = self._queue[0] if self._queue else None
+        if isinstance(head, _Until | Postponed) and head is not self._announced:
+            self._announced = head
+            self._clock.alarm(self._due(head), self.show)
 
     def _push(self, actions: list[Action], *, first: bool = False) -> None:
         """Queue what the server does, each wait turned into the moment at which it ends."""
@@ -119,8 +156,14 @@ class Channel:
             raise os_error(errno.EBADF)
         if limit == 0:
             return b""
-        if self.conversation.ticket is not None:
+        if self.conversation.ticket is not None and self.timeout != 0:
             self.conversation.ticket.waits(self.timeout)
+        try:
+            return self._receive(limit, peek=peek)
+        finally:
+            self.show()
+
+    def _receive(self, limit: int, *, peek: bool) -> bytes:
         if self._is_deaf and not self.is_readable:
             return b""
         self._await_something()
@@ -223,6 +266,14 @@ class Channel:
             self.conversation.ticket.saw_eof()
             self.conversation.ticket = None
 
+    def meet_silence(self) -> BaseException | None:
+        """Make the error for a client that waits for an answer that never comes, if this one does."""
+        if self.is_closed or self._queue or self.conversation.ticket is None:
+            return None
+        error = self._silence(self.host)
+        self._report(error, silent=True)
+        return error
+
     # closing
 
     def shut_down(self, *, reading: bool, writing: bool) -> None:
@@ -237,12 +288,18 @@ class Channel:
         if writing and not self._has_ended:
             self._has_ended = True
             self._push(self.conversation.client_ended())
+            self.show()
         self._is_deaf = self._is_deaf or reading
 
     def drop_idle(self) -> None:
         """Let the server close the connection, if no request is under way on it."""
         if self.conversation.drop():
             self._queue.append(End.EOF)
+            self.show()
+
+    def option(self, level: int, name: int) -> int:  # noqa: ARG002 - as getsockopt takes them
+        """Answer ``getsockopt``: nothing is set."""
+        return 0
 
     def close(self) -> None:
         """Close the client's end."""

@@ -27,9 +27,9 @@ from pytest_retrychaos.faults.errors import nearest
 from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
 from pytest_retrychaos.service import Service
 from pytest_retrychaos.service.brought import RaisesError, unanswered
-from pytest_retrychaos.transports import tls
+from pytest_retrychaos.transports import greeting
 from pytest_retrychaos.transports.arguments import as_request, deadline_of, name_of, plain
-from pytest_retrychaos.transports.channel import Clock, os_error
+from pytest_retrychaos.transports.channel import Waiting, os_error
 from pytest_retrychaos.transports.seam import Exchange, Ticket
 
 P = ParamSpec("P")
@@ -69,7 +69,7 @@ DEFAULTS: dict[str, Callable[[], BaseException]] = {
     "refuse": lambda: os_error(errno.ECONNREFUSED),
     "dns": lambda: socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
     "connect-timeout": lambda: os_error(errno.ETIMEDOUT),
-    "tls": tls.handshake_failure,
+    "tls": greeting.handshake_failure,
     "truncate": lambda: BrokenAnswerError("the answer ended too early"),
     "garbage": lambda: BrokenAnswerError("the answer cannot be read"),
 }
@@ -91,7 +91,7 @@ _WORDS = {
 
 
 def faulty(
-    fn: Callable[P, R], errors: Mapping[str, ErrorSource], exchange: Exchange, clock: Clock, results: Results
+    fn: Callable[P, R], errors: Mapping[str, ErrorSource], exchange: Exchange, clock: Waiting, results: Results
 ) -> Callable[P, R]:
     """Wrap a function so that every call of it is an attempt that meets the script.
 
@@ -238,7 +238,7 @@ class Call:
 class _Carrier:
     """Carries one call through the exchange, on virtual time."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, errors: Errors, deadline: float | None) -> None:
+    def __init__(self, exchange: Exchange, clock: Waiting, errors: Errors, deadline: float | None) -> None:
         self._exchange = exchange
         self._clock = clock
         self._errors = errors

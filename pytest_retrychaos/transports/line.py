@@ -21,18 +21,12 @@ from enum import Enum
 from pytest_retrychaos.transports.actions import Action, End, Moment, Postponed, Send, Wait
 from pytest_retrychaos.transports.authority import Authority
 from pytest_retrychaos.transports.channel import os_error
+from pytest_retrychaos.transports.greeting import ALERT, GREETING, handshake_failure
 from pytest_retrychaos.transports.http1 import Conversation
 from pytest_retrychaos.transports.seam import Exchange
-from pytest_retrychaos.transports.tls import handshake_failure
 
 CHUNK = 1 << 16
 """Bytes read at once; an answer up to this size is taken to be seen as soon as it is sent."""
-
-HANDSHAKE = 0x16
-"""A TLS record that begins a handshake: no HTTP method begins like it (RFC 8446, 5.1)."""
-
-ALERT = b"\x15\x03\x03\x00\x02\x02\x28"
-"""A fatal handshake_failure (RFC 8446, 6), as a server says it before anything is agreed."""
 
 _RESET = struct.pack("ii", 1, 0)
 
@@ -154,7 +148,7 @@ class Line:
             first = b""
         if not first:
             self.close()
-        elif first[0] == HANDSHAKE:
+        elif first[0] == GREETING:
             self._begin_tls()
         else:
             self.stage = Stage.TALKING

@@ -1,4 +1,4 @@
-"""The simulated network for clients that block: every host but loopback is the fake service.
+"""The simulated network: every host but loopback is the fake service.
 
 ``socket.socket`` is patched in place, method by method, so that classes, instances and names that existed
 before follow; only the installing thread's new connections are simulated. Each simulated socket has a
@@ -21,9 +21,12 @@ from typing import Any
 from pytest_retrychaos.model import Wire
 from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
+from pytest_retrychaos.transports.greeting import handshake_failure
+from pytest_retrychaos.transports.loops import loop_patches
 from pytest_retrychaos.transports.names import Names, addresses, is_address, is_loopback
 from pytest_retrychaos.transports.proxies import HiddenProxies
 from pytest_retrychaos.transports.seam import Exchange, Unsent
+from pytest_retrychaos.transports.signals import DeadEnd, Signal
 from pytest_retrychaos.transports.sockets import REAL, SIMULATED, hang_up
 
 KERNEL_CONNECT_S = 127.0
@@ -49,7 +52,7 @@ class Network:
         self._checks_host = checks_host
         self._is_real = is_real
         self._names = Names()
-        self._channels: dict[int, tuple[Channel, weakref.ref[socket.socket]]] = {}
+        self._channels: dict[int, tuple[Channel | DeadEnd, weakref.ref[socket.socket]]] = {}
         self._undo: list[tuple[object, str, object, bool]] = []
         self._is_mine = is_mine
         self._proxies = HiddenProxies()
@@ -65,6 +68,7 @@ class Network:
         os.write(always_end, b"x")
         self.pipe_ends = (never, never_end, always, always_end)
         self._proxies.hide()
+        self._clock.why_stuck = self._silent_peer
         for name, replacement in self._methods():
             self._patch(socket.socket, name, replacement)
         # socket.getaddrinfo, however code got hold of it, calls _socket's by name.
@@ -73,6 +77,9 @@ class Network:
             self._patch(socket, name, self._lookup(name, getattr(socket, name)))
         self._patch(ssl.SSLContext, "wrap_socket", self._wrap_socket())
         self._patch(ssl.SSLSocket, "_real_connect", self._connect_secure())
+        self._patch(ssl.SSLContext, "wrap_bio", self._wrap_bio())
+        for owner, name, replacement in loop_patches(self._addresses):
+            self._patch(owner, name, replacement)
 
     def remove(self) -> None:
         """Close every simulated connection and put everything back."""
@@ -92,13 +99,17 @@ class Network:
             os.close(descriptor)
         self.pipe_ends = ()
 
+    def _silent_peer(self) -> BaseException | None:
+        """Find the request that is never answered and on which no deadline lies: an event loop's."""
+        return next((error for one in self.channels() if (error := one.meet_silence()) is not None), None)
+
     def close_idle(self) -> None:
         """Close the idle connections to hosts whose next step strikes at connecting."""
         for channel in self.channels():
             if self._exchange.wants_idle_closed(channel.host):
                 channel.drop_idle()
 
-    def channels(self) -> Iterator[Channel]:
+    def channels(self) -> Iterator[Channel | DeadEnd]:
         """Iterate over the open simulated connections, oldest first."""
         return iter([channel for channel, _ in self._channels.values() if not channel.is_closed])
 
@@ -138,12 +149,13 @@ class Network:
         timeout = REAL["gettimeout"](sock)
         unsent = self._exchange.connecting(host, port, timeout)
         if unsent is not None:
-            raise self._failed_connect(sock, unsent, timeout)
-        descriptor = REAL["detach"](sock)
-        if descriptor >= 0:
-            os.close(descriptor)
-        _mark_open(sock)
-        self.adopt(sock, Channel(self._exchange, self._clock, host, (str(address[0]), port), timeout, self._silence))
+            raise self._failed_connect(sock, unsent, timeout, host)
+        channel = Channel(self._exchange, self._clock, host, (str(address[0]), port), timeout, self._silence)
+        if timeout == 0:
+            channel.signal = Signal(sock)
+        else:
+            _give_descriptor_away(sock)
+        self.adopt(sock, channel)
 
     def _resolve(self, host: str) -> None:
         """Look a name up, which fails if the script says so."""
@@ -153,15 +165,15 @@ class Network:
             self._exchange.not_sent(unsent.ticket, error, None)
             raise error
 
-    def _failed_connect(self, sock: socket.socket, unsent: Unsent, timeout: float | None) -> OSError:
+    def _failed_connect(self, sock: socket.socket, unsent: Unsent, timeout: float | None, host: str) -> OSError:
         error: OSError
+        if timeout == 0:
+            self._fail_later(sock, unsent, host)
+            return os_error(errno.EINPROGRESS)
         if unsent.wire is Wire.NO_HANDSHAKE:
             patience = KERNEL_CONNECT_S if timeout is None else timeout
-            if timeout == 0:
-                error = os_error(errno.EINPROGRESS)
-            else:
-                self._clock.wait_until(self._clock.now_ns + round(patience * 1e9))
-                error = os_error(errno.ETIMEDOUT) if timeout is None else TimeoutError("timed out")
+            self._clock.wait_until(self._clock.now_ns + round(patience * 1e9))
+            error = os_error(errno.ETIMEDOUT) if timeout is None else TimeoutError("timed out")
         else:
             error = os_error(errno.ECONNREFUSED)
         try:
@@ -171,7 +183,17 @@ class Network:
             raise
         return error
 
-    def adopt(self, sock: socket.socket, channel: Channel) -> None:
+    def _fail_later(self, sock: socket.socket, unsent: Unsent, host: str) -> None:
+        """Let a client that does not block learn of the failure by waiting for its socket."""
+        is_silent = unsent.wire is Wire.NO_HANDSHAKE
+        end = DeadEnd(self._exchange, unsent, sock, host, errno.ETIMEDOUT if is_silent else errno.ECONNREFUSED)
+        self.adopt(sock, end)
+        if is_silent:
+            self._clock.alarm(self._clock.now_ns + round(KERNEL_CONNECT_S * 1e9), end.settle)
+        else:
+            end.settle()
+
+    def adopt(self, sock: socket.socket, channel: Channel | DeadEnd) -> None:
         """Let a socket object stand for the client's end of a channel."""
         number = id(sock)
         channels = self._channels
@@ -180,7 +202,7 @@ class Network:
     def channel(self, sock: object) -> Channel | None:
         """Give the channel of a simulated socket."""
         found = self._channels.get(id(sock))
-        return None if found is None else found[0]
+        return found[0] if found is not None and isinstance(found[0], Channel) else None
 
     # what takes the place of socket's own
 
@@ -215,13 +237,29 @@ class Network:
                 return real["fileno"](sock)  # type: ignore[no-any-return]  # the real one's
             if found[0].is_closed:
                 return -1
+            if found[0].timeout == 0:
+                return self._own_descriptor(sock, found[0])
             return self.pipe_ends[2] if found[0].is_readable else self.pipe_ends[0]
 
+        def close(sock: socket.socket, *arguments: Any) -> None:  # Any: a class with the method of the same name
+            found = channels.get(id(sock))
+            if found is not None:
+                found[0].close()
+            real["_real_close"](sock, *arguments)
+
+        yield "_real_close", close
         yield "fileno", fileno
         yield "timeout", property(lambda sock: sock.gettimeout())
         yield "sendto", self._sendto()
         if "dup" in real:
             yield "dup", self._no_descriptor("dup", "duplicated")
+
+    def _own_descriptor(self, sock: socket.socket, channel: Channel | DeadEnd) -> int:
+        """Give the descriptor of a socket that does not block, which an event loop is about to wait on."""
+        if isinstance(channel, Channel) and channel.signal is None:
+            channel.signal = Signal(sock)
+            channel.show()
+        return REAL["fileno"](sock)  # type: ignore[no-any-return]  # the real one's
 
     def _sendto(self) -> object:
         def sendto(sock: socket.socket, data: bytes, *arguments: Any) -> int:  # Any: sendto(data[, flags], address)
@@ -250,11 +288,8 @@ class Network:
         def lookup(host: Any, *arguments: Any, **named: Any) -> Any:  # Any: the real one's signature
             if self._is_real(host):
                 return real(host, *arguments, **named)
-            self._refuse_others(host)
             text = host.decode("ascii") if isinstance(host, bytes) else str(host)
-            self._checks_host(text)
-            self._resolve(text)
-            address = self._names.address(text)
+            address = self._look_up(text)
             if name == "gethostbyname":
                 return address
             if name == "gethostbyname_ex":
@@ -262,6 +297,19 @@ class Network:
             return addresses(address, *arguments, **named)
 
         return lookup
+
+    def _look_up(self, host: str) -> str:
+        self._refuse_others(host)
+        self._checks_host(host)
+        self._resolve(host)
+        return self._names.address(host)
+
+    def _addresses(self, host: object, *arguments: Any, **named: Any) -> list[Any] | None:  # Any: as getaddrinfo's
+        """Answer for an event loop, which would ask a thread; ``None`` where the real network is meant."""
+        if self._is_real(host) or not self._is_mine():
+            return None
+        text = host.decode("ascii") if isinstance(host, bytes) else str(host)
+        return addresses(self._look_up(text), *arguments, **named)
 
     # TLS
 
@@ -296,10 +344,24 @@ class Network:
 
         return wrap_socket
 
+    def _wrap_bio(self) -> object:
+        real = ssl.SSLContext.wrap_bio
+
+        def wrap_bio(
+            context: ssl.SSLContext, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **named: Any
+        ) -> ssl.SSLObject:  # Any: the real one's signature
+            made = real(context, incoming, outgoing, *arguments, **named)
+            if self._is_mine() and not made.server_side:
+                engine: Any = made  # Any: a private attribute is replaced
+                engine._sslobj = tls.Undecided(engine._sslobj, incoming, outgoing)
+            return made
+
+        return wrap_bio
+
     def _secure(self, channel: Channel) -> None:
         unsent = self._exchange.securing(channel.host)
         if unsent is not None:
-            error = tls.handshake_failure()
+            error = handshake_failure()
             self._exchange.not_sent(unsent.ticket, error, channel.timeout)
             channel.close()
             raise error
@@ -322,13 +384,16 @@ class Network:
         return connect
 
 
-def _mark_open(sock: socket.socket) -> None:
-    """Undo what ``detach`` noted: the object is to be used on, without its descriptor."""
+def _give_descriptor_away(sock: socket.socket) -> None:
+    """Let a socket go on without its descriptor: a client that blocks needs none."""
+    descriptor = REAL["detach"](sock)
+    if descriptor >= 0:
+        os.close(descriptor)
     sock._closed = False  # type: ignore[attr-defined]  # private: socket.socket's own flag
 
 
 def _choose(
-    channels: dict[int, tuple[Channel, weakref.ref[socket.socket]]],
+    channels: dict[int, tuple[Channel | DeadEnd, weakref.ref[socket.socket]]],
     simulated: Callable[..., Any],
     real: Callable[..., Any],
 ) -> Callable[..., Any]:

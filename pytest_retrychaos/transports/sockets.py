@@ -96,10 +96,9 @@ SIMULATED: dict[str, Callable[..., Any]] = {
     "getpeername": lambda channel: channel.address,
     "getsockname": lambda channel: LOCAL,
     "setsockopt": lambda channel, *arguments: None,
-    "getsockopt": lambda channel, level, option, size=0: bytes(size) if size else 0,
+    "getsockopt": lambda channel, level, option, size=0: bytes(size) if size else channel.option(level, option),
     "shutdown": _shutdown,
     "detach": lambda channel: -1,
-    "_real_close": lambda channel, *arguments: channel.close(),
 }
 
 

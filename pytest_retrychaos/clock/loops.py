@@ -1,0 +1,143 @@
+"""Event loops on virtual time: all that is known of the insides of asyncio's loops and of trio.
+
+They need little, since what they wait with is patched: asyncio reads its clock and waits on a selector, trio
+too. An asyncio loop compares times with a resolution that vanishes in the float of a clock that has run for
+months, so it gets a coarser one. What the library leaves to chance (which of several ready descriptors or
+timers due at one moment comes first, and every batch of trio's tasks) is decided by the seed.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import sys
+from _thread import get_ident
+from collections.abc import Callable
+from typing import Any
+
+from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin
+from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.clock.refusals import refused_loop
+from pytest_retrychaos.clock.workers import here, note_parent
+
+Function = Callable[..., Any]  # Any: a built-in or method of any signature
+Loop = Any  # Any: an event loop, of which private attributes are set
+
+RESOLUTION = 1e-6
+"""Seconds: well above the spacing of floats at any monotonic reading, well below the millisecond of a selector."""
+
+_resolutions: list[tuple[Loop, float]] = []
+"""Loops that ran under the clock, each with the resolution that it had."""
+
+
+def prepare(loop: Loop) -> None:
+    """Make a loop that begins to run fit for virtual time; `Refused` where it is none of asyncio's own."""
+    selector_events = sys.modules.get("asyncio.selector_events")
+    if selector_events is None or not isinstance(loop, selector_events.BaseSelectorEventLoop):
+        raise refused_loop(f"{type(loop).__module__}.{type(loop).__qualname__}")
+    if loop._clock_resolution < RESOLUTION:
+        _resolutions.append((loop, loop._clock_resolution))
+        loop._clock_resolution = RESOLUTION
+
+
+def loops_go_home() -> None:
+    """Give every loop its own resolution back."""
+    while _resolutions:
+        loop, resolution = _resolutions.pop()
+        loop._clock_resolution = resolution
+
+
+def shuffle_due(loop: Loop, chooser: random.Random) -> None:
+    """Let the seed decide among the timers that are due at the earliest moment.
+
+    They lie together at the top of the loop's heap, and may change places: none comes before another.
+    """
+    scheduled = loop._scheduled
+    if len(scheduled) < 2:
+        return
+    earliest = scheduled[0]._when
+    places, open_places = [], [0]
+    while open_places:
+        place = open_places.pop()
+        if place < len(scheduled) and scheduled[place]._when == earliest:
+            places.append(place)
+            open_places += (2 * place + 1, 2 * place + 2)
+    if len(places) > 1:
+        places.sort()
+        handles = [scheduled[place] for place in places]
+        chooser.shuffle(handles)
+        for place, handle in zip(places, handles, strict=True):
+            scheduled[place] = handle
+
+
+def _set_running_loop(real: Function) -> Function:
+    def set_running_loop(loop: Loop | None) -> Any:  # Any: None
+        if loop is not None and get_ident() == ACTIVE.owner:
+            prepare(loop)
+        return real(loop)
+
+    return set_running_loop
+
+
+@functools.cache
+def _loop_swap(builtin: Function) -> BuiltinSwap:
+    return BuiltinSwap(builtin, _set_running_loop(following_twin(builtin)))
+
+
+def _create_task(real: Function) -> Function:
+    def create_task(loop: Loop, *args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
+        task = real(loop, *args, **kwargs)
+        if get_ident() == ACTIVE.owner:
+            note_parent(task, here())
+        return task
+
+    return create_task
+
+
+@functools.cache
+def _task_patch(kind: type) -> TypePatch:
+    return TypePatch(kind, "create_task", _create_task(kind.__dict__["create_task"]))
+
+
+def loop_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
+    """Make the swaps of what every asyncio loop calls when it begins to run or a task, if asyncio is loaded."""
+    module, base = sys.modules.get("_asyncio"), sys.modules.get("asyncio.base_events")
+    if module is None or base is None:
+        return ()
+    return _loop_swap(module._set_running_loop), _task_patch(base.BaseEventLoop)
+
+
+class Trio:
+    """What trio is told for a run: the seed of its scheduler, and no worker threads from before."""
+
+    def __init__(self, chooser: random.Random | None) -> None:
+        self._run: Any = sys.modules.get("trio._core._run")  # Any: private names are set
+        self._cache: Any = sys.modules.get("trio._core._thread_cache")
+        self._seed = None if chooser is None else chooser.getrandbits(64)
+        self._before: tuple[bool, Any, dict[Any, None]] | None = None  # Any: a random generator's state
+
+    def on(self) -> None:
+        """Tell it."""
+        if self._run is None or self._cache is None or self._before is not None:
+            return
+        if hasattr(self._run.GLOBAL_RUN_CONTEXT, "runner"):
+            raise Refused(
+                "chaos begins while trio runs: the run's clock was read already. Begin chaos before trio.run, "
+                "as the fixture does"
+            )
+        idle = self._cache.THREAD_CACHE._idle_workers
+        self._before = (self._run._ALLOW_DETERMINISTIC_SCHEDULING, self._run._r.getstate(), dict(idle))
+        idle.clear()
+        self._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+        if self._seed is not None:
+            self._run._r.seed(self._seed)
+
+    def off(self) -> None:
+        """Put back what was before; harmless when it is not on."""
+        if self._before is None or self._run is None or self._cache is None:
+            return
+        self._run._ALLOW_DETERMINISTIC_SCHEDULING, state, idle = self._before
+        self._run._r.setstate(state)
+        self._cache.THREAD_CACHE._idle_workers.update(idle)
+        self._before = None
