@@ -22,7 +22,8 @@ _acquire = _thread.LockType.acquire  # taken before any clock replaces it
 
 
 @functools.cache
-def _starter() -> Callable[..., Any]:  # Any: a built-in of any signature
+def real_starter() -> Callable[..., Any]:  # Any: a built-in of any signature
+    """Give what starts a thread that virtual time knows nothing of."""
     return real_twin(_thread.start_new_thread)
 
 
@@ -40,7 +41,7 @@ class Backstage:
             threading.Thread(target=run, name=name, daemon=True).start()
 
         # In two steps: a thread that virtual time knows nothing of starts the one that shows under its name.
-        _starter()(start, ())
+        real_starter()(start, ())
 
     def wait(self, lock: _thread.LockType, seconds: float) -> bool:
         """Acquire a lock within so many real seconds; whether that was in time. No virtual time passes."""

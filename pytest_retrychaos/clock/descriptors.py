@@ -46,11 +46,11 @@ def _wait(
     descriptors: list[tuple[int, int]],
     key: int,
     *,
-    is_outside: bool,
+    watched: Iterable[int],
 ) -> Ready:
     """Wait by an attempt that takes real seconds, 0 to look; ``descriptors`` are those that it looks at.
 
-    ``is_outside``: something outside may make one ready.
+    ``watched`` are those of which one may become ready: the same, or what an epoll object watches.
     """
     latest: list[Ready] = []
 
@@ -63,16 +63,15 @@ def _wait(
         ACTIVE.clock.wait_until(0)
         return latest[0]
     until = None if limit_ns is None else ACTIVE.clock.now_ns + limit_ns
-    patience = running().outside.patience if is_outside and not is_in_loop() else 0.0
+    patience = 0.0
+    if not is_in_loop():
+        real = [number for number in watched if number not in ACTIVE.clock.simulated_descriptors]
+        patience = running().outside.patience_for_descriptors(real)
     poller = _Waiting(look, descriptors, patience)
     if wait(look, key, until, "file descriptors of which none can become ready", poller=poller) is None:
         left = seconds_left(until)
         return attempt(-1 if left is None else left)
     return latest[0]
-
-
-def _any_real(descriptors: Iterable[int]) -> bool:
-    return any(number not in ACTIVE.clock.simulated_descriptors for number in descriptors)
 
 
 def _number(item: Any) -> int:  # Any: a descriptor or what has one
@@ -90,12 +89,11 @@ def _select(real: Method) -> Method:
         limit = None if timeout is None else _limit(lambda: real([], [], [], timeout), timeout, SECOND)
         events = zip(lists, (select.POLLIN, select.POLLOUT, select.POLLPRI), strict=True)
         watched = [(_number(item), event) for each, event in events for item in each]
-        is_outside = _any_real(number for number, _ in watched)
 
         def attempt(seconds: float) -> Ready:
             return real(*lists, None if seconds < 0 else seconds)  # type: ignore[no-any-return]  # three lists
 
-        return _wait(attempt, any, limit, watched, id(lists), is_outside=is_outside)
+        return _wait(attempt, any, limit, watched, id(lists), watched=[number for number, _ in watched])
 
     return select_
 
@@ -121,10 +119,8 @@ def _poll(real: Method) -> Method:
         timeout = args[0] if args else None
         limit = _unlimited(timeout, lambda: real(select.poll(), timeout), _MILLISECOND)
         known = polled_descriptors(poller)
-        is_outside = _any_real(number for number, _ in known)
-        return _wait(
-            lambda seconds: real(poller, seconds * 1000), bool, limit, known, id(poller), is_outside=is_outside
-        )
+        numbers = [number for number, _ in known]
+        return _wait(lambda seconds: real(poller, seconds * 1000), bool, limit, known, id(poller), watched=numbers)
 
     return poll
 
@@ -162,9 +158,8 @@ def _epoll(real: Method) -> Method:
         found = attempt(0)
         if not found and limit != 0:
             number = poller.fileno()
-            is_outside = not is_in_loop() and _any_real(_epolled(number))  # a loop's own pipe is none
-            watched = [(number, select.POLLIN)]
-            found = _wait(attempt, bool, limit, watched, id(poller), is_outside=is_outside)
+            watched = [] if is_in_loop() else _epolled(number)
+            found = _wait(attempt, bool, limit, [(number, select.POLLIN)], id(poller), watched=watched)
         elif not found:
             ACTIVE.clock.wait_until(0)
         if len(found) > 1 and chooser is not None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pytest_retrychaos.clock import cpython
 from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.children import child_swaps
 from pytest_retrychaos.clock.descriptors import descriptor_swaps
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import real, time_swaps
@@ -18,6 +19,7 @@ from pytest_retrychaos.clock.loops import Trio, loop_swaps, loops_go_home, prepa
 from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.outsiders import outside_names
 from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
+from pytest_retrychaos.clock.real_sockets import socket_patches
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.clock.threads import thread_swaps
 from pytest_retrychaos.clock.travel import Journey, Zone
@@ -108,6 +110,8 @@ class Installation:
             *lock_patches(),
             *thread_swaps(),
             *pool_patches(),
+            *socket_patches(),
+            *child_swaps(),
             *loop_swaps(),
         ]
         for module, name, twin in list(outside_names()):

@@ -11,16 +11,21 @@ import contextlib
 import math
 import os
 import select
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pytest_retrychaos.clock.functions import real
+from pytest_retrychaos.clock.peers import Peers, borrow, is_listening
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.clock.strands import Poller
     from pytest_retrychaos.clock.turns import Turns
 
 LEAST_GRACE = 0.001
 """Real seconds; below that a thread that is ready may not get the processor."""
+DELIVERY = 0.002
+"""Real seconds for the kernel to bring what was sent within this machine, when it is busy."""
 _SLICE = 0.002
 """Real seconds between two looks where an older thread may give silently what is waited for."""
 _LONGEST = 3600.0
@@ -38,16 +43,74 @@ class Outside:
         self.grace = grace
         """Real seconds that older threads get before time jumps to a deadline."""
         self.in_flight: set[int] = set()
-        """Real sockets on which something was sent and nothing has been received since, by identity."""
+        """Descriptors of real sockets on which something was sent outside and nothing has come since."""
         self.children: set[int] = set()
         """Child processes of event loops that have not been reaped."""
+        self.started: set[int] = set()
+        """Child processes that threads on virtual time have started, some of them long gone."""
+        self.peers = Peers()
+        self.own_threads = 0
+        """How many threads of this package's own there are: nobody waits for them."""
+        self._silent: set[int] = set()
+        """Descriptors of real sockets that were waited for in vain."""
+        self._flight_left = patience
+        self._has_sent = False
+        """Whether something was sent since the last wait: the kernel may be about to deliver it."""
         self._grace_left = grace
         """The same, halved each time that it was in vain."""
         self._bell = -1
 
     def older_threads(self, turns: Turns) -> int:
         """Count the threads that are not on virtual time."""
-        return max(0, _thread._count() + 1 - len(turns.strands))
+        return max(0, _thread._count() + 1 - len(turns.strands) - self.own_threads)
+
+    # real sockets and children
+
+    def sent(self, sock: Any) -> None:  # Any: a socket of whatever class
+        """Note that something was sent: time does not jump over the answer."""
+        self._has_sent = True
+        self.peers.ask(sock)
+        number = sock.fileno()
+        if number not in self._silent and self.peers.is_request(sock):
+            self.in_flight.add(number)
+            self._flight_left = self.patience
+
+    def received(self, sock: Any) -> None:  # Any: as above
+        """Note that something was received."""
+        self.in_flight.discard(sock.fileno())
+        self._silent.discard(sock.fileno())
+
+    def closed(self, sock: Any) -> None:  # Any: as above
+        """Forget a socket."""
+        self.received(sock)
+        self.peers.forget(sock)
+
+    def has_children(self) -> bool:
+        """Whether a child process that was started on virtual time is alive."""
+        self.started = {pid for pid in self.started if is_running(pid)}
+        return bool(self.started)
+
+    def patience_for(self, sock: Any) -> float:  # Any: as above
+        """Give the real seconds for which something is waited for on a real socket."""
+        if is_listening(sock):
+            return self._grace_left if self.has_children() else 0.0
+        return self.patience if self.peers.is_outside(sock) else 0.0
+
+    def patience_for_descriptors(self, numbers: Iterable[int]) -> float:
+        """Give the same for the most promising of several descriptors, simulated ones left out."""
+        return max((self._patience_for_descriptor(number) for number in set(numbers)), default=0.0)
+
+    def _patience_for_descriptor(self, number: int) -> float:
+        try:
+            sock = borrow(number)
+        except OSError:  # a pipe: a child has the other end
+            return math.inf if self.has_children() else self.patience
+        try:
+            if number not in self.in_flight and not is_listening(sock) and self.peers.is_outside(sock):
+                return self._grace_left  # idle: it does not hold time up
+            return self.patience_for(sock)
+        finally:
+            sock.detach()
 
     def stir(self) -> None:
         """Wake whoever waits here; called by threads without the turn."""
@@ -69,25 +132,35 @@ class Outside:
         pollers = [one.poller for one in blocked if one.poller is not None]
         limit = max((one.patience for one in pollers), default=0.0)
         if self.in_flight:
-            limit = max(limit, self.patience)
+            limit = max(limit, self._flight_left)
         if self.children:
             limit = math.inf
         is_certain = limit > 0
+        if self._has_sent:
+            self._has_sent = False
+            limit = max(limit, DELIVERY)
         older = self.older_threads(turns)
         if not is_certain and any(one.key is not None for one in blocked) and (older or due_ns is None):
             limit = self._grace_left if due_ns is not None else self.patience if older else self.grace
         if limit <= 0:
             return False
-        if self._idle(turns, min(limit, left), slices=bool(older)):
+        seconds = min(limit, left)
+        if self._idle(turns, seconds, slices=bool(older)):
             self._grace_left = self.grace
             return True
-        self._grace_left = max(self._grace_left / 2, min(LEAST_GRACE, self.grace))
-        self.in_flight.clear()
-        if due_ns is None:
-            return is_certain  # without a limit it is waited for as long as it takes
-        for poller in pollers:
-            poller.patience = 0.0
+        if due_ns is None and is_certain:
+            return True  # without a limit it is waited for as long as it takes
+        self._waited_in_vain(pollers, seconds)
         return False
+
+    def _waited_in_vain(self, pollers: list[Poller], seconds: float) -> None:
+        self._grace_left = max(self._grace_left / 2, min(LEAST_GRACE, self.grace))
+        for poller in pollers:
+            poller.patience = max(0.0, poller.patience - seconds)
+        self._flight_left -= seconds
+        if self._flight_left <= 0:
+            self._silent |= self.in_flight
+            self.in_flight.clear()
 
     def _idle(self, turns: Turns, seconds: float, *, slices: bool) -> bool:
         if self._bell < 0:
@@ -97,16 +170,29 @@ class Outside:
         for one in turns.blocked():
             for number, events in one.poller.descriptors if one.poller is not None else ():
                 poll.register(number, events)
+        for number in self.in_flight:
+            poll.register(number, select.POLLIN)
         monotonic = real("monotonic")
         end = monotonic() + seconds
         while not turns.has_news():
             left = end - monotonic()
             if left <= 0:
                 return False
-            REAL_POLL(poll, 1000 * min(left, _SLICE if slices else _LONGEST))
+            came = {number for number, _ in REAL_POLL(poll, 1000 * min(left, _SLICE if slices else _LONGEST))}
+            if came & self.in_flight:
+                self.in_flight -= came
+                break
         self._quiet()
         return True
 
     def _quiet(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a child process has neither ended nor been reaped."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False

@@ -68,7 +68,7 @@ class Turns:
 
     def sleep_until(self, deadline_ns: int) -> None:
         """Block until a moment of the run."""
-        if len(self._strands) == 1 and not self._timers:
+        if len(self._strands) == 1 and not self._timers and not self.outside.in_flight:
             self.clock.move_to(deadline_ns)
             return
         if self.block(None, deadline_ns, "a moment to come") is Woke.BY_END:

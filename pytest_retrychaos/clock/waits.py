@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.durations import nanoseconds
+from pytest_retrychaos.clock.outside import REAL_POLL
 from pytest_retrychaos.clock.strands import Poller, Woke
 from pytest_retrychaos.clock.turns import Turns
 from pytest_retrychaos.model import SECOND
@@ -49,3 +51,25 @@ def wait(
             return True
         if woke is Woke.BY_TIME:
             return False
+
+
+class Readiness:
+    """Descriptors that are waited on, each with its events, and the real seconds that something outside gets."""
+
+    def __init__(self, descriptors: list[tuple[int, int]], patience: float = 0.0) -> None:
+        self.patience = patience
+        self.descriptors = descriptors
+        self._poll = select.poll()
+        for number, events in descriptors:
+            self._poll.register(number, events)
+
+    def look(self) -> bool:
+        """Whether one is ready now."""
+        return bool(REAL_POLL(self._poll, 0))
+
+
+def await_ready(poller: Readiness, until_ns: int | None, waits_for: str) -> bool | None:
+    """Wait for descriptors; whether one is ready before the deadline, ``None`` where virtual time has ended."""
+    if poller.look():
+        return True
+    return wait(poller.look, id(poller), until_ns, waits_for, poller=poller)

@@ -27,7 +27,7 @@ from pytest_retrychaos.transports.names import Names, addresses, is_address, is_
 from pytest_retrychaos.transports.proxies import HiddenProxies
 from pytest_retrychaos.transports.seam import Exchange, Unsent
 from pytest_retrychaos.transports.signals import DeadEnd, Signal
-from pytest_retrychaos.transports.sockets import REAL, SIMULATED, hang_up
+from pytest_retrychaos.transports.sockets import REAL, SIMULATED, hang_up, real_now
 
 KERNEL_CONNECT_S = 127.0
 """How long Linux tries to connect before ETIMEDOUT (tcp_syn_retries = 6, RFC 6298 back-off from 1 s)."""
@@ -208,7 +208,7 @@ class Network:
 
     def _methods(self) -> Iterator[tuple[str, object]]:
         channels = self._channels
-        real = REAL
+        real = real_now()
 
         def connect(sock: socket.socket, address: Any) -> None:  # Any: an address of whatever family
             if not isinstance(address, tuple) or not self._is_ours(sock, address[0]):
@@ -262,6 +262,8 @@ class Network:
         return REAL["fileno"](sock)  # type: ignore[no-any-return]  # the real one's
 
     def _sendto(self) -> object:
+        real = real_now()["sendto"]
+
         def sendto(sock: socket.socket, data: bytes, *arguments: Any) -> int:  # Any: sendto(data[, flags], address)
             address = arguments[-1] if arguments else None
             found = self._channels.get(id(sock))
@@ -269,7 +271,7 @@ class Network:
                 return found[0].send(data)
             if isinstance(address, tuple) and self._is_ours(sock, address[0]):
                 self._open(sock, address)
-            return REAL["sendto"](sock, data, *arguments)  # type: ignore[no-any-return]  # the real one's
+            return real(sock, data, *arguments)  # type: ignore[no-any-return]  # the real one's
 
         return sendto
 

@@ -52,6 +52,11 @@ REAL: dict[str, Any] = {  # Any: methods of many signatures
 """The methods as they were before anything was patched."""
 
 
+def real_now() -> dict[str, Any]:  # Any: as above
+    """Give the methods that real sockets have now: under virtual time they wait by it."""
+    return {name: getattr(socket.socket, name) for name in REAL}
+
+
 def _receive_into(channel: Channel, buffer: Any, limit: int = 0, flags: int = 0) -> int:  # Any: a buffer
     view = memoryview(buffer).cast("B")
     content = channel.receive(limit or len(view), peek=bool(flags & PEEK))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import _posixsubprocess
 import _queue
+import _socket
+import _ssl
 import _thread
 import ctypes
 import os
+import posix
 import select
+import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.thread import _WorkItem
 from datetime import datetime
 from types import BuiltinFunctionType
 
@@ -20,6 +28,13 @@ import time_machine
 from pytest_retrychaos.clock import VirtualClock, current, install
 
 TYPES = (
+    _socket.socket,
+    _ssl._SSLSocket,
+    subprocess.Popen,
+    ThreadPoolExecutor,
+    _WorkItem,
+    threading.Thread,
+    getattr(_thread, "_ThreadHandle", _thread.LockType),
     _thread.LockType,
     _thread.RLock,
     _queue.SimpleQueue,
@@ -40,7 +55,7 @@ def _words(function: BuiltinFunctionType) -> tuple[int, ...]:
 def take_picture() -> dict[str, object]:
     """Describe all that installing a clock may change, down to the bytes of the built-in functions."""
     picture: dict[str, object] = {}
-    for module in (time, select, _thread, sys.modules.get("_asyncio")):
+    for module in (time, select, _thread, posix, _posixsubprocess, sys.modules.get("_asyncio")):
         for name, value in vars(module).items() if module else ():
             picture[f"{module.__name__}.{name}"] = value if isinstance(value, tuple) else id(value)
             if isinstance(value, BuiltinFunctionType):

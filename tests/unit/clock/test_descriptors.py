@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import selectors
 import socket
@@ -89,14 +90,30 @@ def test_a_ready_descriptor_costs_nothing(kind: str, pair, clock: VirtualClock) 
 
 
 @pytest.mark.parametrize("kind", WAITERS)
-def test_a_real_descriptor_gets_real_time_before_the_jump(kind: str, pair) -> None:
+def test_a_real_descriptor_gets_real_time_before_the_jump(kind: str) -> None:
     """Something outside may answer: bounded real time passes first, then the limit is charged."""
     clock = VirtualClock()
-    began = real("monotonic")()
-    with install(clock, patience=0.02):
-        assert not WAITERS[kind]([pair[0]], 60)
+    reader, writer = os.pipe()
+    with open(reader, "rb", buffering=0) as near, open(writer, "wb"):
+        began = real("monotonic")()
+        with install(clock, patience=0.02):
+            assert not WAITERS[kind]([near], 60)  # type: ignore[list-item]  # has a descriptor too
     assert 0.02 <= real("monotonic")() - began < 5
     assert clock.now_ns == 60 * SECOND
+
+
+@pytest.mark.parametrize("kind", WAITERS)
+def test_an_idle_connection_holds_no_time_up(kind: str) -> None:
+    """A pool keeps one to a server that was there before: nothing was asked, so nothing is about to come."""
+    clock = VirtualClock()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as idle,
+        install(clock, patience=600),
+    ):
+        for _ in range(100):
+            assert not WAITERS[kind]([idle], 60)
+    assert clock.now_ns == 6000 * SECOND
 
 
 @pytest.mark.parametrize("kind", WAITERS)

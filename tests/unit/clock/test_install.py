@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from types import FrameType
 from typing import Any
 
@@ -15,16 +16,24 @@ from pytest_retrychaos.clock import Refused, VirtualClock, current, install
 
 
 class Interrupt:
-    """Raise KeyboardInterrupt at the nth line that runs in the clock's or time-machine's code."""
+    """Raise KeyboardInterrupt at the nth line that runs in the clock's or time-machine's code.
+
+    A line that runs for one switch after the other counts at its first six visits.
+    """
 
     def __init__(self, nth: int) -> None:
         self.left = nth
+        self.visits: Counter[tuple[str, int]] = Counter()
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> Interrupt | None:  # Any: by the protocol
         name = frame.f_code.co_filename
         if "pytest_retrychaos/clock/" not in name and "time_machine" not in name:
             return None
         if event == "line":
+            line = (name, frame.f_lineno)
+            self.visits[line] += 1
+            if self.visits[line] > 6:
+                return self
             self.left -= 1
             if self.left == 0:
                 sys.settrace(None)

@@ -1,0 +1,161 @@
+"""Child processes under virtual time: they finish in real time and no jump times them out."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from pytest_retrychaos.clock import VirtualClock, install
+
+SECOND = 1_000_000_000
+QUICK = [sys.executable, "-c", "import time; time.sleep(0.1); print('done')"]
+FOR_EVER = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_a_child_finishes_while_others_sleep(timeout: float | None, clock: VirtualClock) -> None:
+    """A thread's hour of sleep does not pass before the child has ended."""
+    woke: list[str] = []
+
+    def sleep() -> None:
+        time.sleep(3600)
+        woke.append("slept")
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    done = subprocess.run(QUICK, capture_output=True, text=True, timeout=timeout)
+    assert (done.stdout, woke) == ("done\n", [])
+    assert subprocess.run(QUICK, stdout=subprocess.DEVNULL, timeout=timeout).returncode == 0
+    assert (subprocess.check_output(QUICK, timeout=timeout), woke) == (b"done\n", [])
+    thread.join()
+    assert woke == ["slept"]
+
+
+def test_a_child_that_takes_too_long_is_timed_out(clock: VirtualClock) -> None:
+    """By the limit that was given, and it is said as ever."""
+    with pytest.raises(subprocess.TimeoutExpired, match="timed out after"):
+        subprocess.run(FOR_EVER, timeout=0.1)
+    with pytest.raises(subprocess.TimeoutExpired, match="timed out after"):
+        subprocess.run(FOR_EVER, timeout=0.1, capture_output=True)
+    with subprocess.Popen(FOR_EVER) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+        process.kill()
+        assert process.wait(timeout=60) == -signal.SIGKILL
+
+
+def test_communicating_in_both_directions(clock: VirtualClock) -> None:
+    """With one pipe or several, and more than a pipe holds."""
+    shout = [sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())"]
+    text = "abc" * 100_000
+    assert subprocess.run(shout, input=text, capture_output=True, text=True).stdout == text.upper()
+    assert subprocess.run(shout, input=text, stdout=subprocess.DEVNULL, text=True).returncode == 0
+
+
+def test_several_threads_wait_for_children(clock: VirtualClock) -> None:
+    """They wait side by side."""
+    codes: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: codes.append(subprocess.run(QUICK, stdout=subprocess.DEVNULL).returncode))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [0] * 4
+
+
+def spawn() -> int:
+    return os.posix_spawn(sys.executable, [sys.executable, "-c", "import time; time.sleep(0.1)"], dict(os.environ))
+
+
+def test_the_system_calls_wait_in_real_time(clock: VirtualClock) -> None:
+    """For one child, for any, and in every shape."""
+    ticks: list[int] = []
+    thread = threading.Thread(target=lambda: (time.sleep(3600), ticks.append(1)))
+    thread.start()
+    pid = spawn()
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    assert os.waitpid(pid, 0) == (pid, 0)
+    pid = spawn()
+    assert os.wait() == (pid, 0)
+    pid = spawn()
+    assert os.wait4(pid, 0)[:2] == (pid, 0)
+    pid = spawn()
+    assert os.wait3(0)[:2] == (pid, 0)
+    pid = spawn()
+    status = os.waitid(os.P_PID, pid, os.WEXITED)
+    assert status is not None
+    assert status.si_pid == pid
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, 0)
+    with pytest.raises(ChildProcessError):
+        os.wait()
+    assert ticks == []
+    thread.join()
+
+
+def test_a_shell_command_is_waited_for(clock: VirtualClock) -> None:
+    """While another thread does what the command waits for."""
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, True)
+    thread = threading.Thread(target=lambda: (time.sleep(1), os.write(writer, b"x\n")))
+    thread.start()
+    assert os.waitstatus_to_exitcode(os.system(f"read answer < /dev/fd/{reader}; exit 7")) == 7
+    thread.join()
+    os.close(reader)
+    os.close(writer)
+    with pytest.raises(TypeError):
+        os.system()  # type: ignore[call-arg]  # the mistake
+
+
+def test_a_forked_child_is_on_real_time(clock: VirtualClock) -> None:
+    """It sleeps, reads the clock and ends as if there were no virtual time."""
+    thread = threading.Thread(target=lambda: time.sleep(3600))
+    thread.start()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        began = time.monotonic()
+        time.sleep(0.05)
+        threading.Thread(target=lambda: os.write(writer, b"threads " if time.time() < 1.8e9 else b"wrong ")).start()
+        time.sleep(0.05)
+        os.write(writer, b"time" if 0.1 <= time.monotonic() - began < 60 else b"wrong")
+        os._exit(5)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    os.close(writer)
+    assert os.read(reader, 100) == b"threads time"
+    os.close(reader)
+    assert clock.now_ns == 0
+    thread.join()
+
+
+def square(number: int) -> int:
+    time.sleep(0.01)
+    return number * number
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_multiprocessing_works(method: str, clock: VirtualClock) -> None:
+    """A process that is joined, with a limit, and what it puts into a queue."""
+    context = multiprocessing.get_context(method)
+    process = context.Process(target=time.sleep, args=(0.05,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    process.close()
+
+
+def test_nothing_is_left_of_a_child_that_ends_after_the_clock() -> None:
+    """Its owner waits for it in real time."""
+    with install(VirtualClock()):
+        process = subprocess.Popen(QUICK, stdout=subprocess.DEVNULL)
+    assert process.wait(timeout=60) == 0
