@@ -43,7 +43,7 @@ _FILLED: dict[str, tuple[object, ...]] = {
 }
 """Between the first argument and the flags: what is meant where it is left out."""
 _NAMES = ("buffer", "nbytes", "flags")
-_PAUSE = SECOND // 1000
+_PAUSE = SECOND // 50
 """How long a client waits where a server's queue is full: nothing announces that it is not."""
 
 
