@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -18,7 +18,8 @@ from pytest_retrychaos.faults import Script, Step, parse
 from pytest_retrychaos.laws import Verdict, judge
 from pytest_retrychaos.model import SECOND, Effect
 from pytest_retrychaos.options import Options
-from pytest_retrychaos.record.telling import tell_error, tell_value
+from pytest_retrychaos.record.calling import Calls
+from pytest_retrychaos.record.telling import tell_error
 from pytest_retrychaos.run import HOST, Run
 from pytest_retrychaos.text import again, failure_text, timeline
 from pytest_retrychaos.trace import Attempt, Told, Trace
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-MOST_SUCCESSES = 20
-"""How many values of one function are remembered as what success looks like."""
 
 
 class CannotTell(AssertionError):
@@ -78,7 +76,7 @@ class Chaos(Assertions):
         self._test_code = test_code
         self.clock = Clock(self._run.clock)
         self.service = self._run.service
-        self._successes: dict[str, list[object]] = {}
+        self._calls = Calls(self._recorder, self._run.paused)
         self._results: Results | None = None
         self._ended: Told | None = None
         self._judged = False
@@ -176,33 +174,37 @@ class Chaos(Assertions):
                 self._recorder.close_scope(number, token, None)
 
     def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the code under test in a scope of its own, record what the caller is told, and tell it."""
-        if inspect.iscoroutinefunction(fn):
-            raise TypeError(f"chaos.call({_name_of(fn)}): only blocking functions can be called, and this one is async")
-        first = len(self._recorder.sheets)
-        with self._run.paused():
-            number, token = self._recorder.open_scope(_name_of(fn))
-        told: Told | None = None
-        try:
-            value = fn(*args, **kwargs)
-            known = self._successes.setdefault(_name_of(fn), [])
-            is_known = any(_equal(value, one) for one in known)
-            told = tell_value(value, is_known_success=is_known)
-            if not is_known and len(known) < MOST_SUCCESSES and self._met_no_fault(first, number):
-                known.append(value)
-            return value
-        except BaseException as error:
-            told = tell_error(error)
-            raise
-        finally:
-            with self._run.paused():
-                self._recorder.close_scope(number, token, told)
+        """Call the code under test in a scope of its own, record what the caller is told, and tell it.
 
-    def _met_no_fault(self, first: int, scope: int) -> bool:
-        """Whether every attempt of a scope went well: what was returned then is what success looks like."""
-        with self._run.paused():  # what the client has done by now is in the record
-            sheets = [sheet for sheet in self._recorder.sheets[first:] if sheet.scope == scope]
-        return bool(sheets) and not any(sheet.failed or sheet.fault not in (None, "ok") for sheet in sheets)
+        Raises `TypeError` for what has to be awaited: see `call_async`.
+        """
+        name = _name_of(fn)
+        if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
+            raise TypeError(f"chaos.call({name}): this is an async function: await chaos.call_async({name}, …)")
+        with self._calls.scope(name) as telling:
+            value = fn(*args, **kwargs)
+            if inspect.iscoroutine(value):
+                value.close()
+                raise TypeError(f"chaos.call({name}): it returned a coroutine: await chaos.call_async({name}, …)")
+            return telling.returns(value)
+
+    async def call_async(self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Await the code under test in a scope of its own, record what the caller is told, and tell it.
+
+        The scope is the task's: calls side by side (``asyncio.gather``) have each their own, and what the code
+        starts inside, tasks and threads, belongs to it.
+
+        Raises `TypeError` for what cannot be awaited: see `call`.
+        """
+        name = _name_of(fn)
+        with self._calls.scope(name) as telling:
+            awaitable = fn(*args, **kwargs)
+            if not inspect.isawaitable(awaitable):
+                raise TypeError(
+                    f"chaos.call_async({name}): it returned {awaitable!r}, which cannot be awaited: give the function "
+                    f"itself, not its call; a blocking one is called by chaos.call({name}, …)"
+                )
+            return telling.returns(await awaitable)
 
     def faulty(
         self,
@@ -396,10 +398,3 @@ def _has_reached(error: BaseException, code: CodeType | None) -> bool:
 
 def _name_of(fn: Callable[..., object]) -> str:
     return getattr(fn, "__qualname__", type(fn).__name__)
-
-
-def _equal(value: object, other: object) -> bool:
-    try:
-        return bool(value == other)
-    except Exception:  # an __eq__ of the code under test that fails says: not equal
-        return False

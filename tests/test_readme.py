@@ -82,7 +82,9 @@ def output(how: str, path: str) -> str:
     with tempfile.TemporaryDirectory() as directory:
         if how == "pytest":
             shutil.copy(ROOT / path, Path(directory, "test_charge.py"))
-            command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short", "test_charge.py"]
+            # pytest-asyncio warns of its defaults wherever no ini file sets them.
+            plugins = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
+            command = [sys.executable, "-m", "pytest", *plugins, "-q", "--tb=short", "test_charge.py"]
         else:
             command = [sys.executable, str(ROOT / path)]
         own = ("PYTEST_", "COV_", "CI", "BUILD_NUMBER")  # under CI pytest writes its summary lines whole

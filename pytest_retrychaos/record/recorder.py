@@ -11,6 +11,7 @@ Laws of this module:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import replace
@@ -99,7 +100,8 @@ class Recorder:
         """End a scope and note what its caller was told."""
         self.scopes[number] = replace(self.scopes[number], ended_ns=self._now(), told=told)
         del self._open_scopes[number]
-        self._scope.reset(token)  # type: ignore[arg-type]  # the token of open_scope
+        with contextlib.suppress(ValueError):  # closed in another context than it was opened in, as by a fixture
+            self._scope.reset(token)  # type: ignore[arg-type]  # the token of open_scope
 
     # attempts
 

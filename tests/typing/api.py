@@ -22,6 +22,17 @@ def charge(amount: int, *, currency: str = "USD") -> dict[str, str]:
     return {"amount": str(amount), "currency": currency}
 
 
+async def charge_async(amount: int) -> str:
+    """Stand for async code under test."""
+    return str(amount)
+
+
+async def test_async_code(chaos: rc.Chaos) -> None:
+    """What an async test types."""
+    assert_type(await chaos.call_async(charge_async, 5), str)
+    assert_type(await chaos.call_async(charge_async, amount=5), str)
+
+
 @pytest.mark.chaos("503 x2, ok", seed=7, profile="stripe", hosts=("api.test",), strict=True)
 def test_with_the_fixture(chaos: rc.Chaos) -> None:
     """What a test types."""

@@ -10,6 +10,11 @@ def charge(amount: int) -> str:
     return str(amount)
 
 
+async def test_async_mistakes(chaos: rc.Chaos) -> None:
+    """A blocking function is not awaited."""
+    await chaos.call_async(charge, 5)  # E: arg-type
+
+
 def test_mistakes(chaos: rc.Chaos) -> None:
     """One a line."""
     chaos.call(charge, "5")  # E: arg-type
