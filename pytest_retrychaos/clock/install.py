@@ -14,8 +14,9 @@ from pytest_retrychaos.clock.children import child_swaps
 from pytest_retrychaos.clock.descriptors import descriptor_swaps
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import real, time_swaps
+from pytest_retrychaos.clock.imports import Imports
 from pytest_retrychaos.clock.locks import lock_patches
-from pytest_retrychaos.clock.loops import Trio, loop_swaps, loops_go_home, prepare
+from pytest_retrychaos.clock.loops import LOOPS, TRIO, Trio, loop_swaps, loops_go_home, prepare
 from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.outsiders import outside_names
 from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
@@ -122,8 +123,15 @@ class Installation:
             self._do(zone.stop, zone.start)
         self._switch_on(switches)
         self._switch_on([Trio(self.turns.chooser)])
+        self._switch_on([Imports({LOOPS: self._loops_came, TRIO: self._trio_came})])
         self._do(loops_go_home, lambda: None)
         self._do(self._disown, self._own)
+
+    def _loops_came(self, _: ModuleType) -> None:
+        self._switch_on(loop_swaps())
+
+    def _trio_came(self, _: ModuleType) -> None:
+        self._switch_on([Trio(self.turns.chooser)])
 
     def _own(self) -> None:
         ACTIVE.turns = self.turns

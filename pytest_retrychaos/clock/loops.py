@@ -24,6 +24,10 @@ from pytest_retrychaos.clock.workers import here, note_parent
 Function = Callable[..., Any]  # Any: a built-in or method of any signature
 Loop = Any  # Any: an event loop, of which private attributes are set
 
+LOOPS = "asyncio.base_events"
+TRIO = "trio._core._run"
+"""The modules whose loading brings what is replaced here."""
+
 RESOLUTION = 1e-6
 """Seconds: well above the spacing of floats at any monotonic reading, well below the millisecond of a selector."""
 
@@ -102,7 +106,7 @@ def _task_patch(kind: type) -> TypePatch:
 
 def loop_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
     """Make the swaps of what every asyncio loop calls when it begins to run or a task, if asyncio is loaded."""
-    module, base = sys.modules.get("_asyncio"), sys.modules.get("asyncio.base_events")
+    module, base = sys.modules.get("_asyncio"), sys.modules.get(LOOPS)
     if module is None or base is None:
         return ()
     return _loop_swap(module._set_running_loop), _task_patch(base.BaseEventLoop)
@@ -112,7 +116,7 @@ class Trio:
     """What trio is told for a run: the seed of its scheduler, and no worker threads from before."""
 
     def __init__(self, chooser: random.Random | None) -> None:
-        self._run: Any = sys.modules.get("trio._core._run")  # Any: private names are set
+        self._run: Any = sys.modules.get(TRIO)  # Any: private names are set
         self._cache: Any = sys.modules.get("trio._core._thread_cache")
         self._seed = None if chooser is None else chooser.getrandbits(64)
         self._before: tuple[bool, Any, dict[Any, None]] | None = None  # Any: a random generator's state

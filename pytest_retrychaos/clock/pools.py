@@ -17,21 +17,12 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import TypePatch
+from pytest_retrychaos.clock.order import InOrder
 from pytest_retrychaos.clock.strands import Work
 from pytest_retrychaos.clock.workers import here
 
 Method = Callable[..., Any]  # Any: a method, whatever it takes
 Pool = Any  # Any: a ThreadPoolExecutor, of which private attributes are set
-
-
-class _InOrder(dict[threading.Thread, None]):
-    """The part of a set that a pool uses, in the order in which threads were added."""
-
-    def add(self, thread: threading.Thread) -> None:
-        self[thread] = None
-
-    def discard(self, thread: threading.Thread) -> None:
-        self.pop(thread, None)
 
 
 _adopted: dict[int, tuple[Pool, tuple[Any, ...] | None]] = {}
@@ -45,7 +36,7 @@ def _adopt(pool: Pool) -> None:
     if pool._threads:
         before = (pool._threads, pool._work_queue, pool._idle_semaphore)
         pool._work_queue, pool._idle_semaphore = queue.SimpleQueue(), threading.Semaphore(0)
-    pool._threads = _InOrder()
+    pool._threads = InOrder()
     _adopted[id(pool)] = (pool, before)
 
 

@@ -1,29 +1,51 @@
 """What event loops and their libraries do around `socket`, for the simulated network.
 
-To look up a name they ask a thread, or a resolver in C: both are spared. Trio keeps methods of sockets.
+To look up a name they ask a thread, or a resolver in C: both are spared. Trio keeps methods of sockets, aiohttp
+wakes in the order of addresses.
 """
 
 from __future__ import annotations
 
 import socket
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
+
+from pytest_retrychaos.clock.order import InOrder
 
 Lookup = Callable[..., list[Any] | None]  # Any: the entries of getaddrinfo
 
 
-def loop_patches(lookup: Lookup) -> Iterator[tuple[object, str, object]]:
-    """List what has to be replaced in the libraries that are loaded: owner, name, replacement."""
-    base = sys.modules.get("asyncio.base_events")
-    if base is not None:
-        yield base.BaseEventLoop, "getaddrinfo", _getaddrinfo(base.BaseEventLoop.getaddrinfo, lookup)
-    trio = sys.modules.get("trio._socket")
-    if trio is not None:
-        yield trio._SocketType, "_nonblocking_helper", _nonblocking_helper(trio._SocketType._nonblocking_helper)
-    aiohttp = sys.modules.get("aiohttp.resolver")
-    if aiohttp is not None:
-        yield aiohttp.AsyncResolver, "resolve", _resolve(aiohttp.AsyncResolver.resolve, lookup)
+Patch = tuple[object, str, object]
+"""Owner, name, replacement."""
+
+
+def _of_asyncio(module: Any, lookup: Lookup) -> Patch:  # Any: a module
+    loop = module.BaseEventLoop
+    return loop, "getaddrinfo", _getaddrinfo(loop.getaddrinfo, lookup)
+
+
+def _of_trio(module: Any, _: Lookup) -> Patch:  # Any: a module
+    sock = module._SocketType
+    return sock, "_nonblocking_helper", _nonblocking_helper(sock._nonblocking_helper)
+
+
+def _of_aiohttp(module: Any, lookup: Lookup) -> Patch:  # Any: a module
+    resolver = module.AsyncResolver
+    return resolver, "resolve", _resolve(resolver.resolve, lookup)
+
+
+def _of_connector(module: Any, _: Lookup) -> Patch:  # Any: a module
+    connector = module.TCPConnector
+    return connector, "_resolve_host_with_throttle", _throttled(connector._resolve_host_with_throttle)
+
+
+LIBRARIES: dict[str, Callable[[Any, Lookup], Patch]] = {
+    "asyncio.base_events": _of_asyncio,
+    "trio._socket": _of_trio,
+    "aiohttp.resolver": _of_aiohttp,
+    "aiohttp.connector": _of_connector,
+}
+"""By module: what has to be replaced in it, whenever it is loaded."""
 
 
 def _getaddrinfo(real: Callable[..., Any], lookup: Lookup) -> Callable[..., Any]:  # Any: a loop's method
@@ -43,6 +65,17 @@ def _nonblocking_helper(real: Callable[..., Any]) -> Callable[..., Any]:  # Any:
         return await real(sock, wait, getattr(socket.socket, method.__name__, method), *args, **named)
 
     return nonblocking_helper
+
+
+def _throttled(real: Callable[..., Any]) -> Callable[..., Any]:  # Any: a method of aiohttp's
+    """Let those who wait for one look-up go on in the order in which they came: aiohttp keeps them in a set."""
+
+    def throttled(connector: Any, key: Any, host: str, port: int, _: Any, traces: Any) -> Any:  # Any: aiohttp's own
+        waiting: InOrder[Any] = InOrder()  # Any: futures
+        connector._throttle_dns_futures[key] = waiting
+        return real(connector, key, host, port, waiting, traces)
+
+    return throttled
 
 
 def _resolve(real: Callable[..., Any], lookup: Lookup) -> Callable[..., Any]:  # Any: a method of aiohttp's

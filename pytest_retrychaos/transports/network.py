@@ -13,16 +13,19 @@ import errno
 import os
 import socket
 import ssl
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
+from pytest_retrychaos.clock.imports import Imports
 from pytest_retrychaos.model import Wire
 from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
 from pytest_retrychaos.transports.greeting import handshake_failure
-from pytest_retrychaos.transports.loops import loop_patches
+from pytest_retrychaos.transports.loops import LIBRARIES
 from pytest_retrychaos.transports.names import Names, addresses, is_address, is_loopback
 from pytest_retrychaos.transports.proxies import HiddenProxies
 from pytest_retrychaos.transports.seam import Exchange, Unsent
@@ -53,6 +56,7 @@ class Network:
         self._is_real = is_real
         self._names = Names()
         self._channels: dict[int, tuple[Channel | DeadEnd, weakref.ref[socket.socket]]] = {}
+        self._imports = Imports(dict.fromkeys(LIBRARIES, self._library_came))
         self._undo: list[tuple[object, str, object, bool]] = []
         self._is_mine = is_mine
         self._proxies = HiddenProxies()
@@ -78,8 +82,14 @@ class Network:
         self._patch(ssl.SSLContext, "wrap_socket", self._wrap_socket())
         self._patch(ssl.SSLSocket, "_real_connect", self._connect_secure())
         self._patch(ssl.SSLContext, "wrap_bio", self._wrap_bio())
-        for owner, name, replacement in loop_patches(self._addresses):
-            self._patch(owner, name, replacement)
+        for name in LIBRARIES:
+            if name in sys.modules:
+                self._library_came(sys.modules[name])
+        self._imports.on()
+
+    def _library_came(self, module: ModuleType) -> None:
+        """Patch a library around sockets, which may be loaded in the middle of a run."""
+        self._patch(*LIBRARIES[module.__name__](module, self._addresses))
 
     def remove(self) -> None:
         """Close every simulated connection and put everything back."""
@@ -88,6 +98,7 @@ class Network:
             if sock is not None and not channel.is_closed:
                 hang_up(sock)
             channel.close()
+        self._imports.off()
         while self._undo:
             owner, name, value, was_own = self._undo.pop()
             if was_own:
@@ -405,4 +416,6 @@ def _choose(
             return real(sock, *arguments, **named)
         return simulated(found[0], *arguments, **named)
 
+    # A library that is loaded meanwhile may keep it, and finds what is in its place later by its name.
+    method.__name__ = real.__name__
     return method
