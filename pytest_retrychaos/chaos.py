@@ -96,7 +96,7 @@ class Chaos(Assertions):
 
     def __enter__(self) -> Chaos:
         self._test_code = self._test_code or sys._getframe(1).f_code
-        self._recorder.watch(self._test_code)
+        self._run.watch(self._test_code)
         self._run.start()
         return self
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import CodeType
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.clock import workers
 from pytest_retrychaos.clock.backstage import Backstage
 from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.clock.functions import note_stall
 from pytest_retrychaos.clock.install import install
 from pytest_retrychaos.clock.real import RESOLUTION_NS, RealClock
 from pytest_retrychaos.clock.virtual import VirtualClock
@@ -145,7 +147,14 @@ class Run:
         server.start()
         self.close_idle = server.close_idle
 
+    def watch(self, test_code: CodeType) -> None:
+        """Name the function that makes the calls: the test."""
+        self.recorder.watch(test_code)
+        if isinstance(self.clock, VirtualClock):
+            self.clock.test_code = test_code
+
     def _install(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
+        clock.note_stall = lambda stall: self.recorder.note_stall(*stall)
         installation = install(clock, timezone=self.options.timezone, chooser=Random(f"turns {self.seed}"))
         stack.callback(installation.remove)
         self._install_transport(stack, clock)
@@ -181,7 +190,12 @@ class Run:
     def _install_transport(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
         kind = _transport(self.options.transport)
         transport = kind(
-            self.exchange, clock, silence=self._no_timeout, checks_host=self._check_host, is_mine=workers.is_mine
+            self.exchange,
+            clock,
+            silence=self._no_timeout,
+            checks_host=self._check_host,
+            is_mine=workers.is_mine,
+            blocks=_note_blocking_request,
         )
         stack.callback(transport.remove)
         transport.install()
@@ -256,10 +270,16 @@ class Run:
             ended=ended,
             finished_ns=self.clock.now_ns,
             notes=tuple(self.clock.notes),
+            stalls=tuple(self.recorder.stalls),
             script_is_own=given is None and bool(self.board.scripts),
             options=self.options.changed,
             resolution_ns=RESOLUTION_NS if isinstance(self.clock, RealClock) else VIRTUAL_RESOLUTION_NS,
         )
+
+
+def _note_blocking_request() -> None:
+    if workers.is_in_loop():
+        note_stall("request", 0)
 
 
 def _transport(name: str) -> type[Network | ResponsesTransport]:

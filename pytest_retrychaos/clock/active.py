@@ -33,9 +33,20 @@ class Active:
 
 ACTIVE = Active()
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _INSTALLED = ("site-packages", "dist-packages")
+
+
+def nearest(frame: FrameType | None = None) -> FrameType | None:
+    """Find the nearest frame outside this package and the library; ``frame`` is another thread's innermost one."""
+    frame = frame or sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_OURS) and not _is_library(name):
+            return frame
+        frame = frame.f_back
+    return None
 
 
 def place(frame: FrameType | None = None) -> str:
@@ -44,18 +55,17 @@ def place(frame: FrameType | None = None) -> str:
     ``frame`` is another thread's innermost one.
     """
     frame = frame or sys._getframe(1)
-    nearest: FrameType | None = frame
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith(_OURS) and not _is_library(name):
-            nearest = frame
-            break
-        frame = frame.f_back
-    if nearest is None:
-        return "unknown"
-    path = nearest.f_code.co_filename
-    shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
-    return f"{shown}:{nearest.f_lineno} {nearest.f_code.co_name}"
+    found = nearest(frame) or frame
+    return f"{_shown(found.f_code.co_filename)}:{found.f_lineno} {found.f_code.co_name}"
+
+
+def _shown(path: str) -> str:
+    """Write a path so that it is the same on every machine, where that can be."""
+    for name in _INSTALLED:
+        _, found, rest = path.rpartition(f"{os.sep}{name}{os.sep}")
+        if found:
+            return rest
+    return os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
 
 
 def _is_library(name: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import BuiltinFunctionType
 from typing import Any
 
-from pytest_retrychaos.clock.active import ACTIVE, place
+from pytest_retrychaos.clock.active import ACTIVE, nearest, place
 from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin, real_twin
 from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.errors import Refused
@@ -93,6 +93,14 @@ def count_reading() -> None:
         clock.polled(place())
 
 
+def note_stall(kind: str, length_ns: int) -> None:
+    """Note what blocks the event loop that runs here, unless the test itself does it."""
+    clock = ACTIVE.clock
+    frame = nearest()
+    if frame is None or frame.f_code is not clock.test_code:
+        clock.note_stall(Stall(kind, clock.now_ns, length_ns, place(frame)))
+
+
 def _reader(name: str, *, in_seconds: bool) -> Function:
     twin = real(name)
 
@@ -130,7 +138,7 @@ def _sleeper() -> Function:
             ns = _checked(seconds, twin)
         clock = ACTIVE.clock
         if ns and is_in_loop():
-            clock.stalls.append(Stall(clock.now_ns, ns, place()))
+            note_stall("sleep", ns)
         clock.wait_until(clock.now_ns + ns)
         if clock.readings >= clock.watch_at:
             clock.polled(place())

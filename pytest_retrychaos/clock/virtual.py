@@ -18,6 +18,8 @@ from pytest_retrychaos.clock.errors import ClockPolled, Refused
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from pytest_retrychaos.clock.real import RealClock
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
@@ -36,8 +38,10 @@ POLLED_TOO_LONG = 24 * 3600 * SECOND
 
 
 class Stall(NamedTuple):
-    """A sleep that blocked an event loop and everything on it."""
+    """Something that blocked an event loop and everything on it."""
 
+    kind: str
+    """``sleep``, or ``request``."""
     at_ns: int
     """Since the run began."""
     length_ns: int
@@ -54,6 +58,7 @@ class VirtualClock:
         "alarm",
         "epoch_ns",
         "monotonic_start_ns",
+        "note_stall",
         "notes",
         "now_ns",
         "readings",
@@ -62,6 +67,7 @@ class VirtualClock:
         "sleeper",
         "stalls",
         "stops",
+        "test_code",
         "watch_at",
         "why_stuck",
     )
@@ -90,6 +96,10 @@ class VirtualClock:
         """Says better than a deadlock's report why nobody can go on, where it knows."""
         self.stalls: list[Stall] = []
         """Sleeps that blocked an event loop."""
+        self.note_stall: Callable[[Stall], None] = self.stalls.append
+        """Is told of each."""
+        self.test_code: CodeType | None = None
+        """The test's own function: what it does by itself is not the doing of the code under test."""
         self.sleeper: Callable[[int], None] = self.move_to
         """What a wait does: it moves time, unless there are other threads, which run first."""
         self._spun_ns = 0

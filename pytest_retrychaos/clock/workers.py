@@ -72,6 +72,11 @@ def inherited(variable: contextvars.ContextVar[T | None]) -> T | None:
     return None
 
 
+def is_task(worker: object) -> bool:
+    """Whether it is a task of an event loop."""
+    return worker is not None and not isinstance(worker, (Strand, Work))
+
+
 def is_mine() -> bool:
     """Whether this thread is on virtual time."""
     return get_ident() == ACTIVE.owner

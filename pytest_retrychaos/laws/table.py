@@ -11,6 +11,7 @@ from pytest_retrychaos.laws.backoff import bk01, bk02, bk04
 from pytest_retrychaos.laws.deadline import bk05, bk07
 from pytest_retrychaos.laws.ends import DAMAGED
 from pytest_retrychaos.laws.idempotency import id01, id02, id03, id04
+from pytest_retrychaos.laws.loops import bk06
 from pytest_retrychaos.laws.retry import PERMANENT, RETRIED, rt01, rt02, rt03, rt07
 from pytest_retrychaos.laws.same_request import FIXES, rt04
 from pytest_retrychaos.laws.tally import Terms
@@ -77,6 +78,7 @@ LAWS: Final[tuple[Law, ...]] = (
         ("early", "huge", "late"),
     ),
     Law("BK05", "the operation ends within its time budget, the attempt in flight included", bk05),
+    Law("BK06", "no blocking sleep inside a running event loop", bk06),
     Law("BK07", "every request has a timeout", bk07),
     Law("ID01", "a retried unsafe request carries an idempotency key", id01),
     Law("ID02", "the key is the same on every attempt of an operation", id02, ("dropped", "new-key")),

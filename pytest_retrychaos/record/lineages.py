@@ -24,6 +24,9 @@ class Workers(Protocol):
     def has_ended(self, worker: object) -> bool:
         """Whether a worker has come to its end."""
 
+    def is_task(self, worker: object) -> bool:
+        """Whether a worker is a task of an event loop."""
+
 
 class Alone:
     """The workers of a run in which there is but one."""
@@ -37,16 +40,20 @@ class Alone:
     def has_ended(self, worker: object) -> bool:  # noqa: ARG002 - the protocol's
         return False
 
+    def is_task(self, worker: object) -> bool:  # noqa: ARG002 - the protocol's
+        return False
+
 
 class Lineage:
     """One worker as the record knows it."""
 
-    __slots__ = ("_worker", "_workers", "number", "parent")
+    __slots__ = ("_worker", "_workers", "is_task", "number", "parent")
 
     def __init__(self, number: int, workers: Workers, worker: object) -> None:
         self.number = number
         self.parent: Lineage | None = None
         """Who began it."""
+        self.is_task = workers.is_task(worker)
         self._workers = workers
         self._worker: Any = None if worker is None else weakref.ref(worker)  # Any: a weak reference, or None
 

@@ -27,7 +27,7 @@ from pytest_retrychaos.record.redirects import sent_to
 from pytest_retrychaos.record.sheet import Identity, Sheet
 from pytest_retrychaos.record.streaks import Runaway, Streaks
 from pytest_retrychaos.trace import Lineage as LineageRecord
-from pytest_retrychaos.trace import Operation, Scope, Told
+from pytest_retrychaos.trace import Operation, Scope, Stall, Told
 
 __all__ = ["OperationSheet", "Recorder", "Runaway"]
 
@@ -55,6 +55,8 @@ class Recorder:
         self._inherited = inherited
         """Looks a variable up in the context in which this thread was begun."""
         self.lineages = Lineages(workers or Alone())
+        self.stalls: list[Stall] = []
+        """What blocked a running event loop."""
         self._open_scopes: dict[int, int | None] = {}  # by number: the one that it was opened in
         self.sees_callers = True
         """Whether attempts begin in the thread that makes them. Where they do not (a real server), an attempt
@@ -160,6 +162,11 @@ class Recorder:
         self._add(home, sheet, NOT_SENT if home.attempts else "began")
         self._streaks.check(sheet)
 
+    def note_stall(self, kind: str, at_ns: int, length_ns: int, place: str) -> None:
+        """Note what blocks the event loop that runs here."""
+        lineage = self.lineages.here().number
+        self.stalls.append(Stall(kind, at_ns, length_ns, place, lineage, len(self.sheets)))
+
     # snapshots
 
     def freeze_operations(self) -> tuple[Operation, ...]:
@@ -174,7 +181,8 @@ class Recorder:
     def freeze_lineages(self) -> tuple[LineageRecord, ...]:
         """Make the record of who sent requests, in the order of their numbers."""
         return tuple(
-            LineageRecord(None if one.parent is None else one.parent.number, one.has_ended) for one in self.lineages.all
+            LineageRecord(None if one.parent is None else one.parent.number, one.has_ended, one.is_task)
+            for one in self.lineages.all
         )
 
     # joining

@@ -23,6 +23,7 @@ from pytest_retrychaos.trace.values import (
     Scope,
     ScriptRecord,
     ScriptStep,
+    Stall,
     Told,
 )
 from pytest_retrychaos.trace.waits import waits
@@ -41,6 +42,7 @@ __all__ = [
     "Scope",
     "ScriptRecord",
     "ScriptStep",
+    "Stall",
     "Told",
     "Trace",
     "waits",

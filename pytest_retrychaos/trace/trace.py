@@ -9,7 +9,17 @@ from typing import Final
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.trace import codec
 from pytest_retrychaos.trace.numbering import Numbering
-from pytest_retrychaos.trace.values import RESOLUTION_NS, Attempt, Lineage, Operation, Option, Scope, ScriptRecord, Told
+from pytest_retrychaos.trace.values import (
+    RESOLUTION_NS,
+    Attempt,
+    Lineage,
+    Operation,
+    Option,
+    Scope,
+    ScriptRecord,
+    Stall,
+    Told,
+)
 
 FORMAT: Final = 1
 """Version of the JSON form; a reader refuses another one."""
@@ -41,6 +51,8 @@ class Trace:
     """The options that were not the default, but for the seed."""
     lineages: tuple[Lineage, ...] = ()
     """The threads, tasks and pool items that sent requests, in the order in which they first did."""
+    stalls: tuple[Stall, ...] = ()
+    """What blocked a running event loop."""
     resolution_ns: int = RESOLUTION_NS
     """By so much a measured time may exceed what the client meant: on real time, where scheduling adds to it, more."""
 

@@ -145,6 +145,25 @@ class Lineage:
     """Who began it: an index into `Trace.lineages`; ``None`` where that is not known."""
     has_ended: bool
     """It cannot send anything more."""
+    is_task: bool = False
+    """It is a task of an event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Something that blocked a running event loop, and with it everything that ran there."""
+
+    kind: str
+    """``sleep``, or ``request``: a blocking connection was opened."""
+    at_ns: int
+    length_ns: int
+    """How long it slept; 0 where that is not known beforehand."""
+    place: str
+    """Where in the code: ``path:line function``."""
+    lineage: int
+    """Of the task that ran: an index into `Trace.lineages`."""
+    after: int
+    """How many attempts had begun."""
 
 
 @dataclass(frozen=True, slots=True)

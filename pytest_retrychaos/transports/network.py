@@ -48,6 +48,7 @@ class Network:
         checks_host: Callable[[str], None] = lambda _: None,
         is_real: Callable[[object], bool] = is_loopback,
         is_mine: Callable[[], bool] = lambda: True,
+        blocks: Callable[[], None] = lambda: None,
     ) -> None:
         self._exchange = exchange
         self._clock = clock
@@ -59,6 +60,8 @@ class Network:
         self._imports = Imports(dict.fromkeys(LIBRARIES, self._library_came))
         self._undo: list[tuple[object, str, object, bool]] = []
         self._is_mine = is_mine
+        self._blocks = blocks
+        """Is told where a blocking connection is opened."""
         self._proxies = HiddenProxies()
         self.pipe_ends: tuple[int, ...] = ()
         """The shared descriptors: never readable, its writing end, always readable, its writing end."""
@@ -158,6 +161,8 @@ class Network:
         if host == address[0] and not is_address(host):
             self._resolve(host)
         timeout = REAL["gettimeout"](sock)
+        if timeout != 0:
+            self._blocks()
         unsent = self._exchange.connecting(host, port, timeout)
         if unsent is not None:
             raise self._failed_connect(sock, unsent, timeout, host)

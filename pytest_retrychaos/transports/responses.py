@@ -59,6 +59,7 @@ class ResponsesTransport:
         silence: Callable[[str], BaseException],
         checks_host: Callable[[str], None] = lambda _: None,
         is_mine: Callable[[], bool] = lambda: True,
+        blocks: Callable[[], None] = lambda: None,
     ) -> None:
         self._exchange = exchange
         self._clock = clock
@@ -73,6 +74,7 @@ class ResponsesTransport:
             checks_host=checks_host,
             is_real=lambda host: self._under_way() is None and is_loopback(host),  # a mocked host may be loopback
             is_mine=is_mine,
+            blocks=blocks,
         )
 
     def install(self) -> None:

@@ -11,11 +11,13 @@ from pytest_retrychaos.trace import (
     NO_BODY,
     Attempt,
     Body,
+    Lineage,
     Operation,
     Raised,
     Scope,
     ScriptRecord,
     ScriptStep,
+    Stall,
     Told,
     Trace,
 )
@@ -61,11 +63,24 @@ class Run:
         self.scripts: list[ScriptRecord] = []
         self.ended: Told | None = None
         self.scope: int | None = None
+        self.stalls: list[Stall] = []
+        self.lineages = [Lineage(None, False), Lineage(0, False)]
+        """The test's own thread, and what sends where nothing else is said."""
 
     def wait(self, seconds: float) -> Run:
         """Let time pass."""
         self.now += ns(seconds)
         return self
+
+    def on_loop(self) -> Run:
+        """Let what sends be a task of an event loop."""
+        self.lineages[1] = replace(self.lineages[1], is_task=True)
+        return self
+
+    def stall(self, seconds: float, place: str = "app.py:12 charge", kind: str = "sleep", lineage: int = 1) -> Run:
+        """Block the event loop for some time."""
+        self.stalls.append(Stall(kind, self.now, ns(seconds), place, lineage, len(self.attempts)))
+        return self.wait(seconds)
 
     def open(self, name: str = "charge", told: Told | None = None, cancelled: float | None = None) -> Run:
         """Begin a scope."""
@@ -198,4 +213,6 @@ class Run:
             tuple(effects),
             self.ended,
             self.now,
+            lineages=tuple(self.lineages),
+            stalls=tuple(self.stalls),
         )
