@@ -62,7 +62,7 @@ def test_bk06_tells_each_place_once(run, text):
         "BK06 event loop blocked: app.py:12 charge slept 3 s in 2 sleeps inside a running event loop\n"
         "  t+0.00s  #1  POST /payments  key K1   503              ◄ then the loop was blocked for 1 s\n"
         "  t+1.00s  #2  POST /payments  key K1   503\n"
-        "  t+3.00s  #3  POST /payments  key K1   201, committed   (ok)\n"
+        "  t+3.00s  #3  POST /payments  key K1   201, committed\n"
         "  why   while it sleeps, nothing else on that loop goes on: no other request, no timer, no cancellation\n"
         "  fix   await asyncio.sleep(…) (trio.sleep, anyio.sleep), or run blocking code by asyncio.to_thread\n"
         '  again @pytest.mark.chaos("503 x2, ok", seed=42)'
