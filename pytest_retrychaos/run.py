@@ -67,9 +67,12 @@ class Run:
         self.board = Board()
         is_remote = options.transport == "loopback"
         self.recorder = Recorder(
-            self._now, self._wall, workers=None if is_remote else workers, inherited=workers.inherited
+            self._now,
+            self._wall,
+            workers=None if is_remote else workers,
+            inherited=workers.inherited,
+            sees_callers=not is_remote,
         )
-        self.recorder.sees_callers = not is_remote
         self.exchange = Exchange(
             self.board, self.service, self.recorder, self._now, self._wall, self.clock.note_traffic
         )
@@ -228,6 +231,8 @@ class Run:
     @property
     def stops(self) -> list[BaseException]:
         """What ended code that would never have ended, whether it let that through or not."""
+        if self.server is not None:
+            return []  # nobody's code was ended: a server can only break connections off, and notes that
         return [*self._silences, *self.recorder.stops, *self.clock.stops]
 
     @property

@@ -44,6 +44,8 @@ class Recorder:
         test_code: CodeType | None = None,
         workers: Workers | None = None,
         inherited: Callable[[ContextVar[int | None]], int | None] = lambda _: None,
+        *,
+        sees_callers: bool = True,
     ) -> None:
         self._now = now
         self._wall = wall
@@ -58,12 +60,12 @@ class Recorder:
         self.stalls: list[Stall] = []
         """What blocked a running event loop."""
         self._open_scopes: dict[int, int | None] = {}  # by number: the one that it was opened in
-        self.sees_callers = True
+        self.sees_callers = sees_callers
         """Whether attempts begin in the thread that makes them. Where they do not (a real server), an attempt
         belongs to the one scope that is open, and no call of the test's is known."""
         self._names_given: dict[int, int] = {}
         self._index = Index()
-        self._streaks = Streaks()
+        self._streaks = Streaks(counts_successes=sees_callers)
         self._hooks = self._expect_redirect, self._note_end
         self._waiting: dict[tuple[str, Lineage], list[Sheet]] = {}
         """By host and lineage: attempts that were not sent and whose next one is not known yet."""

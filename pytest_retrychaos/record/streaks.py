@@ -21,9 +21,13 @@ class Runaway(BaseException):
 
 
 class Streaks:
-    """Counts equal requests in a row, on each lineage, whatever operations they belong to."""
+    """Counts equal requests in a row, on each lineage, whatever operations they belong to.
 
-    def __init__(self) -> None:
+    ``counts_successes``: also where each succeeded, since who sends them is known to be one.
+    """
+
+    def __init__(self, *, counts_successes: bool = True) -> None:
+        self._counts_successes = counts_successes
         self._counts: dict[Lineage, tuple[Sheet, int]] = {}
         self.stops: list[Runaway] = []
         """What was raised: the code under test may have swallowed it."""
@@ -32,7 +36,7 @@ class Streaks:
         """Count an attempt; raises `Runaway` where it is one too many."""
         line = _line(sheet)
         earlier, count = self._counts.get(line, (sheet, 0))
-        count = count + 1 if _goes_on(earlier, sheet) else 1
+        count = count + 1 if self._goes_on(earlier, sheet) else 1
         self._counts[line] = (sheet, count)
         if count <= LONGEST:
             return
@@ -46,16 +50,15 @@ class Streaks:
         self.stops.append(error)
         raise error
 
+    def _goes_on(self, earlier: Sheet, sheet: Sheet) -> bool:
+        if (earlier.identity, earlier.host) != (sheet.identity, sheet.host):
+            return False
+        return not earlier.has_succeeded or (self._counts_successes and earlier.content == sheet.content)
+
 
 def _line(sheet: Sheet) -> Lineage:
     """Give whose loop it may be: who began the operation, also where each attempt is a task of its own."""
     return sheet.operation.begun_by if sheet.operation is not None else sheet.lineage
-
-
-def _goes_on(earlier: Sheet, sheet: Sheet) -> bool:
-    if (earlier.identity, earlier.host) != (sheet.identity, sheet.host):
-        return False
-    return not earlier.has_succeeded or earlier.content == sheet.content
 
 
 def _sent(sheet: Sheet) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from pytest_retrychaos.transports.actions import Action, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Postponed, Send, Wait
 from pytest_retrychaos.transports.authority import Authority
 from pytest_retrychaos.transports.channel import os_error
 from pytest_retrychaos.transports.greeting import ALERT, GREETING, handshake_failure
@@ -55,8 +55,9 @@ _Item = Send | Postponed | End | _Until
 class Line:
     """One client's connection."""
 
-    __slots__ = ("_answering", "_authority", "_exchange", "_noted", "_now", "_queue", "_unsent", "booked_ns",
-                 "conversation", "due_ns", "note", "number", "sock", "stage", "wants_to_write")  # fmt: skip
+    __slots__ = ("_answering", "_authority", "_exchange", "_is_secure", "_noted", "_now", "_queue", "_unsent",
+                 "booked_ns", "conversation", "due_ns", "note", "number", "sock", "stage",
+                 "wants_to_write")  # fmt: skip
 
     def __init__(
         self,
@@ -86,7 +87,8 @@ class Line:
         self._authority = authority
         self._answering = answering
         self._queue: deque[_Item] = deque()
-        self._unsent = memoryview(b"")
+        self._is_secure = False
+        self._unsent: bytes | memoryview = b""
         self._noted: list[Send] = []  # what the client has seen once the last of `_unsent` is sent
 
     # reading
@@ -105,12 +107,8 @@ class Line:
                 self.client_closed()
                 return
             self._take(data)
-            if not has_ended and not self._has_more:
+            if not (has_ended or self._is_secure):  # there may be more that the kernel knows nothing of
                 return
-
-    @property
-    def _has_more(self) -> bool:
-        return isinstance(self.sock, ssl.SSLSocket) and self.stage is not Stage.CLOSED and self.sock.pending() > 0
 
     def _received(self) -> bytes | None:
         """Read; ``None`` where nothing is there, and nothing at the end."""
@@ -166,7 +164,7 @@ class Line:
             self.advance()
             return
         self.sock = self._authority.context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
-        self.stage = Stage.SHAKING_HANDS
+        self.stage, self._is_secure = Stage.SHAKING_HANDS, True
 
     def _shake_hands(self) -> None:
         assert isinstance(self.sock, ssl.SSLSocket)
@@ -229,12 +227,13 @@ class Line:
         while self._queue and isinstance(piece := self._queue[0], Send):
             self._queue.popleft()
             parts.append(piece.data)
-            if Moment.HEADERS in piece.moment and piece.ticket is not None:
+            if piece.moment in HEADERS_SEEN and piece.ticket is not None:
                 piece.ticket.saw_headers()
-            if Moment.ALL in piece.moment:
+            if piece.moment in ALL_SEEN:
                 self._noted.append(piece)
-        self._unsent = memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
-        self.flush(is_small=len(self._unsent) <= CHUNK)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._unsent = data if len(data) <= CHUNK else memoryview(data)
+        self.flush(is_small=len(data) <= CHUNK)
 
     def flush(self, *, is_small: bool = False) -> None:
         """Go on sending. The last byte of a long answer is held back until the others are out."""
@@ -305,6 +304,6 @@ class Line:
         """Close the socket."""
         self.stage = Stage.CLOSED
         self._queue.clear()
-        self._unsent = memoryview(b"")
+        self._unsent = b""
         self.due_ns, self.wants_to_write = None, False
         self.sock.close()

@@ -157,7 +157,8 @@ class Loopback:
             else:
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(self._wake_up)
-        self._call_due()
+        if self._due:
+            self._call_due()
         if self._doorkeeper.is_busy:
             try:
                 self._doorkeeper.look()
@@ -195,14 +196,14 @@ class Loopback:
         self._attend(line, 0)  # most clients have written already
 
     def _attend(self, line: Line, mask: int) -> None:
-        """Let a connection do what it can, and keep the books about it."""
+        """Let a connection do what it can, and keep the books about it; a mask of 0 is its own time."""
         wanted_to_write = line.wants_to_write
         try:
-            if mask & select.EPOLLOUT and line.stage is not Stage.SHAKING_HANDS:
+            if mask & select.EPOLLOUT:
                 line.flush()
-            if mask & ~select.EPOLLOUT or not mask or line.stage is Stage.SHAKING_HANDS:
-                line.read(has_ended=bool(mask & _ENDS))
-            line.advance()
+            line.read(has_ended=mask & _ENDS != 0)
+            if mask != select.EPOLLIN:
+                line.advance()
         except Refused:  # the exchange keeps it
             line.reset()
         except Exception as error:  # ours: it must not be lost, nor hang the client
@@ -229,7 +230,7 @@ class Loopback:
             line = self._lines.get(number)
             if line is not None and line.booked_ns == due:
                 line.booked_ns = None
-                self._attend(line, select.EPOLLIN)
+                self._attend(line, 0)
 
     def _note_runaway(self, ended: Runaway) -> None:
         """Say so in the record: the loop that this would end is in another process, or another thread."""

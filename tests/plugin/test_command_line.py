@@ -290,3 +290,21 @@ def test_a_port_that_is_taken_is_refused_by_name():
         f"python -m pytest_retrychaos: cannot listen on localhost, port {port}: another program has that port: "
         "name another one, or 0 for any that is free\n"
     )
+
+
+def test_a_loop_without_end_is_told_and_judged():
+    """The command is left running; its connections are broken off, and the verdict stands."""
+    code = """
+import os, urllib.request
+for _ in range(2100):
+    try:
+        urllib.request.urlopen(os.environ["RETRYCHAOS_URL"], timeout=5)
+    except OSError as error:
+        if "503" not in str(error):
+            break
+"""
+    done = run("--script", "503 *", code=code)
+
+    assert done.returncode == 1
+    assert "RT03" in done.stderr.splitlines()[1]
+    assert "Traceback" not in done.stderr

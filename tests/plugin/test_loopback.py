@@ -342,3 +342,60 @@ def test_what_was_recorded_stays_readable_afterwards(loopback):
     assert "retrychaos-loopback" not in [thread.name for thread in threading.enumerate()]
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=5)
+
+
+def test_a_mounted_app_answers(loopback):
+    """A WSGI app and an ASGI app, each behind the same script."""
+
+    def wsgi(environ, start_response):
+        start_response("201 Created", [("Content-Type", "text/plain")])
+        return [environ["PATH_INFO"].encode()]
+
+    async def asgi(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    for app in (wsgi, asgi):
+        with Chaos("503, ok", transport="loopback") as chaos:
+            chaos.service.mount(app)
+            assert post(chaos) == 503
+            answer = requests.post(f"{chaos.url}/orders", timeout=5)
+
+            assert (answer.status_code, answer.text, len(chaos.ledger)) == (201, "/orders", 1)
+
+
+def test_many_connections_at_once_are_served(loopback):
+    """Each attempt has one effect and one answer; nothing is lost between threads."""
+    chaos = loopback("503 x50, slow=20ms x50, ok")
+    statuses: list[int] = []
+
+    def client(number: int) -> None:
+        with requests.Session() as session:
+            for turn in range(10):
+                body = {"amount": 100 * number + turn}
+                statuses.append(session.post(f"{chaos.url}/payments", json=body, timeout=30).status_code)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(statuses) == [201] * 150 + [503] * 50
+    assert len(chaos.attempts) == 200
+    assert len({effect.body for effect in chaos.ledger}) == len(chaos.ledger) == 150
+    assert all(attempt.ended_ns is not None for attempt in chaos.attempts)
+
+
+def test_a_poll_may_go_on_for_long(loopback):
+    """Reads that succeed may come from as many clients: they are no loop that does not end."""
+    chaos = loopback()
+    connection = http.client.HTTPConnection(chaos.url.removeprefix("http://"), timeout=5)
+    for _ in range(2100):
+        connection.request("GET", "/rates")
+        assert connection.getresponse().read() == b"[]"
+    connection.close()
+
+    assert len(chaos.attempts) == 2100
