@@ -3,8 +3,10 @@
 Laws of this module:
 1. While such a step is next, no SYN is answered, and the first client that knocks takes it; one at a time.
 2. A client that is refused is refused by the kernel, when it sends its SYN again: about a second after the first
-   (RFC 6298, 2.1). Nobody listens at that moment only.
-3. A client that gets no handshake waits until it gives up: whenever its SYN comes again, none is answered.
+   (RFC 6298, 2.1). Nobody listens at that moment; until then nobody is answered.
+3. A client that gets no handshake waits until it gives up: whenever its SYN comes again, none is answered. In between
+   others are let in.
+4. A client that gets in all the same, since the machine was too busy, is reset before anything is read from it.
 """
 
 from __future__ import annotations
@@ -23,9 +25,13 @@ from pytest_retrychaos.transports.gate import Door, Gate
 from pytest_retrychaos.transports.knocks import Knock, Knocks
 from pytest_retrychaos.transports.seam import Exchange, Unsent
 
-LOOKS_EVERY_S = 0.01
-EARLY_MS = 30
-"""Before a SYN comes again, the gate is ready for it by so much: two looks and a turn of the interpreter's lock."""
+SELDOM_S, OFTEN_S = 0.01, 0.002
+"""Between two looks: at any time, and where somebody may come back at once who has just given up."""
+SHUT_EARLY_MS = 30
+"""Before a SYN that is to be refused comes again, the gate is shut by so much: two looks and a turn of the
+interpreter's lock."""
+HOLD_EARLY_MS = 200
+"""Before one that is not to be answered, it is held by so much: a busy machine may look late."""
 SHUT_AT_MOST_NS = 2 * SECOND
 SPIN_S = 0.0001
 SWITCH_S = 0.0001
@@ -55,6 +61,8 @@ class Doorkeeper:
         self._knocks: Knocks | None = None
         self._struck: Knock | None = None
         self._unsent: Unsent | None = None
+        self._comes_again = False
+        self._late: set[int] = set()  # ports of clients that got in
 
     def close(self) -> None:
         """Look no more."""
@@ -65,6 +73,23 @@ class Doorkeeper:
     def is_busy(self) -> bool:
         """Whether there is something to look for."""
         return self._struck is not None or self._gate.door is not Door.OPEN
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds to the next look."""
+        return OFTEN_S if self._comes_again else SELDOM_S
+
+    def turns_away(self, sock: socket.socket) -> bool:
+        """Whether a client should never have got in."""
+        if not self._late:
+            return False
+        try:
+            port: int = sock.getpeername()[1]
+        except OSError:
+            return False
+        is_late = port in self._late
+        self._late.discard(port)
+        return is_late
 
     def stand_ready(self) -> list[socket.socket]:
         """Hold the gate if the next step is to strike there; give the connections made before."""
@@ -79,11 +104,16 @@ class Doorkeeper:
             waiting = self._knocks.at(self._gate.port)
         if self._struck is None and waiting and self._exchange.strikes_handshake(self._host):
             self._strike(min(waiting, key=lambda knock: knock.port))
-        comes_again = self._struck is not None and waiting.get(self._struck, EARLY_MS) <= EARLY_MS
-        if comes_again or self._exchange.strikes_handshake(self._host):
+        self._comes_again = self._is_held_for(waiting)
+        if self._comes_again or self._exchange.strikes_handshake(self._host):
             self._gate.hold()
         else:
             self._gate.open()
+
+    def _is_held_for(self, waiting: dict[Knock, int]) -> bool:
+        if self._struck is None or self._unsent is None:
+            return False
+        return self._unsent.wire is Wire.REFUSED or waiting.get(self._struck, 0) <= HOLD_EARLY_MS
 
     def _strike(self, knock: Knock) -> None:
         outcome = self._exchange.connecting(self._host, self._gate.port, None)
@@ -91,9 +121,13 @@ class Doorkeeper:
             self._struck, self._unsent = knock, outcome
 
     def _has_ended(self, knock: Knock, waiting: dict[Knock, int], knocks: Knocks) -> bool:
-        if knock not in waiting:
+        if knock not in waiting and knocks.got_in(knock):
+            self._late.add(knock.port)
+            self._note("the machine was too busy to keep a client from connecting: it was reset instead")
+            self._settle(os_error(errno.ECONNRESET))
+        elif knock not in waiting:
             self._settle(TimeoutError("timed out"))
-        elif self._unsent is not None and self._unsent.wire is Wire.REFUSED and waiting[knock] <= EARLY_MS:
+        elif self._unsent is not None and self._unsent.wire is Wire.REFUSED and waiting[knock] <= SHUT_EARLY_MS:
             self._refuse(knock, waiting, knocks)
         return self._struck is None
 

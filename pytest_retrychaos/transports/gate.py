@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import errno
-import ipaddress
 import socket
 from collections.abc import Iterator
 
@@ -44,11 +43,6 @@ class Gate:
         """An address by which a client on this machine reaches it."""
         own: str = self.sockets[0].getsockname()[0]
         return EVERY.get(own, own)
-
-    @property
-    def is_private(self) -> bool:
-        """Whether only this machine can reach it."""
-        return all(ipaddress.ip_address(sock.getsockname()[0]).is_loopback for sock in self.sockets)
 
     def accept(self, listener: socket.socket) -> Iterator[socket.socket]:
         """Give the connections that wait at a socket."""

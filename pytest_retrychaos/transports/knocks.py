@@ -16,6 +16,7 @@ from typing import Final
 
 NETLINK_SOCK_DIAG: Final = 4
 SOCK_DIAG_BY_FAMILY: Final = 20
+ESTABLISHED: Final = 1
 SYN_SENT: Final = 2
 _ANY_STATE: Final = 0xFFFFFFFF
 _REQUEST, _DUMP, _MULTI = 0x1, 0x300, 0x2
@@ -62,7 +63,14 @@ class Knocks:
 
     def is_waiting(self, knock: Knock) -> bool:
         """Whether a client still waits."""
-        return any(answer[1] == SYN_SENT for answer in self._ask(knock.family, _ANY_STATE, knock.place, 0))
+        return self._state(knock) == SYN_SENT
+
+    def got_in(self, knock: Knock) -> bool:
+        """Whether a client has its connection."""
+        return self._state(knock) == ESTABLISHED
+
+    def _state(self, knock: Knock) -> int:
+        return next((answer[1] for answer in self._ask(knock.family, _ANY_STATE, knock.place, 0)), 0)
 
     def _ask(self, family: int, states: int, place: bytes, flags: int) -> Iterator[bytes]:
         """Send one query and give each answer's ``inet_diag_msg``."""

@@ -31,6 +31,12 @@ CHUNK = 1 << 16
 _RESET = struct.pack("ii", 1, 0)
 
 
+def reset(sock: socket.socket) -> None:
+    """Close a connection by a TCP reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    sock.close()
+
+
 class Stage(Enum):
     """How far a connection has come."""
 
@@ -297,7 +303,7 @@ class Line:
 
     def reset(self) -> None:
         """Break the connection off by a TCP reset."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        reset(self.sock)
         self.close()
 
     def close(self) -> None:

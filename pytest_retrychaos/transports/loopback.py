@@ -22,9 +22,9 @@ from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.record import Runaway
 from pytest_retrychaos.transports.authority import Authority
-from pytest_retrychaos.transports.doorkeeper import LOOKS_EVERY_S, Doorkeeper, Knocked
+from pytest_retrychaos.transports.doorkeeper import Doorkeeper, Knocked
 from pytest_retrychaos.transports.gate import Door, Gate
-from pytest_retrychaos.transports.line import Line, Stage
+from pytest_retrychaos.transports.line import Line, Stage, reset
 
 PATIENCE_S = 5.0
 """Seconds that the thread gets to end."""
@@ -78,11 +78,6 @@ class Loopback:
     def port(self) -> int:
         """The port that it listens on."""
         return self._gate.port
-
-    @property
-    def is_private(self) -> bool:
-        """Whether only this machine can reach it."""
-        return self._gate.is_private
 
     @property
     def ca_file(self) -> str:
@@ -146,6 +141,7 @@ class Loopback:
         self._turn([])
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
+        self._look()
         if len(events) > 1:
             events.sort(key=lambda event: (event[0] in self._listeners, not event[1] & _ENDS))
         for number, mask in events:
@@ -159,6 +155,10 @@ class Loopback:
                     os.eventfd_read(self._wake_up)
         if self._due:
             self._call_due()
+        self._look()
+
+    def _look(self) -> None:
+        """See to those who connect: before the next are let in, and after what was done meanwhile."""
         if self._doorkeeper.is_busy:
             try:
                 self._doorkeeper.look()
@@ -167,7 +167,7 @@ class Loopback:
             self._watch_listeners()
 
     def _patience(self) -> float | None:
-        waits = [LOOKS_EVERY_S] if self._doorkeeper.is_busy else []
+        waits = [self._doorkeeper.patience_s] if self._doorkeeper.is_busy else []
         if self._due:
             waits.append(max(0.0, (self._due[0][0] - self._now()) / SECOND))
         return min(waits, default=None)
@@ -182,6 +182,9 @@ class Loopback:
             self._take_on(sock)
 
     def _take_on(self, sock: socket.socket) -> None:
+        if self._doorkeeper.turns_away(sock):
+            reset(sock)
+            return
         line = Line(
             sock,
             self._exchange,
