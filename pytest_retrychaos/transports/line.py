@@ -113,7 +113,7 @@ class Line:
                 self.client_closed()
                 return
             self._take(data)
-            if not (has_ended or self._is_secure):  # there may be more that the kernel knows nothing of
+            if len(data) < CHUNK and not (has_ended or self._is_secure):  # TLS may hold more than the kernel knows of
                 return
 
     def _received(self) -> bytes | None:
@@ -162,7 +162,6 @@ class Line:
         unsent = self._exchange.securing(self.conversation.host)
         if unsent is not None:
             self._exchange.not_sent(unsent.ticket, handshake_failure(), None)
-            self._received()  # else closing would reset the connection, and the client not see the alert
             self._answering()
             self.conversation.drop()  # what is still written to it is no HTTP
             self.stage = Stage.TALKING
@@ -237,6 +236,8 @@ class Line:
                 piece.ticket.saw_headers()
             if piece.moment in ALL_SEEN:
                 self._noted.append(piece)
+        if self._queue and self._queue[0] is End.EOF:  # both come at once: no request is written in between
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         self._unsent = data if len(data) <= CHUNK else memoryview(data)
         self.flush(is_small=len(data) <= CHUNK)

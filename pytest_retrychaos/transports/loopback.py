@@ -2,8 +2,8 @@
 
 Laws of this module:
 1. One thread owns every connection. It holds `lock` while it acts, and so does whoever looks at the record.
-2. Of what has happened by the same moment, ends come before data and data before new connections: a client that
-   gave up and tries again is not taken for two.
+2. What has happened is taken in the order in which it did, as the kernel reports it edge by edge: a client that gave
+   up and tries again is not taken for two.
 3. A step that strikes while a client connects is seen by the kernel's list of who is knocking: see `doorkeeper`.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import math
 import os
 import select
 import socket
@@ -30,7 +31,8 @@ PATIENCE_S = 5.0
 """Seconds that the thread gets to end."""
 
 _ENDS = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-_READS = select.EPOLLIN | select.EPOLLRDHUP
+_READS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+"""Edge by edge: a socket that was reported waits behind those that have something new."""
 
 
 class Clock(Protocol):
@@ -56,6 +58,8 @@ class Loopback:
         self._name = _authority_part(self._gate.address, self._gate.port)
         self._doorkeeper = Doorkeeper(self._gate, exchange, self._now, self._name, clock.notes.append)
         self._poll = select.epoll()
+        self._any = select.poll()  # waits for something to happen, and leaves it to whoever holds the lock
+        self._any.register(self._poll.fileno(), select.POLLIN)
         self._wake_up = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._lines: dict[int, Line] = {}
         self._listeners = {sock.fileno(): sock for sock in self._gate.sockets}
@@ -127,11 +131,11 @@ class Loopback:
 
     def _serve(self) -> None:
         while True:
-            events = self._poll.poll(self._patience())
+            self._any.poll(self._patience_ms())
             with self.lock:
                 if self._is_over:
                     return
-                self._turn(events)
+                self._turn(self._poll.poll(0))
             self.on_progress()
 
     def _catch_up(self) -> None:
@@ -142,8 +146,6 @@ class Loopback:
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
         self._look()
-        if len(events) > 1:
-            events.sort(key=lambda event: (event[0] in self._listeners, not event[1] & _ENDS))
         for number, mask in events:
             line = self._lines.get(number)
             if line is not None:
@@ -166,11 +168,11 @@ class Loopback:
                 self._note_runaway(ended)
             self._watch_listeners()
 
-    def _patience(self) -> float | None:
+    def _patience_ms(self) -> int | None:
         waits = [self._doorkeeper.patience_s] if self._doorkeeper.is_busy else []
         if self._due:
             waits.append(max(0.0, (self._due[0][0] - self._now()) / SECOND))
-        return min(waits, default=None)
+        return math.ceil(min(waits) * 1000) if waits else None
 
     def _wake(self) -> None:
         os.eventfd_write(self._wake_up, 1)
@@ -263,7 +265,7 @@ class Loopback:
         self._are_watched = is_open
         for number in self._listeners:
             if is_open:
-                self._poll.register(number, select.EPOLLIN)
+                self._poll.register(number, select.EPOLLIN | select.EPOLLET)
             else:
                 self._poll.unregister(number)
 

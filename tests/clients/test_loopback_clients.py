@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import time
 
 import httpx
@@ -262,3 +264,62 @@ def test_fetch_of_node_speaks_https(node):
         )
 
         assert done.stdout == b"200\n"
+
+
+def test_a_script_that_is_set_later_strikes_past_idle_connections():
+    """Kept-alive connections end when the step becomes the next one."""
+    with Chaos(transport="loopback") as chaos, requests.Session() as session:
+        session.get(f"{chaos.url}/rates", timeout=5)
+        chaos.script("refuse, ok")
+
+        with pytest.raises(requests.ConnectionError):
+            session.get(f"{chaos.url}/rates", timeout=5)
+
+        time.sleep(0.1)
+        assert session.get(f"{chaos.url}/rates", timeout=5).status_code == 200
+
+
+def test_what_follows_a_handshake_that_failed_is_no_request():
+    """A client may go on writing before it has read the alert."""
+    with Chaos("tls, ok", transport="loopback") as chaos:
+        with socket.create_connection(("127.0.0.1", int(chaos.url.rpartition(":")[2])), 5) as sock:
+            sock.sendall(b"\x16\x03\x01\x00\x05hello")
+            alert = sock.recv(100)
+            sock.sendall(b"GET /rates HTTP/1.1\r\nHost: x\r\n\r\n")
+            rest = sock.recv(100)
+
+        assert (alert, rest) == (b"\x15\x03\x03\x00\x02\x02\x28", b"")
+        assert [attempt.fault for attempt in chaos.attempts] == ["tls"]
+
+
+@pytest.mark.parametrize(("closes_first", "operations"), [(True, 1), (False, 2)])
+def test_what_happened_first_is_taken_first(closes_first, operations):
+    """Both are there when the server looks: a request after the client gave up is a retry, one before it is not."""
+    with Chaos("timeout, ok", transport="loopback") as chaos:
+        address = ("127.0.0.1", int(chaos.url.rpartition(":")[2]))
+        request = b"POST /payments HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\namount=1"
+        busy, goes_on = threading.Event(), threading.Event()
+
+        @chaos.service.route("GET", "/busy")
+        def handle(_):
+            busy.set()
+            goes_on.wait(5)
+            return {}
+
+        first, second, third = (socket.create_connection(address, 5) for _ in range(3))
+        first.sendall(request)
+        while not chaos.attempts:
+            time.sleep(0.001)
+        third.sendall(b"GET /busy HTTP/1.1\r\nHost: x\r\n\r\n")
+        busy.wait(5)
+        if closes_first:
+            first.close()
+        second.sendall(request)
+        first.close()
+        goes_on.set()
+        second.recv(1000)
+        second.close()
+        third.close()
+
+        payments = [operation for operation in chaos.operations if operation.name == "POST /payments"]
+        assert len(payments) == operations

@@ -113,6 +113,7 @@ def test_what_a_client_has_seen_is_in_the_record_at_once(loopback):
 
     for number in range(1, 20):
         post(chaos, number)
+        assert chaos.attempts[-1].last_byte_ns is not None
         assert len(chaos.ledger) == number
 
 
