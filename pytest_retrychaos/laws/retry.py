@@ -113,6 +113,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
     if operation.first_sent is None:
         if _is_followed(view, operation):
             return "nothing was sent: which operation the refused connection belongs to is not known"
+        if view.trace.resolution_ns > TOLERANCE_NS:
+            return "nothing was sent: a real server does not see who comes back at once and is refused again"
         return None
     if was_hedged(view, attempt):
         return "an equal request was sent while it waited: one of the two was enough"

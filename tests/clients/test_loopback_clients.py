@@ -323,3 +323,13 @@ def test_what_happened_first_is_taken_first(closes_first, operations):
 
         payments = [operation for operation in chaos.operations if operation.name == "POST /payments"]
         assert len(payments) == operations
+
+
+def test_a_client_that_was_refused_and_not_seen_again_is_not_judged():
+    """It may have come back at once, and been refused unseen."""
+    with Chaos("refuse", transport="loopback") as chaos:
+        failed(by_urllib3, chaos, timeout=5)
+
+        ruling = chaos.verify().of("RT01")
+
+    assert ruling.reason == "nothing was sent: a real server does not see who comes back at once and is refused again"

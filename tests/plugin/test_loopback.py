@@ -57,7 +57,7 @@ def test_the_marker_starts_a_real_server_for_a_test(pytester):
             chaos.verify()
     """)
 
-    result = pytester.runpytest("-p", "no:randomly")
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E*ID01, ID04 broken: 2 findings", "E*committed, then the response was lost*"])
