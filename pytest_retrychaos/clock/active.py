@@ -59,6 +59,11 @@ def place(frame: FrameType | None = None) -> str:
     return f"{_shown(found.f_code.co_filename)}:{found.f_lineno} {found.f_code.co_name}"
 
 
+def is_foreign(path: str) -> bool:
+    """Whether a file is this package's, the standard library's or an installed one's."""
+    return path.startswith((_OURS, _LIBRARY, "<frozen")) or any(f"{os.sep}{one}{os.sep}" in path for one in _INSTALLED)
+
+
 def _shown(path: str) -> str:
     """Write a path so that it is the same on every machine, where that can be."""
     for name in _INSTALLED:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pytest_retrychaos.clock import cpython
 from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.cancelling import cancel_patches
 from pytest_retrychaos.clock.children import child_swaps
 from pytest_retrychaos.clock.descriptors import descriptor_swaps
 from pytest_retrychaos.clock.errors import Refused
@@ -114,6 +115,7 @@ class Installation:
             *socket_patches(),
             *child_swaps(),
             *loop_swaps(),
+            *cancel_patches(),
         ]
         for module, name, twin in list(outside_names()):
             self._set(module, name, twin)

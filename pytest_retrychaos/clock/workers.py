@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import sys
 import weakref
 from _thread import get_ident
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pytest_retrychaos.clock.active import ACTIVE
@@ -13,8 +15,28 @@ from pytest_retrychaos.clock.strands import Strand, Work
 
 T = TypeVar("T")
 
+
+class Cancelled:
+    """What was asked of one task."""
+
+    __slots__ = ("asked_ns", "is_inherited", "is_open")
+
+    def __init__(self) -> None:
+        self.asked_ns: list[int] = []
+        """When it was asked to end."""
+        self.is_open = False
+        """Nobody has taken it back."""
+        self.is_inherited = False
+        """It was asked of who began the task: the task itself cannot take it back."""
+
+
+_passing: list[object] = []
+"""Tasks that are being cancelled just now, each by the one before."""
 _PARENTS: weakref.WeakKeyDictionary[Any, object] = weakref.WeakKeyDictionary()  # Any: tasks of several libraries
 """Of tasks: who began them."""
+
+_CANCELLED: weakref.WeakKeyDictionary[Any, Cancelled] = weakref.WeakKeyDictionary()  # Any: as above
+"""Of tasks: the cancellations that the test asked for."""
 
 
 def here() -> object:
@@ -46,8 +68,55 @@ def is_in_loop() -> bool:
 
 
 def note_parent(task: object, parent: object) -> None:
-    """Remember who began a task."""
+    """Remember who began a task; what a cancelled one begins is cancelled work, too."""
     _PARENTS[task] = weakref.ref(parent)
+    if is_cancelled(parent):
+        note_cancellation(task, _CANCELLED[parent].asked_ns[-1])
+        cancellations(task).is_inherited = True
+
+
+def note_cancellation(task: object, asked_ns: int) -> None:
+    """Remember that the test asked a task to end."""
+    known = cancellations(task)
+    if not known.is_open:
+        known.asked_ns.append(asked_ns)
+    known.is_open = True
+
+
+def end_cancellation(task: object) -> None:
+    """Remember that a task is no longer asked to end."""
+    known = _CANCELLED.get(task)
+    if known is not None and not known.is_inherited:
+        known.is_open = False
+
+
+def cancellations(task: object) -> Cancelled:
+    """Give what the test asked of a task, now and later: it goes on being noted there."""
+    known = _CANCELLED.get(task)
+    if known is None:
+        known = _CANCELLED[task] = Cancelled()
+    return known
+
+
+def is_cancelled(worker: object) -> bool:
+    """Whether the test asked a worker to end, and nobody has taken that back."""
+    return is_task(worker) and worker in _CANCELLED and _CANCELLED[worker].is_open
+
+
+@contextlib.contextmanager
+def cancelling(task: object, asked_ns: int) -> Iterator[None]:
+    """Remember that the test asked a task to end; what that one passes on meanwhile is asked for as well."""
+    note_cancellation(task, asked_ns)
+    _passing.append(task)
+    try:
+        yield
+    finally:
+        _passing.pop()
+
+
+def passes_on() -> bool:
+    """Whether a cancellation that the test asked for is just being passed on."""
+    return bool(_passing)
 
 
 def parent_of(worker: object) -> object:

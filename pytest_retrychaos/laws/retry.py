@@ -102,7 +102,7 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
     attempt = failed.attempt
     if operation.index in view.two_or_one:
         return ONE_OR_TWO
-    if operation.scope is not None and operation.scope.cancelled_ns is not None:
+    if view.cancelled_at(operation) or (operation.scope is not None and operation.scope.cancelled_ns is not None):
         return "the operation was cancelled"
     if attempt.was_silent or view.was_cut_off:
         return "the run was ended before the client could go on"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_retrychaos.laws.backoff import bk01, bk02, bk04
+from pytest_retrychaos.laws.cancelled import rt08
 from pytest_retrychaos.laws.deadline import bk05, bk07
 from pytest_retrychaos.laws.ends import DAMAGED
 from pytest_retrychaos.laws.idempotency import id01, id02, id03, id04
@@ -67,6 +68,7 @@ LAWS: Final[tuple[Law, ...]] = (
         tuple(sorted(name.removeprefix("builtins.") for name in PLAIN)),
     ),
     Law("RT07", "a success is not sent again, whatever its headers", rt07),
+    Law("RT08", "a cancelled operation makes no further attempt", rt08),
     Law("RT09", "a damaged answer is not taken for a success", rt09, tuple(sorted(DAMAGED))),
     Law("BK01", "there is a wait before every retry", bk01),
     Law("BK02", "waits stay inside the policy's envelope, its cap included", bk02, ("long", "short")),

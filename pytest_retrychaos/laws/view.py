@@ -119,6 +119,20 @@ class View:
         outermost = ended.raised[0]
         return "builtins.Exception" not in (outermost.type, *outermost.bases)
 
+    def cancelled_at(self, operation: OperationView) -> list[int]:
+        """Give the moments since its beginning at which the test cancelled who sent it, or who had begun that."""
+        known = self.trace.lineages
+        asked: set[int] = set()
+        seen: set[int] = set()
+        for attempt in operation.attempts:
+            one: int | None = attempt.lineage
+            while one is not None and one < len(known) and one not in seen:
+                seen.add(one)
+                asked.update(known[one].cancelled_ns)
+                one = known[one].parent
+        began = operation.attempts[0].began_ns
+        return sorted(moment for moment in asked if moment >= began)
+
     def scope_of(self, index: int | None) -> Scope | None:
         """Return a scope by its index."""
         return None if index is None else self.trace.scopes[index]

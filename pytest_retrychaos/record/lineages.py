@@ -12,6 +12,15 @@ import weakref
 from typing import Any, Final, Protocol
 
 
+class Cancelled(Protocol):
+    """What was asked of one worker."""
+
+    asked_ns: list[int]
+    """When it was asked to end."""
+    is_open: bool
+    """Nobody has taken it back."""
+
+
 class Workers(Protocol):
     """Tells who is at work."""
 
@@ -26,6 +35,9 @@ class Workers(Protocol):
 
     def is_task(self, worker: object) -> bool:
         """Whether a worker is a task of an event loop."""
+
+    def cancellations(self, task: object) -> Cancelled:
+        """Give what the test asked of a task, now and later: it goes on being noted there."""
 
 
 class Alone:
@@ -43,17 +55,21 @@ class Alone:
     def is_task(self, worker: object) -> bool:  # noqa: ARG002 - the protocol's
         return False
 
+    def cancellations(self, task: object) -> Cancelled:
+        raise NotImplementedError(f"{task!r} is no task: there is none")
+
 
 class Lineage:
     """One worker as the record knows it."""
 
-    __slots__ = ("_worker", "_workers", "is_task", "number", "parent")
+    __slots__ = ("_cancelled", "_worker", "_workers", "is_task", "number", "parent")
 
     def __init__(self, number: int, workers: Workers, worker: object) -> None:
         self.number = number
         self.parent: Lineage | None = None
         """Who began it."""
         self.is_task = workers.is_task(worker)
+        self._cancelled = workers.cancellations(worker) if self.is_task else None
         self._workers = workers
         self._worker: Any = None if worker is None else weakref.ref(worker)  # Any: a weak reference, or None
 
@@ -64,6 +80,23 @@ class Lineage:
             return False
         worker = self._worker()
         return worker is None or self._workers.has_ended(worker)
+
+    @property
+    def cancelled_ns(self) -> tuple[int, ...]:
+        """When the test asked it to end."""
+        return () if self._cancelled is None else tuple(self._cancelled.asked_ns)
+
+    @property
+    def ends_since_ns(self) -> int | None:
+        """Since when it ought to end."""
+        known = self._cancelled
+        return known.asked_ns[-1] if known is not None and known.is_open else None
+
+    def was_cancelled_since(self, moment_ns: int) -> bool:
+        """Whether the test asked it, or who began it, to end at that moment or later."""
+        if self._cancelled is not None and any(asked >= moment_ns for asked in self._cancelled.asked_ns):
+            return True
+        return self.parent is not None and self.parent.was_cancelled_since(moment_ns)
 
     def is_related(self, other: Lineage) -> bool:
         """Whether one began the other, or both were begun by the same."""
@@ -96,11 +129,21 @@ class Lineages:
         known = self._known.get(worker)
         if known is None:
             known = self._of(worker)
-        if known.parent is None:
-            parent = self._workers.parent_of(worker)
-            if parent is not None:
-                known.parent = self._of(parent)
+        self._note_parents(known, worker)
         return known
+
+    def cancellations_here(self) -> Cancelled | None:
+        """Give what the test asks of the task at work, now and later; ``None`` where it is no task."""
+        worker = self._workers.here()
+        return self._workers.cancellations(worker) if self._workers.is_task(worker) else None
+
+    def _note_parents(self, lineage: Lineage, worker: object) -> None:
+        while lineage.parent is None:
+            worker = self._workers.parent_of(worker)
+            if worker is None:
+                return
+            lineage.parent = self._of(worker)
+            lineage = lineage.parent
 
     def _of(self, worker: object) -> Lineage:
         known = self._known.get(worker)

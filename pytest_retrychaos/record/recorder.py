@@ -21,7 +21,7 @@ from typing import Final
 from pytest_retrychaos.model import Request
 from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.callsites import Callsites
-from pytest_retrychaos.record.lineages import Alone, Lineage, Lineages, Workers
+from pytest_retrychaos.record.lineages import Alone, Cancelled, Lineage, Lineages, Workers
 from pytest_retrychaos.record.operations import Index, OperationSheet
 from pytest_retrychaos.record.redirects import sent_to
 from pytest_retrychaos.record.sheet import Identity, Sheet
@@ -59,6 +59,8 @@ class Recorder:
         self.lineages = Lineages(workers or Alone())
         self.stalls: list[Stall] = []
         """What blocked a running event loop."""
+        self._asked: dict[int, Cancelled] = {}
+        """By scope: what the test asks of the task that opened it."""
         self._open_scopes: dict[int, int | None] = {}  # by number: the one that it was opened in
         self.sees_callers = sees_callers
         """Whether attempts begin in the thread that makes them. Where they do not (a real server), an attempt
@@ -98,11 +100,18 @@ class Recorder:
         number = len(self.scopes)
         self.scopes.append(Scope(name, self._now(), None, None))
         self._open_scopes[number] = self._scope.get()
+        asked = self.lineages.cancellations_here()
+        if asked is not None:
+            self._asked[number] = asked
         return number, self._scope.set(number)
 
     def close_scope(self, number: int, token: object, told: Told | None) -> None:
         """End a scope and note what its caller was told."""
-        self.scopes[number] = replace(self.scopes[number], ended_ns=self._now(), told=told)
+        scope = replace(self.scopes[number], ended_ns=self._now(), told=told)
+        asked = self._asked.pop(number, None)
+        if asked is not None:
+            scope = replace(scope, cancelled_ns=_first_since(asked, scope.began_ns))
+        self.scopes[number] = scope
         del self._open_scopes[number]
         with contextlib.suppress(ValueError):  # closed in another context than it was opened in, as by a fixture
             self._scope.reset(token)  # type: ignore[arg-type]  # the token of open_scope
@@ -116,6 +125,7 @@ class Recorder:
         sheet.host = host
         sheet.scheme = scheme
         sheet.scope = self._scope_here()
+        sheet.cancelled_ns = lineage.ends_since_ns
         place = self._callsites.here() if self.sees_callers else None
         if place is not None:
             sheet.site, sheet.call = place
@@ -183,7 +193,9 @@ class Recorder:
     def freeze_lineages(self) -> tuple[LineageRecord, ...]:
         """Make the record of who sent requests, in the order of their numbers."""
         return tuple(
-            LineageRecord(None if one.parent is None else one.parent.number, one.has_ended, one.is_task)
+            LineageRecord(
+                None if one.parent is None else one.parent.number, one.has_ended, one.is_task, one.cancelled_ns
+            )
             for one in self.lineages.all
         )
 
@@ -312,6 +324,10 @@ class Recorder:
             operation.let_bodies_go()
         elif sheet.failed and operation.last is sheet:
             self._index.note_failure(operation)
+
+
+def _first_since(asked: Cancelled, moment_ns: int) -> int | None:
+    return next((one for one in asked.asked_ns if one >= moment_ns), None)
 
 
 def _freeze(operation: OperationSheet) -> Operation:

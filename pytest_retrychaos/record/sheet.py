@@ -38,12 +38,11 @@ class Sheet:
     # fmt: off
     __slots__ = (
         "_kept_body", "_now", "_on_end", "_on_redirect", "_sent_body", "_wall", "announced", "arrived_ns",
-        "began_ns", "call", "committed", "content", "credentials", "cut", "due_ns", "effects", "ended_ns",
-        "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index", "is_damaged",
-        "is_guarded", "is_read", "joined", "key", "key_carrier", "last_byte_ns", "lineage", "method",
-        "operation", "own_answer", "payload", "reached", "relation", "replayed", "response", "scheme",
-        "scope", "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns", "was_silent",
-        "went_well",
+        "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns", "effects",
+        "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index",
+        "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "last_byte_ns", "lineage", "method",
+        "operation", "own_answer", "payload", "reached", "relation", "replayed", "response", "scheme", "scope",
+        "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns", "was_silent", "went_well",
     )
     # fmt: on
 
@@ -68,6 +67,8 @@ class Sheet:
         """``None`` where nothing was sent."""
         self.joined = ""
         self.lineage = lineage
+        self.cancelled_ns: int | None = None
+        """When the test had asked who sends it to end, if that was before it began."""
         self.site: int | None = None
         self.call: int | None = None
         """From which call of the test function it came."""
@@ -199,6 +200,9 @@ class Sheet:
         elif self.headers_ns is None and self.operation is not None and self.operation.has_succeeded:
             self.error = "cut: closed by the client, which had its answer from another attempt"
             self.cut = True
+        elif self.headers_ns is None and self.lineage.was_cancelled_since(self.began_ns):
+            self.error = "cut: closed by the client, which the test had cancelled"
+            self.cut = True
         elif self.headers_ns is None:
             self.error = "timeout: closed by the client while the service was silent"
         elif not self.is_damaged:  # of a damaged answer nothing more was to come
@@ -260,4 +264,5 @@ class Sheet:
             headers_ns=self.headers_ns, last_byte_ns=self.last_byte_ns, ended_ns=self.ended_ns,
             error=self.error, failed=self.failed, cut=self.cut, timeout_ns=self.timeout_ns,
             was_silent=self.was_silent, wall_ns=self.wall_ns,
+            cancelled_ns=self.cancelled_ns,
         )  # fmt: skip

@@ -120,6 +120,8 @@ class Attempt:
     """It met silence with no deadline at all."""
     wall_ns: int | None
     """The wall clock (epoch) when the answer's headers were handed over."""
+    cancelled_ns: int | None = None
+    """When the test had asked who sends it to end, if that was before it began and had not been taken back."""
 
     @property
     def started(self) -> float:
@@ -147,6 +149,8 @@ class Lineage:
     """It cannot send anything more."""
     is_task: bool = False
     """It is a task of an event loop."""
+    cancelled_ns: tuple[int, ...] = ()
+    """When the test asked it to end: by ``cancel()``, or by a deadline that the test itself had set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ DOUBLE = "reset after-commit"
 def test_the_table_lists_the_laws_in_order():
     """Each code once."""
     assert [law.code for law in LAWS] == [
-        *("RT01", "RT02", "RT03", "RT04", "RT05", "RT06", "RT07", "RT09"),
+        *("RT01", "RT02", "RT03", "RT04", "RT05", "RT06", "RT07", "RT08", "RT09"),
         *("BK01", "BK02", "BK04", "BK05", "BK06", "BK07"),
         *("ID01", "ID02", "ID03", "ID04", "ID05", "NV01"),
     ]

@@ -77,6 +77,12 @@ class Run:
         self.lineages[1] = replace(self.lineages[1], is_task=True)
         return self
 
+    def cancel(self) -> Run:
+        """Let the test ask what sends to end, now."""
+        one = self.lineages[1]
+        self.lineages[1] = replace(one, is_task=True, cancelled_ns=(*one.cancelled_ns, self.now))
+        return self
+
     def stall(self, seconds: float, place: str = "app.py:12 charge", kind: str = "sleep", lineage: int = 1) -> Run:
         """Block the event loop for some time."""
         self.stalls.append(Stall(kind, self.now, ns(seconds), place, lineage, len(self.attempts)))

@@ -1,0 +1,142 @@
+"""Cancellations that the test asked for: of which tasks, when, and until when.
+
+Laws of this module:
+1. The test asks where its own function calls ``cancel()``, directly or in a function inside it, and where a
+   deadline that it set itself (``asyncio.timeout``, ``wait_for``, ``move_on_after``) comes. A deadline that the
+   code under test sets, inside the test's function too, is its own business.
+2. A cancelled task passes it on to what it awaits, by itself; what it begins afterwards counts as cancelled.
+3. It is over when the task takes it back (``uncancel``), as a deadline does at the end of its block.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from _thread import get_ident
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from pytest_retrychaos.clock import workers
+from pytest_retrychaos.clock.active import ACTIVE, is_foreign
+from pytest_retrychaos.clock.cpython import TypePatch
+
+Method = Callable[..., Any]  # Any: a method, whatever it takes
+
+_DEADLINES: weakref.WeakSet[Any] = weakref.WeakSet()  # Any: deadlines of several libraries
+"""Those that the test itself set."""
+
+_EXPIRIES = {
+    ("asyncio.timeouts", "Timeout._on_timeout"): "self",
+    ("anyio._backends._asyncio", "CancelScope._deliver_cancellation"): "origin",
+}
+"""Functions by which a deadline cancels, and what the deadline is called in them."""
+
+
+def _is_of_test(frame: FrameType | None, *, is_deadline: bool) -> bool:
+    """Whether the nearest code that is no library's is the test's own."""
+    test = ACTIVE.clock.test_code
+    while frame is not None and test is not None:
+        code = frame.f_code
+        if code is test:
+            return True
+        name = (frame.f_globals.get("__name__"), code.co_qualname)
+        if name in _EXPIRIES and frame.f_locals.get(_EXPIRIES[name]) in _DEADLINES:
+            return True
+        is_deadline = is_deadline or name == ("asyncio.tasks", "wait_for")
+        if name == ("asyncio.events", "Handle._run"):
+            return False  # below lies who runs the loop
+        if not is_foreign(code.co_filename):
+            is_inside = code.co_qualname.startswith(f"{test.co_qualname}.<locals>.")
+            return is_inside and code.co_filename == test.co_filename and not is_deadline
+        frame = frame.f_back
+    return False
+
+
+def _is_passed_on() -> bool:
+    """Whether it comes of a cancellation that the test asked for: out of it, or out of a task that it reached."""
+    return workers.passes_on() or workers.is_cancelled(workers.here())
+
+
+def _cancels(real: Method) -> Method:
+    def cancel(task: Any, *args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
+        is_mine = get_ident() == ACTIVE.owner
+        if is_mine and (_is_passed_on() or _is_of_test(sys._getframe(1), is_deadline=False)):
+            with workers.cancelling(task, ACTIVE.clock.now_ns):
+                return real(task, *args, **kwargs)
+        return real(task, *args, **kwargs)
+
+    return cancel
+
+
+def _takes_back(real: Method) -> Method:
+    def uncancel(task: Any) -> Any:  # Any: the number that are left
+        left = real(task)
+        if not left:
+            workers.end_cancellation(task)
+        return left
+
+    return uncancel
+
+
+def _begins(real: Method) -> Method:
+    def begin(deadline: Any) -> Any:  # Any: what the block is given
+        if get_ident() == ACTIVE.owner and _is_of_test(sys._getframe(1), is_deadline=True):
+            _DEADLINES.add(deadline)
+        return real(deadline)
+
+    return begin
+
+
+def _trio_cancels(real: Method) -> Method:
+    def cancel(scope: Any, *args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
+        is_mine = get_ident() == ACTIVE.owner and not scope._cancel_called
+        if is_mine and (scope in _DEADLINES or _is_of_test(sys._getframe(1), is_deadline=False)):
+            for task in _tasks_within(scope._cancel_status):
+                workers.note_cancellation(task, ACTIVE.clock.now_ns)
+        return real(scope, *args, **kwargs)
+
+    return cancel
+
+
+def _tasks_within(status: Any) -> Iterator[Any]:  # Any: trio's private classes
+    if status is None:
+        return
+    yield from status._tasks
+    for child in status._children:
+        if not child._scope.shield:
+            yield from _tasks_within(child)
+
+
+def _trio_closes(real: Method) -> Method:
+    def close(scope: Any, error: BaseException | None) -> Any:  # Any: what is left of the error
+        left = real(scope, error)
+        if scope.cancelled_caught:
+            workers.end_cancellation(workers.here())
+        return left
+
+    return close
+
+
+@functools.cache
+def _patch(kind: type, name: str, made: Callable[[Method], Method]) -> TypePatch:
+    return TypePatch(kind, name, made(kind.__dict__[name]))
+
+
+def cancel_patches() -> Iterator[TypePatch]:
+    """Make the patches of what cancels and of what sets a deadline, in the libraries that are loaded."""
+    tasks, timeouts = sys.modules.get("_asyncio"), sys.modules.get("asyncio.timeouts")
+    if tasks is not None and timeouts is not None:
+        yield _patch(tasks.Task, "cancel", _cancels)
+        yield _patch(tasks.Task, "uncancel", _takes_back)
+        yield _patch(timeouts.Timeout, "__aenter__", _begins)
+    anyio = sys.modules.get("anyio._backends._asyncio")
+    if anyio is not None:
+        yield _patch(anyio.CancelScope, "__enter__", _begins)
+    trio = sys.modules.get("trio._core._run")
+    if trio is not None:
+        scope = trio.CancelScope
+        yield _patch(scope, "__enter__", _begins)
+        yield _patch(scope, "_cancel" if "_cancel" in scope.__dict__ else "cancel", _trio_cancels)
+        yield _patch(scope, "_close", _trio_closes)
