@@ -146,11 +146,11 @@ def _epoll(real: Method) -> Method:
             return real(poller, *args, **kwargs)  # type: ignore[no-any-return]  # a list of pairs
         timeout, most = _bind_epoll(*args, **kwargs)
         limit = 0 if timeout == 0 else _unlimited(timeout, lambda: raise_for(timeout), SECOND)
-        loop, chooser = running_loop(), running().chooser
+        loop, chance = running_loop(), running().granted.chance
         if loop is not None:
             prepare(loop)
-            if limit and chooser is not None:
-                shuffle_due(loop, chooser)
+            if limit and chance is not None:
+                shuffle_due(loop, chance)
 
         def attempt(seconds: float) -> Ready:
             return real(poller, seconds, most)  # type: ignore[no-any-return]  # a list of pairs
@@ -162,8 +162,8 @@ def _epoll(real: Method) -> Method:
             found = _wait(attempt, bool, limit, [(number, select.POLLIN)], id(poller), watched=watched)
         elif not found:
             ACTIVE.clock.wait_until(0)
-        if len(found) > 1 and chooser is not None:
-            chooser.shuffle(found)  # the system says nothing of their order
+        if len(found) > 1 and chance is not None:
+            chance.shuffle(found)  # the system says nothing of their order
         return found
 
     return poll

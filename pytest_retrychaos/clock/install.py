@@ -51,10 +51,11 @@ class Switch(Protocol):
 class Installation:
     """A clock that its thread sees. Ends by `remove`, or as a context manager."""
 
-    def __init__(self, clock: VirtualClock, turns: Turns, outside: Outside) -> None:
+    def __init__(self, clock: VirtualClock, turns: Turns, outside: Outside, trio_seed: int | None) -> None:
         self.clock = clock
         self.turns = turns
         self._outside = outside
+        self._trio_seed = trio_seed
         self.left_running: list[Strand] = []
         """Threads that were in the middle of something when virtual time ended."""
         self._undo: list[Callable[[], None]] = []
@@ -124,7 +125,7 @@ class Installation:
         if zone is not None:
             self._do(zone.stop, zone.start)
         self._switch_on(switches)
-        self._switch_on([Trio(self.turns.chooser)])
+        self._switch_on([Trio(self._trio_seed)])
         self._switch_on([Imports({LOOPS: self._loops_came, TRIO: self._trio_came})])
         self._do(loops_go_home, lambda: None)
         self._do(self._disown, self._own)
@@ -133,7 +134,7 @@ class Installation:
         self._switch_on(loop_swaps())
 
     def _trio_came(self, _: ModuleType) -> None:
-        self._switch_on([Trio(self.turns.chooser)])
+        self._switch_on([Trio(self._trio_seed)])
 
     def _own(self) -> None:
         ACTIVE.turns = self.turns
@@ -181,8 +182,9 @@ def install(
     loop = running_loop()
     if loop is not None:
         prepare(loop)
+    trio_seed = None if chooser is None else chooser.getrandbits(64)  # drawn whether trio is loaded or not
     outside = Outside(patience=patience, grace=grace)
-    installation = Installation(clock, Turns(clock, outside, chooser), outside)
+    installation = Installation(clock, Turns(clock, outside, chooser), outside, trio_seed)
     try:
         if ACTIVE.slot.setdefault("installation", installation) is not installation:
             raise Refused(

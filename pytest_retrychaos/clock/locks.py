@@ -10,6 +10,8 @@ from __future__ import annotations
 import _queue
 import _thread
 import functools
+import sys
+import threading
 from _thread import get_ident
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +26,7 @@ _ACQUIRING = ("acquire", "acquire_lock", "__enter__")
 _RELEASING = ("release", "release_lock", "__exit__", "_release_save")
 _PUTTING = ("put", "put_nowait")
 _NO_LIMIT = -1
+_IS_OWNED = threading.Condition._is_owned.__code__  # type: ignore[attr-defined]  # private: what looks at a lock
 
 
 def _bind_acquire(blocking: bool = True, timeout: float = _NO_LIMIT) -> float:
@@ -53,6 +56,9 @@ def _block(real: Method, lock: Any, timeout: float, what: str) -> bool:  # Any: 
     if thread is not None and thread.is_done:
         return bool(real(lock, True))  # it has ended: the interpreter is about to release
     if timeout == 0:
+        # A condition asks so whether its lock is held, also where garbage is collected: that is no spinning.
+        if sys._getframe(2).f_code is _IS_OWNED:
+            return False
         if not turns.let_others_run():
             count_reading()  # for the watch on loops that only look
         return real(lock, False)  # type: ignore[no-any-return]  # a bool

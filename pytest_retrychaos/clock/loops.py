@@ -115,10 +115,10 @@ def loop_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
 class Trio:
     """What trio is told for a run: the seed of its scheduler, and no worker threads from before."""
 
-    def __init__(self, chooser: random.Random | None) -> None:
+    def __init__(self, seed: int | None) -> None:
         self._run: Any = sys.modules.get(TRIO)  # Any: private names are set
         self._cache: Any = sys.modules.get("trio._core._thread_cache")
-        self._seed = None if chooser is None else chooser.getrandbits(64)
+        self._seed = seed
         self._before: tuple[bool, Any, dict[Any, None]] | None = None  # Any: a random generator's state
 
     def on(self) -> None:

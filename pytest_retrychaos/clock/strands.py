@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import contextvars
 import enum
+import random
 from collections.abc import Callable
 from typing import Protocol
 
@@ -49,7 +50,7 @@ class Strand:
     """A thread on virtual time: what it waits for, and the doorbell that tells it to look whether it has the turn."""
 
     __slots__ = (
-        "__weakref__",
+        "__weakref__", "chance",
         "context",
         "deadline_ns",
         "error",
@@ -76,6 +77,8 @@ class Strand:
         self.context = contextvars.copy_context()
         """The context in which it was begun; the thread itself starts with an empty one."""
         self.ident = 0
+        self.chance: random.Random | None = None
+        """Decides, by the seed, what a real machine leaves to chance; a thread's own, whatever others do."""
         self.gate = _thread.allocate_lock()
         REAL_ACQUIRE(self.gate)
         self.number = 0

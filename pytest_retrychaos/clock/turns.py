@@ -42,14 +42,14 @@ class Turns:
         self.outside = outside
         self.main = Strand("the test's own thread")
         self.main.ident = get_ident()
+        self.main.chance = chooser
         self.granted = self.main
         self.is_over = False
         self.waiting: dict[int, deque[Strand]] = {}
         """By key, the identity of what is waited for: who waits, the longest first."""
         self.ends: dict[int, Strand] = {}
         """By the identity of a thread's sentinel: whose it is."""
-        self.chooser = chooser
-        """Decides, by the seed, what a real machine leaves to chance."""
+        self._chooser = chooser
         self._strands: dict[int, Strand] = {id(self.main): self.main}
         self._ready: list[tuple[float, int, Strand]] = []
         """A heap: by what rank each is to go on, and the number under which it was put there."""
@@ -137,12 +137,18 @@ class Turns:
         if not line:
             self.waiting.pop(key, None)
 
-    def _make_ready(self, strand: Strand, why: Woke) -> None:
+    def _make_ready(self, strand: Strand, why: Woke, *, at_once: bool = False) -> None:
+        """Put a thread in line, by chance or (``at_once``) before those that come by chance.
+
+        What comes from outside comes in real time: it must not use up any of the seed's chances.
+        """
         strand.woke = why
         strand.number = 0
         strand.key = None
         number = self._next_number()
-        rank = float(number) if self.chooser is None else self._granted_so_far + _WINDOW * self.chooser.random()
+        rank = float(number)
+        if strand.chance is not None:
+            rank = self._granted_so_far + (0.0 if at_once else _WINDOW * strand.chance.random())
         strand.ready_as = number
         heapq.heappush(self._ready, (rank, number, strand))
 
@@ -151,6 +157,8 @@ class Turns:
     def bear(self, name: str, parent: object) -> Strand:
         """Take in a thread that is about to be started: it is in line before the system knows of it."""
         strand = Strand(name, parent)
+        if self._chooser is not None:
+            strand.chance = random.Random(self._chooser.getrandbits(64))
         self._strands[id(strand)] = strand
         self._make_ready(strand, Woke.BY_KEY)
         return strand
@@ -280,7 +288,7 @@ class Turns:
             poller, is_free = strand.poller, strand.is_free
             if (poller is not None and poller.look()) or (is_free is not None and is_free()):
                 self._forget_line(strand)
-                self._make_ready(strand, Woke.BY_KEY)
+                self._make_ready(strand, Woke.BY_KEY, at_once=poller is None or poller.patience > 0)
                 found = True
         return found
 

@@ -245,7 +245,7 @@ class Network:
         yield "connect_ex", connect_ex
         for name, simulated in SIMULATED.items():
             if name in real:
-                yield name, _choose(channels, simulated, real[name])
+                yield name, _choose(name, channels, simulated, real[name])
 
         def fileno(sock: socket.socket) -> int:
             found = channels.get(id(sock))
@@ -411,6 +411,7 @@ def _give_descriptor_away(sock: socket.socket) -> None:
 
 
 def _choose(
+    name: str,
     channels: dict[int, tuple[Channel | DeadEnd, weakref.ref[socket.socket]]],
     simulated: Callable[..., Any],
     real: Callable[..., Any],
@@ -422,5 +423,5 @@ def _choose(
         return simulated(found[0], *arguments, **named)
 
     # A library that is loaded meanwhile may keep it, and finds what is in its place later by its name.
-    method.__name__ = real.__name__
+    method.__name__ = name
     return method
