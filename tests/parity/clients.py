@@ -33,6 +33,15 @@ class Client:
     answer: Answer = PAID
     only: tuple[str, ...] = ()
     """The faults that matter for it; empty: all."""
+    schemes: tuple[str, ...] = ("http", "https")
+
+    def carry_out(self, base: str, timeout: float, authority: str | None, *, times: int) -> int:
+        """Make the client, carry the operation out so many times, and return the last status."""
+        call, close = self.build(base, timeout, authority)
+        try:
+            return [call() for _ in range(times)][-1]
+        finally:
+            close()
 
 
 def _requests(base: str, timeout: float, authority: str | None) -> Built:

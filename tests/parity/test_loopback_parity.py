@@ -6,22 +6,22 @@ import pytest
 
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.model import Headers, Response
+from tests.parity.async_clients import ASYNC_CLIENTS
 from tests.parity.clients import CLIENTS, Client
-from tests.parity.test_parity import TIMEOUT, Seen, _observed, _simulated, authority, own_settings
+from tests.parity.test_parity import Seen, _observed, _simulated, authority, own_settings
 
 __all__ = ["authority", "own_settings"]
 
 FAULTS = ("503", "404", "timeout", "reset", "eof", "stale", "truncate", "garbage", "slow=0.02", "drip=0.05")
 """Those that strike once there is a connection; `refuse` costs a second here, see test_loopback_clients.py."""
 
-NAMES = ("requests", "requests-retrying", "urllib3", "urllib3-204", "httpx", "urllib.request", "http.client")
+BLOCKING = ("requests", "requests-retrying", "urllib3", "urllib3-204", "httpx", "urllib.request", "http.client")
 
 CASES = [
     pytest.param(client, fault, scheme, id=f"{client.name}-{fault}-{scheme}")
-    for client in CLIENTS
-    if client.name in NAMES
+    for client in (*(client for client in CLIENTS if client.name in BLOCKING), *ASYNC_CLIENTS)
     for fault in client.only or FAULTS
-    for scheme in (("http",) if fault == "timeout" else ("http", "https"))
+    for scheme in (client.schemes[:1] if fault == "timeout" else client.schemes)
 ]
 
 
@@ -41,5 +41,5 @@ def _on_loopback(client: Client, fault: str, scheme: str) -> Seen:
         )
         file = chaos.ca_file if scheme == "https" else None
         url = chaos.url.replace("http", scheme)
-        chain, status = _observed(client.build(url, TIMEOUT, file), fault)
+        chain, status = _observed(client, url, file, fault)
         return Seen(chain, status, len(chaos.attempts))

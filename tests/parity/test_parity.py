@@ -17,7 +17,8 @@ import trustme
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.engine.classify import exception_chain
 from pytest_retrychaos.model import Headers, Response
-from tests.parity.clients import CLIENTS, Built, Client
+from tests.parity.async_clients import ASYNC_CLIENTS
+from tests.parity.clients import CLIENTS, Client
 from tests.parity.server import Connects, LoopbackServer, Plan
 
 FAULTS = (
@@ -46,9 +47,9 @@ WAITED_IN = (("timeout", "http", "once"), ("timeout", "http", "always"), ("timeo
 
 CASES = [
     pytest.param(client, fault, scheme, lasting, id=f"{client.name}-{fault}-{scheme}-{lasting}")
-    for client in CLIENTS
+    for client in (*CLIENTS, *ASYNC_CLIENTS)
     for fault in client.only or FAULTS
-    for scheme in ("http", "https")
+    for scheme in client.schemes
     for lasting in ("once", "always")
     if fault not in WAITED_FOR or (fault, scheme, lasting) in (*WAITED_IN, ("slow=0.5", "http", "once"))
 ]
@@ -117,7 +118,7 @@ def _for_real(client: Client, fault: str, scheme: str, authority: Authority, *, 
     try:
         connects = Connects(server)
         with connects.counted():
-            chain, status = _observed(client.build(server.url, TIMEOUT, file), fault)
+            chain, status = _observed(client, server.url, file, fault)
         return Seen(chain, status, server.requests + connects.refused)
     finally:
         server.close()
@@ -132,20 +133,15 @@ def _simulated(client: Client, fault: str, scheme: str, authority: Authority, *,
             lambda _: Response(answer.status, Headers(answer.headers), answer.body),
         )
         file = authority[1] if scheme == "https" else None
-        chain, status = _observed(client.build(f"{scheme}://service.test", TIMEOUT, file), fault)
+        chain, status = _observed(client, f"{scheme}://service.test", file, fault)
         return Seen(chain, status, len(chaos.attempts))
 
 
-def _observed(built: Built, fault: str) -> tuple[tuple[str, ...], int | None]:
-    call, close = built
+def _observed(client: Client, base: str, file: str | None, fault: str) -> tuple[tuple[str, ...], int | None]:
     try:
-        if fault == "stale":
-            call()
-        return (), call()
+        return (), client.carry_out(base, TIMEOUT, file, times=2 if fault == "stale" else 1)
     except Exception as error:
         inside = exception_chain(error)
         if isinstance(error, HTTPError):
             error.close()
         return tuple(f"{type(one).__module__}.{type(one).__qualname__}" for one in inside), None
-    finally:
-        close()
