@@ -96,6 +96,9 @@ class Run:
 
     def start(self) -> None:
         """Put the thread on virtual time and the simulated network; `Refused` while another run is under way."""
+        from pytest_retrychaos.transports.foreign import check_process
+
+        check_process()
         if Run._active is not None:
             raise Refused(
                 "a second chaos was started while one is active: there is one clock and one network in a process. "
@@ -158,8 +161,13 @@ class Run:
 
     def _install(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
         clock.note_stall = lambda stall: self.recorder.note_stall(*stall)
+        from pytest_retrychaos.transports.foreign import Foreign
+
         installation = install(clock, timezone=self.options.timezone, chooser=Random(f"turns {self.seed}"))
         stack.callback(installation.remove)
+        foreign = Foreign()
+        stack.callback(foreign.off)
+        foreign.on()
         self._install_transport(stack, clock)
 
     def follow(self, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:

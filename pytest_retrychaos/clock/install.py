@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from _thread import get_ident
 from collections.abc import Callable, Iterable
@@ -36,6 +37,15 @@ GRACE = 0.05
 """Real seconds that it gets before time jumps to the limit of a wait."""
 _TRIES = 3
 """So often a step is undone before an interrupt in the middle of it is taken for its own failure."""
+
+
+def _leave_behind() -> None:
+    """Let a child that was forked live in real time: it is another process, without the threads of this one."""
+    ACTIVE.owner = 0
+    ACTIVE.turns = None
+
+
+os.register_at_fork(after_in_child=_leave_behind)
 
 
 class Switch(Protocol):

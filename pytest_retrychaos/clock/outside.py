@@ -31,7 +31,7 @@ _SLICE = 0.002
 _LONGEST = 3600.0
 """Real seconds of one wait of the system's: it takes no infinity."""
 
-REAL_POLL: Any = type(select.poll()).__dict__["poll"]  # Any: the method of a C type
+REAL_POLL: Any = type(select.poll()).poll if hasattr(select, "poll") else None  # Any: the method of a C type
 
 
 class Outside:

@@ -8,10 +8,11 @@ import contextvars
 import enum
 import random
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-REAL_ACQUIRE: Callable[..., bool] = _thread.LockType.__dict__["acquire"]
-REAL_RELEASE: Callable[..., None] = _thread.LockType.__dict__["release"]
+_LOCK: Any = type(_thread.allocate_lock())  # Any: in a process that gevent has patched it is a type of its own
+REAL_ACQUIRE: Callable[..., bool] = _LOCK.acquire
+REAL_RELEASE: Callable[..., None] = _LOCK.release
 """The lock's own methods, whatever is patched: the scheduler itself waits in real time."""
 
 

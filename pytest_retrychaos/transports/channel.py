@@ -311,3 +311,5 @@ class Channel:
             self.conversation.ticket.was_closed()
             self.conversation.ticket = None
         self._queue.clear()
+        if self.signal is not None:
+            self.signal.close()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_retrychaos.clock.order import InOrder
+from pytest_retrychaos.clock.workers import is_mine, running_loop
 
 Lookup = Callable[..., list[Any] | None]  # Any: the entries of getaddrinfo
 
@@ -48,6 +49,21 @@ LIBRARIES: dict[str, Callable[[Any, Lookup], Patch]] = {
 """By module: what has to be replaced in it, whenever it is loaded."""
 
 
+def let_go(loop: Any, number: int) -> None:  # Any: an asyncio loop, of which a private attribute is read
+    """Let a loop that was left with an open connection know at once that it has ended.
+
+    By itself it would look after the first steps of the next task that it runs, which would take the connection
+    for a live one.
+    """
+    transport = loop._transports.get(number) if hasattr(loop, "_transports") else None
+    if transport is None or loop.is_closed():
+        return
+    if loop.is_running() and running_loop() is not loop:
+        loop.call_soon_threadsafe(transport.abort)
+    else:
+        transport.abort()
+
+
 def _getaddrinfo(real: Callable[..., Any], lookup: Lookup) -> Callable[..., Any]:  # Any: a loop's method
     async def getaddrinfo(loop: Any, host: Any, port: Any, **named: Any) -> Any:  # Any: as the caller gives it
         found = lookup(host, port, **named)
@@ -83,6 +99,8 @@ def _resolve(real: Callable[..., Any], lookup: Lookup) -> Callable[..., Any]:  #
         resolver: Any, host: str, port: int = 0, family: int = socket.AF_INET
     ) -> Any:  # Any: aiohttp's own types
         found = lookup(host, port, family, socket.SOCK_STREAM)
+        if found is None and is_mine():  # loopback: no name server is asked
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
         if found is None:
             return await real(resolver, host, port, family)
         return [

@@ -36,6 +36,18 @@ KERNEL_CONNECT_S = 127.0
 """How long Linux tries to connect before ETIMEDOUT (tcp_syn_retries = 6, RFC 6298 back-off from 1 s)."""
 
 
+_INSTALLED: list[Network] = []
+"""The one that is installed in this process, if any."""
+
+
+def _leave_behind() -> None:
+    for network in _INSTALLED:
+        network.leave_behind()
+
+
+os.register_at_fork(after_in_child=_leave_behind)
+
+
 class Network:
     """The patched ``socket`` and ``ssl`` modules, while installed."""
 
@@ -62,6 +74,7 @@ class Network:
         self._is_mine = is_mine
         self._blocks = blocks
         """Is told where a blocking connection is opened."""
+        self._process = os.getpid()
         self._proxies = HiddenProxies()
         self.pipe_ends: tuple[int, ...] = ()
         """The shared descriptors: never readable, its writing end, always readable, its writing end."""
@@ -70,6 +83,7 @@ class Network:
 
     def install(self) -> None:
         """Patch; `remove` undoes it exactly."""
+        _INSTALLED.append(self)
         never, never_end = os.pipe()
         always, always_end = os.pipe()
         os.write(always_end, b"x")
@@ -99,9 +113,11 @@ class Network:
         for channel, reference in list(self._channels.values()):
             sock = reference()
             if sock is not None and not channel.is_closed:
-                hang_up(sock)
+                hang_up(sock, channel)
             channel.close()
         self._imports.off()
+        if self in _INSTALLED:
+            _INSTALLED.remove(self)
         while self._undo:
             owner, name, value, was_own = self._undo.pop()
             if was_own:
@@ -112,6 +128,14 @@ class Network:
         for descriptor in self.pipe_ends:
             os.close(descriptor)
         self.pipe_ends = ()
+
+    def leave_behind(self) -> None:
+        """Let nothing of it work in a child that was forked: what that one did would be seen by nobody."""
+        for channel, reference in list(self._channels.values()):
+            sock = reference()
+            if sock is not None and not channel.is_closed:
+                hang_up(sock, channel, is_shared=True)
+        self._channels.clear()
 
     def _silent_peer(self) -> BaseException | None:
         """Find the request that is never answered and on which no deadline lies: an event loop's."""
@@ -142,6 +166,11 @@ class Network:
 
     def _refuse_others(self, host: object) -> None:
         """Let no older thread's request out: it would be neither simulated nor on virtual time."""
+        if os.getpid() != self._process:
+            raise self._exchange.refuse(
+                f"a process that was forked during the test called {host}: what it does is not seen here, and its "
+                "time is real. Use transport='loopback', a real server for any process, or call from the test itself"
+            )
         if not self._is_mine():
             raise self._exchange.refuse(
                 f"the thread {threading.current_thread().name!r}, which was there before chaos began, called {host}: "

@@ -1,7 +1,8 @@
 """Descriptors for clients that do not block: an event loop waits on them, and they show what a real one would.
 
-A socket keeps the number of its own descriptor, under which an event object or a pipe is put in place of the
-connection. So whoever registered it, removes it or closes it deals with a number that is the socket's own.
+A socket keeps the number of its own descriptor, under which one end of a pair of sockets, or of a pipe, is put in
+place of the connection. So whoever registered it, removes it or closes it deals with a number that is the socket's
+own, and a selector that watches it learns of the end of the run as it would of the peer's: the other end is closed.
 """
 
 from __future__ import annotations
@@ -10,45 +11,68 @@ import _socket
 import errno
 import os
 import socket
+import weakref
+from typing import Any
 
+from pytest_retrychaos.clock.workers import running_loop
+from pytest_retrychaos.transports.loops import let_go
 from pytest_retrychaos.transports.seam import Exchange, Unsent
 
 REAL_FILENO = _socket.socket.fileno
 REAL_CLOSE = _socket.socket.close
 
 
-def _number(sock: socket.socket) -> int:
-    """Give a socket's descriptor; one that gave its own away while it could block gets another."""
+def _put_under(sock: socket.socket, descriptor: int) -> int:
+    """Let a socket's number stand for a descriptor; one that gave its own away while it could block takes this one."""
     number = REAL_FILENO(sock)
     if number < 0:
-        ours, other = socket.socketpair()
-        _socket.socket.__init__(sock, sock.family, sock.type, sock.proto, ours.detach())
-        other.close()
-        number = REAL_FILENO(sock)
+        _socket.socket.__init__(sock, sock.family, sock.type, sock.proto, descriptor)
+        return descriptor
+    os.dup2(descriptor, number, inheritable=False)
+    os.close(descriptor)
     return number
 
 
 class Signal:
     """Readable while it is on, writable always."""
 
-    __slots__ = ("_is_on", "number")
+    __slots__ = ("_is_on", "_loop", "_other_end", "number")
 
     def __init__(self, sock: socket.socket) -> None:
-        self.number = _number(sock)
-        event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        os.dup2(event, self.number, inheritable=False)
-        os.close(event)
+        ours, other = socket.socketpair()
+        ours.setblocking(False)
+        self._other_end = other.detach()
+        self.number = _put_under(sock, ours.detach())
         self._is_on = False
+        loop: Any = running_loop()  # Any: an asyncio loop
+        self._loop: weakref.ref[Any] | None = None if loop is None else weakref.ref(loop)
 
     def set(self, *, on: bool) -> None:
         """Switch it."""
-        if on == self._is_on:
+        if on == self._is_on or self._other_end < 0:
             return
         self._is_on = on
         if on:
-            os.eventfd_write(self.number, 1)
+            os.write(self._other_end, b"x")
         else:
-            os.eventfd_read(self.number)
+            os.read(self.number, 1)
+
+    def close(self) -> None:
+        """Give back what is not the socket's own; the socket then finds that its peer has closed."""
+        other_end, self._other_end = self._other_end, -1
+        if other_end >= 0:
+            os.close(other_end)
+
+    def hang_up(self) -> None:
+        """Let the socket go on for real, without the peer: its loop finds the end, and nothing to read before."""
+        self.set(on=False)
+        self.close()
+        loop = self._loop() if self._loop is not None else None
+        if loop is not None:
+            let_go(loop, self.number)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class DeadEnd:
@@ -70,8 +94,7 @@ class DeadEnd:
         self.is_closed = False
         # The reading end of a pipe is never writable until the other end hangs up.
         reader, self._other_end = os.pipe()
-        os.dup2(reader, _number(sock), inheritable=False)
-        os.close(reader)
+        _put_under(sock, reader)
 
     def settle(self) -> None:
         """Let the client know that it failed."""

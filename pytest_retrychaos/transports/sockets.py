@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_retrychaos.transports.channel import Channel, os_error
+from pytest_retrychaos.transports.signals import DeadEnd
 
 PEEK = int(socket.MSG_PEEK)
 
@@ -134,13 +135,20 @@ def _hung_up_kind(kind: type[socket.socket]) -> type[socket.socket]:
         "sendall": broken,
         "recv": lambda sock, *arguments: b"",
         "recv_into": receive_into,
+        "settimeout": lambda sock, timeout: None,
     }
     return type(kind.__name__, (kind,), namespace)
 
 
-def hang_up(sock: socket.socket) -> None:
+def hang_up(sock: socket.socket, channel: Channel | DeadEnd, *, is_shared: bool = False) -> None:
     """Let a socket that outlives the run look like one whose peer has closed: a pool finds that out and connects anew.
 
-    It has no descriptor of its own, so there is nothing that its owner would have to close.
+    One without a descriptor of its own gets none, so there is nothing that its owner would have to close.
+    ``is_shared``: another process goes on with the same descriptor.
     """
-    sock.__class__ = _hung_up_kind(type(sock))  # type: ignore[arg-type]  # a class is hashable, whatever its objects are
+    if is_shared and channel.signal is not None:
+        os.dup2(_hung_up_descriptor(), channel.signal.number, inheritable=False)
+    elif channel.signal is not None:
+        channel.signal.hang_up()
+    elif REAL["fileno"](sock) < 0:
+        sock.__class__ = _hung_up_kind(type(sock))  # type: ignore[arg-type]  # a class is hashable, whatever its objects are
