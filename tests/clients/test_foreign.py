@@ -236,7 +236,8 @@ for transport in ("network", "loopback"):
         (
             f"{library} has patched the standard library in this process, so that its threads, locks and waits are "
             f"{library}'s own: virtual time cannot follow them, nor can a server of ours run among them. Point the "
-            "code at `python -m pytest_retrychaos serve`, a process of its own on real time, or run this test without the patch"
+            "code at `python -m pytest_retrychaos serve`, a process of its own on real time, or run this test without "
+            "the patch"
         )
     ]
 
