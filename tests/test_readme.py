@@ -229,9 +229,10 @@ def _field_docstrings(kind: type) -> dict[str, str]:
 
 def defaults() -> str:
     """Show what clients do by default, in the versions that are installed; `tests/clients` runs it."""
-    from tests.clients.defaults import DEFAULTS
+    from tests.clients.defaults import table as rows
 
-    return _table(("client", "what it does", "law"), *(row.cells for row in DEFAULTS))
+    head = ("client", "503, `Retry-After: 2`", "silence", "reset, work done", "closed, no answer", "stale connection")
+    return _table((*head, "laws"), *rows())
 
 
 def command_line() -> str:

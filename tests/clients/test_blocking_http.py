@@ -73,6 +73,16 @@ def test_urllib3_reaches_success_through_its_own_retries(chaos, scheme):
     assert broken(chaos) == ()
 
 
+def test_urllib3_ends_its_retries_over_a_fraction_in_retry_after(chaos):
+    """It raises ``InvalidHeader`` on a ``Retry-After`` of 1.5: RT01 says that nothing was retried."""
+    chaos.script("503 retry-after=1.5, ok", strict=False)
+
+    with pytest.raises(urllib3.exceptions.InvalidHeader):
+        urllib3.PoolManager(retries=every_method(3)).request("GET", f"{chaos.url}/rates", timeout=5)
+
+    assert broken(chaos) == ("RT01",)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_httpx_retries_only_what_was_never_sent(chaos, scheme):
     """``retries=`` of its transport is for connecting; the rest comes as httpx's own exceptions."""

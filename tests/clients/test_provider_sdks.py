@@ -10,7 +10,7 @@ import stripe
 
 from pytest_retrychaos import LawsBroken
 from pytest_retrychaos.model import Headers, Response
-from tests.clients.defaults import AWS_JSON, aws, storage_client
+from tests.clients.providers import AWS_JSON, aws, storage_client
 
 FAILURES = "503 retry-after=2, timeout, reset after-commit, ok"
 
