@@ -11,8 +11,10 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.clock.errors import LeftRunning, Refused
+from pytest_retrychaos.clock.report import left_running
 from pytest_retrychaos.clock.virtual import Clock
+from pytest_retrychaos.clock.watchdog import WATCHDOG
 from pytest_retrychaos.engine import Retry
 from pytest_retrychaos.faults import Script, Step, parse
 from pytest_retrychaos.laws import Verdict, judge
@@ -56,7 +58,8 @@ class Chaos(Assertions):
             PaymentClient(chaos.url).charge(amount=1000, currency="USD")
             chaos.verify()
 
-    The arguments are those of the marker ``@pytest.mark.chaos``; see `Options`.
+    The arguments are those of the marker ``@pytest.mark.chaos``; see `Options`. ``watchdog`` is how many real
+    seconds a thread may block for real while others wait for it; 0 is for ever.
     """
 
     def __init__(
@@ -66,12 +69,13 @@ class Chaos(Assertions):
         name: str = "chaos",
         test_code: CodeType | None = None,
         database: str | Path | None = None,
+        watchdog: float = WATCHDOG,
         **options: Any,  # Any: checked one by one by Options
     ) -> None:
         self.options = Options.read(options)
         self._name = name
         given = None if script is None else parse(script)
-        self._run = Run(self.options, database)
+        self._run = Run(self.options, database, watchdog=watchdog)
         self._recorder = self._run.recorder
         self._test_code = test_code
         self.clock = Clock(self._run.clock)
@@ -106,6 +110,14 @@ class Chaos(Assertions):
         if error is not None and self._ended is None:
             self.note_end(error)
         self._run.stop()
+        if self._ended is None and (left := [one for one in self._run.left_running if one.holds_up]):
+            raise LeftRunning(left_running(left))
+
+    @property
+    def left_behind(self) -> str:
+        """Name the threads that went on when the run had ended and failed nothing: daemons, or beside an error."""
+        left = [one for one in self._run.left_running if self._ended is not None or not one.holds_up]
+        return left_running(left) if left else ""
 
     # what a test sets up
 

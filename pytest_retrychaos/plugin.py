@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from pytest_retrychaos.faults import Script
 
 SEED_OPTION = "--chaos-seed"
+WATCHDOG_OPTION = "--chaos-watchdog"
 MARKER = (
     "chaos(*scripts, transport='network', profile='default', seed=None, timezone=None, hosts=(), strict=True, "
     "expect=(), entropy='real'): script faults into the fake service; several scripts parametrize the test."
 )
 VERDICT = "retrychaos verdict"
+NOTE = "retrychaos note"
 RUN: pytest.StashKey[Chaos] = pytest.StashKey()
 
 
@@ -31,6 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="seed of every chaos test, together with the test's id (default: ini chaos_seed, else 0)",
     )
+    group.addoption(
+        WATCHDOG_OPTION,
+        type=float,
+        metavar="SECONDS",
+        help="real seconds after which a thread that blocks for real while others wait for it is reported, 0 for "
+        "never (default: ini chaos_watchdog, else 30)",
+    )
+    parser.addini("chaos_watchdog", "real seconds, as --chaos-watchdog", default="30")
     parser.addini("chaos_seed", "seed of every chaos test, as --chaos-seed", default="0")
     parser.addini(
         "chaos_verify",
@@ -44,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and check the options."""
     config.addinivalue_line("markers", MARKER)
     _seed(config)
+    _watchdog(config)
     if config.getini("chaos_verify") not in ("auto", "manual"):
         raise pytest.UsageError(
             f"ini chaos_verify = {config.getini('chaos_verify')!r} is unknown: it is 'auto' or 'manual'"
@@ -84,16 +95,25 @@ def _checked(marker: pytest.Mark) -> list[Script]:
 def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     """Provide a fake service on a simulated network and clock; see ``pytest_retrychaos.Chaos``."""
     from pytest_retrychaos.chaos import Chaos
+    from pytest_retrychaos.clock.errors import LeftRunning
 
     marker = request.node.get_closest_marker("chaos")
     script = getattr(request, "param", marker.args[0] if marker is not None and marker.args else None)
     options: dict[str, Any] = dict(marker.kwargs) if marker is not None else {}  # Any: what the user wrote
     if options.get("seed") is None:
         options["seed"] = _derived(_seed(request.config), request.node.nodeid)
-    run = Chaos(script, name=request.node.nodeid, test_code=_code(request.node), **options)
-    with run:
-        request.node.stash[RUN] = run
-        yield run
+    run = Chaos(
+        script, name=request.node.nodeid, test_code=_code(request.node), watchdog=_watchdog(request.config), **options
+    )
+    try:
+        with run:
+            request.node.stash[RUN] = run
+            yield run
+    except LeftRunning as left:
+        text = str(left)
+    else:
+        return
+    pytest.fail(text, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -146,6 +166,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show the timeline under a failure, whatever its reason, and the verdict under ``-v``."""
     report = yield
     run = item.stash.get(RUN, None)
+    if run is not None and report.when == "teardown" and run.left_behind:
+        report.sections.append((NOTE, run.left_behind))
     if run is None or report.when != "call":
         return report
     if report.failed:
@@ -164,18 +186,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the verdicts of the tests that passed, where pytest was asked to say more."""
-    shown = [
-        (report.nodeid, text)
-        for report in terminalreporter.getreports("passed")
-        for name, text in getattr(report, "sections", ())
-        if name == VERDICT
-    ]
-    if not shown:
-        return
-    terminalreporter.section(f"{VERDICT}s")
-    for test, text in shown:
-        terminalreporter.line(test)
-        terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
+    passed = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("")]  # the latter: of tear-downs
+    for title in (VERDICT, NOTE):
+        shown = [
+            (report.nodeid, text)
+            for report in passed
+            for name, text in getattr(report, "sections", ())
+            if name == title and (title == VERDICT or terminalreporter.verbosity > 0)
+        ]
+        if shown:
+            terminalreporter.section(f"{title}s")
+        for test, text in shown:
+            terminalreporter.line(test)
+            terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
 
 
 def _seed(config: pytest.Config) -> int:
@@ -188,6 +211,22 @@ def _seed(config: pytest.Config) -> int:
     if given < 0:
         raise pytest.UsageError(f"{SEED_OPTION}={given} is no seed: give a whole number, 0 or more")
     return given
+
+
+def _watchdog(config: pytest.Config) -> float:
+    given: float | None = config.getoption(WATCHDOG_OPTION)
+    said = f"{WATCHDOG_OPTION}={given:g}" if given is not None else f"ini chaos_watchdog = {_ini(config)!r}"
+    try:
+        seconds = float(_ini(config)) if given is None else given
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < 1e9:
+        raise pytest.UsageError(f"{said} is no number of seconds: give 0 (never) or more")
+    return seconds
+
+
+def _ini(config: pytest.Config) -> str:
+    return str(config.getini("chaos_watchdog"))
 
 
 def _derived(seed: int, test: str) -> int:

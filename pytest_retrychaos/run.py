@@ -14,9 +14,10 @@ from pytest_retrychaos.clock import workers
 from pytest_retrychaos.clock.backstage import Backstage
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import note_stall
-from pytest_retrychaos.clock.install import install
+from pytest_retrychaos.clock.install import Installation, install
 from pytest_retrychaos.clock.real import RESOLUTION_NS, RealClock
 from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.clock.watchdog import WATCHDOG
 from pytest_retrychaos.entropy import Entropy
 from pytest_retrychaos.exchange import Board, Exchange
 from pytest_retrychaos.faults import Script
@@ -28,6 +29,7 @@ from pytest_retrychaos.trace import RESOLUTION_NS as VIRTUAL_RESOLUTION_NS
 from pytest_retrychaos.trace import WHOLE, Attempt, Told, Trace
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.clock.strands import Strand
     from pytest_retrychaos.transports.loopback import Loopback
     from pytest_retrychaos.transports.network import Network
     from pytest_retrychaos.transports.responses import ResponsesTransport
@@ -48,8 +50,10 @@ class Run:
 
     _active: Run | None = None
 
-    def __init__(self, options: Options, database: str | Path | None = None) -> None:
+    def __init__(self, options: Options, database: str | Path | None = None, *, watchdog: float = WATCHDOG) -> None:
         self.options = options
+        self._watchdog = watchdog
+        self._installation: Installation | None = None
         self.seed = options.seed or 0
         self.clock: VirtualClock | RealClock = VirtualClock()
         self.server: Loopback | None = None
@@ -123,6 +127,8 @@ class Run:
         try:
             if self.server is not None:
                 self.server.stop()
+            if self._installation is not None:
+                self._installation.finish()
             self._effects = self.service.effects
         finally:
             self._stack.close()
@@ -163,7 +169,9 @@ class Run:
         clock.note_stall = lambda stall: self.recorder.note_stall(*stall)
         from pytest_retrychaos.transports.foreign import Foreign
 
-        installation = install(clock, timezone=self.options.timezone, chooser=Random(f"turns {self.seed}"))
+        chooser = Random(f"turns {self.seed}")
+        installation = install(clock, timezone=self.options.timezone, chooser=chooser, watchdog=self._watchdog)
+        self._installation = installation
         stack.callback(installation.remove)
         foreign = Foreign()
         stack.callback(foreign.off)
@@ -242,6 +250,11 @@ class Run:
         if self.server is not None:
             return []  # nobody's code was ended: a server can only break connections off, and notes that
         return [*self._silences, *self.recorder.stops, *self.clock.stops]
+
+    @property
+    def left_running(self) -> list[Strand]:
+        """The threads of the test that had not ended when the run had."""
+        return [] if self._installation is None else self._installation.left_running
 
     @property
     def ledger(self) -> tuple[Effect, ...]:

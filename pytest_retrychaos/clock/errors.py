@@ -1,6 +1,6 @@
 """What can go wrong with virtual time: each error names the value, the rule and the way out.
 
-`Deadlock` and `ClockPolled` are no `Exception`: a retry loop that catches everything must not swallow the
+`Deadlock`, `Stuck` and `ClockPolled` are no `Exception`: a retry loop that catches everything must not swallow the
 news that it would never have ended.
 """
 
@@ -17,6 +17,14 @@ class Refused(RuntimeError):
 
 class Deadlock(BaseException):
     """The thread waits, without a limit, for something that nothing can bring about."""
+
+
+class Stuck(BaseException):
+    """A thread has held the turn for too long, in a call that blocks in real time."""
+
+
+class LeftRunning(RuntimeError):
+    """Threads that the test started went on when it had ended."""
 
 
 class ClockPolled(BaseException):

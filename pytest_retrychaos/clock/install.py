@@ -28,6 +28,7 @@ from pytest_retrychaos.clock.threads import thread_swaps
 from pytest_retrychaos.clock.travel import Journey, Zone
 from pytest_retrychaos.clock.turns import Turns
 from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.clock.watchdog import WATCHDOG, Watchdog
 from pytest_retrychaos.clock.workers import running_loop
 from pytest_retrychaos.model import SECOND
 
@@ -35,6 +36,9 @@ PATIENCE = 5.0
 """Real seconds that a thread older than the clock gets to end a wait that has no limit."""
 GRACE = 0.05
 """Real seconds that it gets before time jumps to the limit of a wait."""
+JOINING = 1.0
+"""Real seconds, in all, for which threads that a test has left are waited for at its end."""
+_LOOK = 0.002
 _TRIES = 3
 """So often a step is undone before an interrupt in the middle of it is taken for its own failure."""
 
@@ -61,11 +65,15 @@ class Switch(Protocol):
 class Installation:
     """A clock that its thread sees. Ends by `remove`, or as a context manager."""
 
-    def __init__(self, clock: VirtualClock, turns: Turns, outside: Outside, trio_seed: int | None) -> None:
+    def __init__(
+        self, clock: VirtualClock, turns: Turns, outside: Outside, watchdog: Watchdog, trio_seed: int | None
+    ) -> None:
         self.clock = clock
         self.turns = turns
         self._outside = outside
+        self._watchdog = watchdog
         self._trio_seed = trio_seed
+        turns.company = watchdog.start
         self.left_running: list[Strand] = []
         """Threads that were in the middle of something when virtual time ended."""
         self._undo: list[Callable[[], None]] = []
@@ -102,6 +110,17 @@ class Installation:
         if raised is not None:
             raise raised
 
+    def finish(self) -> None:
+        """End virtual time, and give the threads that go on a second of real time to end.
+
+        The simulated network is still there, so that nothing of what they send meanwhile leaves the machine.
+        """
+        self._disown()
+        end = real("monotonic")() + JOINING
+        while any(one.holds_up for one in self.left_running) and real("monotonic")() < end:
+            real("sleep")(_LOOK)
+        self.left_running = [one for one in self.left_running if not one.is_done]
+
     def _do(self, undo: Callable[[], None], do: Callable[[], None]) -> None:
         self._undo.append(undo)  # first, so that an interrupt between the two leaves nothing behind
         do()
@@ -116,6 +135,7 @@ class Installation:
 
     def _begin(self, zone: Zone | None) -> None:
         self._do(self._outside.close, lambda: None)
+        self._do(self._watchdog.stop, lambda: None)
         # Made before anything is replaced: they look for the originals.
         switches = [
             *time_swaps(),
@@ -175,13 +195,15 @@ def install(
     chooser: random.Random | None = None,
     patience: float = PATIENCE,
     grace: float = GRACE,
+    watchdog: float = WATCHDOG,
 ) -> Installation:
     """Put the calling thread, and those that it starts, on a clock; all other threads stay on real time.
 
     ``timezone`` is the local zone meanwhile, an IANA name. ``chooser`` decides which of several threads that
     are ready goes on; without one it is the first in line. ``patience`` and ``grace`` are real seconds: how
     long threads older than the clock are waited for where a wait has no limit, and before time jumps to its
-    limit (halved each time that it was in vain, down to a millisecond).
+    limit (halved each time that it was in vain, down to a millisecond). ``watchdog`` is how long, in real
+    seconds, a thread may hold the turn before it is reported; 0 is for ever.
 
     Raises `Refused` where a clock is installed already, an event loop that keeps its own time runs in this
     thread, or another tool holds the clock; `Unsupported` on an interpreter whose insides differ; `ValueError`
@@ -194,7 +216,8 @@ def install(
         prepare(loop)
     trio_seed = None if chooser is None else chooser.getrandbits(64)  # drawn whether trio is loaded or not
     outside = Outside(patience=patience, grace=grace)
-    installation = Installation(clock, Turns(clock, outside, chooser), outside, trio_seed)
+    turns = Turns(clock, outside, chooser)
+    installation = Installation(clock, turns, outside, Watchdog(turns, watchdog), trio_seed)
     try:
         if ACTIVE.slot.setdefault("installation", installation) is not installation:
             raise Refused(

@@ -49,6 +49,8 @@ class Outside:
         self.started: set[int] = set()
         """Child processes that threads on virtual time have started, some of them long gone."""
         self.peers = Peers()
+        self.is_bounded = False
+        """Whether a wait is under way that ends by itself, or that of a child process."""
         self.own_threads = 0
         """How many threads of this package's own there are: nobody waits for them."""
         self._silent: set[int] = set()
@@ -145,7 +147,12 @@ class Outside:
         if limit <= 0:
             return False
         seconds = min(limit, left)
-        if self._idle(turns, seconds, slices=bool(older)):
+        self.is_bounded = limit == math.inf or due_ns is not None or not is_certain
+        try:
+            has_news = self._idle(turns, seconds, slices=bool(older))
+        finally:
+            self.is_bounded = False
+        if has_news:
             self._grace_left = self.grace
             return True
         if due_ns is None and is_certain:
@@ -174,7 +181,8 @@ class Outside:
             poll.register(number, select.POLLIN)
         monotonic = real("monotonic")
         end = monotonic() + seconds
-        while not turns.has_news():
+        held = turns.granted
+        while turns.granted is held and not turns.has_news():
             left = end - monotonic()
             if left <= 0:
                 return False

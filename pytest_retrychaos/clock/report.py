@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.clock.active import place
-from pytest_retrychaos.clock.errors import Deadlock
+from pytest_retrychaos.clock.errors import Deadlock, Stuck
 from pytest_retrychaos.clock.strands import Strand
 
 if TYPE_CHECKING:
@@ -35,6 +35,37 @@ def deadlock(turns: Turns, outside: Outside) -> Deadlock:
     for one in strands:
         lines += ["", f"{one.name}:", *_stack(one)]
     return Deadlock("\n".join(lines))
+
+
+def stuck(turns: Turns, seconds: float) -> Stuck:
+    """Make the error for a thread that does not give the turn back."""
+    held = turns.granted
+    where = place(sys._current_frames().get(held.ident))
+    first = (
+        f"{held.name} has had the turn for {seconds:g} s of real time without giving it back: {where} blocks in a "
+        "call that virtual time does not cover, or computes, and nobody else can run."
+    )
+    lines = [
+        first,
+        "Give the call a timeout, keep it out of the test, or raise chaos_watchdog (0 switches the watch off).",
+        "",
+        f"{held.name}:",
+        *_stack(held),
+    ]
+    return Stuck("\n".join(lines))
+
+
+def left_running(strands: list[Strand]) -> str:
+    """Name threads that went on when the test had ended, and where each is."""
+    several = len(strands) > 1
+    first = (
+        f"{len(strands)} {'threads that the test started were' if several else 'thread that the test started was'} "
+        f"still running when it had ended, now in real time: what {'they send' if several else 'it sends'} from now "
+        "on is not simulated. Join threads in the test, or where the fixture that started them ends."
+    )
+    frames = sys._current_frames()
+    places = [f"  {one.name}: {place(frames.get(one.ident)) if one.ident in frames else 'ended'}" for one in strands]
+    return "\n".join([first, *places])
 
 
 def _waits(strand: Strand) -> str:

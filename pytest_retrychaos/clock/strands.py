@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import enum
 import random
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -102,14 +103,20 @@ class Strand:
         self.work: object = self
         """What it is working on: itself, or an item that a pool handed to it."""
 
+    @property
+    def holds_up(self) -> bool:
+        """Whether the interpreter would not end before it has: it runs, and is no daemon."""
+        thread = threading._active.get(self.ident)  # type: ignore[attr-defined]  # private: by identifier
+        return not self.is_done and thread is not None and not thread.daemon
+
     def ring(self) -> None:
         """Let it look whether it has the turn; ringing twice is harmless."""
         with contextlib.suppress(RuntimeError):
             REAL_RELEASE(self.gate)
 
-    def wait_for_ring(self) -> None:
-        """Wait, in real time; a signal's handler may raise out of here."""
-        REAL_ACQUIRE(self.gate)
+    def wait_for_ring(self, seconds: float = -1) -> bool:
+        """Wait, in real time, without a limit where it is negative; a signal's handler may raise out of here."""
+        return REAL_ACQUIRE(self.gate, True, seconds)
 
     def __repr__(self) -> str:
         return f"<Strand {self.name}>"

@@ -30,6 +30,8 @@ Alarm = Callable[[], None]
 _Timer = tuple[int, int, Strand | Alarm]
 _WINDOW = 64
 """So many turns may be taken by others before one that is ready: the seed decides, but nobody starves."""
+_RETURN = 2.0
+"""Real seconds for which an interrupt waits for whoever has the turn to come to where it would block."""
 _SETTLING = 10_000
 """So many turns may be taken at the end without time passing; a thread that wants more spins."""
 
@@ -49,7 +51,12 @@ class Turns:
         """By key, the identity of what is waited for: who waits, the longest first."""
         self.ends: dict[int, Strand] = {}
         """By the identity of a thread's sentinel: whose it is."""
+        self.seized: list[Strand] = []
+        """Threads from which the turn was taken: virtual time has ended for them."""
+        self.company: Callable[[], None] = lambda: None
+        """Called before a thread is started."""
         self._chooser = chooser
+        """Decides, by the seed, what a real machine leaves to chance."""
         self._strands: dict[int, Strand] = {id(self.main): self.main}
         self._ready: list[tuple[float, int, Strand]] = []
         """A heap: by what rank each is to go on, and the number under which it was put there."""
@@ -63,6 +70,11 @@ class Turns:
     def strands(self) -> list[Strand]:
         """The threads on virtual time that have not ended, the oldest first."""
         return list(self._strands.values())
+
+    @property
+    def progress(self) -> tuple[int, ...]:
+        """What changes whenever a thread waits, looks at the clock or gets the turn."""
+        return self._granted_so_far, self._count, self.clock.now_ns, self.clock.readings
 
     # waiting
 
@@ -88,6 +100,8 @@ class Turns:
         Raises `Deadlock`, in the test's own thread, where nobody can go on.
         """
         me = self.granted
+        if me.ident != get_ident():  # the turn was taken from this thread a moment ago
+            return Woke.BY_END
         me.number = self._next_number()
         if deadline_ns is not None:
             deadline_ns = max(deadline_ns, self.clock.now_ns)  # one that has passed must not come before others
@@ -156,6 +170,7 @@ class Turns:
 
     def bear(self, name: str, parent: object) -> Strand:
         """Take in a thread that is about to be started: it is in line before the system knows of it."""
+        self.company()
         strand = Strand(name, parent)
         if self._chooser is not None:
             strand.chance = random.Random(self._chooser.getrandbits(64))
@@ -179,16 +194,19 @@ class Turns:
         strand.is_done = True
         self._strands.pop(id(strand), None)
         if self.granted is not strand or self.is_over:
+            self.wake(id(strand))
             return
         self._wake(id(strand), everyone=True)
-        self._grant(self._choose())
+        chosen = self._choose()
+        if self.granted is strand:
+            self._grant(chosen)
 
     # the turn
 
     def _hand_over(self, me: Strand) -> None:
         try:
             chosen = self._choose()
-            if chosen is not me:
+            if chosen is not me and self.granted is me:
                 self._grant(chosen)
                 self._await_turn(me)
         except BaseException as interrupt:  # raised by a signal's handler, in the test's own thread
@@ -203,9 +221,12 @@ class Turns:
         self.granted = strand
         strand.ring()
 
-    def _await_turn(self, me: Strand) -> None:
+    def _await_turn(self, me: Strand, seconds: float = -1) -> bool:
+        """Wait for the turn; whether it came in about so many real seconds."""
         while self.granted is not me and not self.is_over:
-            me.wait_for_ring()
+            if not me.wait_for_ring(seconds):
+                return False
+        return True
 
     def _come_back(self, me: Strand) -> None:
         """Get the turn back before an interrupt is raised: whoever has it goes on to where it would block."""
@@ -215,7 +236,8 @@ class Turns:
         self.granted.ring()  # the interrupt may have come between granting and ringing
         self.outside.stir()
         try:
-            self._await_turn(me)
+            if not self._await_turn(me, _RETURN if me is self.main else -1):
+                self.seize()
         except BaseException:
             self.seize()  # a second interrupt does not wait
             raise
@@ -226,11 +248,13 @@ class Turns:
         That one is told, where it next looks, that virtual time has ended for it.
         """
         held = self.granted
+        ACTIVE.owner = 0
         self._strands.pop(id(held), None)
+        self.seized.append(held)
         self.granted = self.main
 
     def _take(self, me: Strand) -> None:
-        if self.is_over:
+        if self.is_over or self.granted is not me:
             me.woke = Woke.BY_END
             return
         ACTIVE.owner = me.ident
@@ -251,7 +275,8 @@ class Turns:
     # who is next
 
     def _choose(self) -> Strand:
-        while True:
+        held = self.granted
+        while self.granted is held:
             while self._arrivals:
                 self._wake(self._arrivals.popleft())
             if self._interrupted:
@@ -267,7 +292,9 @@ class Turns:
             if due is not None:
                 self._jump(due)
                 continue
-            return self._deadlocked()
+            if self.granted is held:
+                return self._deadlocked()
+        return held  # the turn was taken from it
 
     def _first_ready(self) -> Strand | None:
         while self._ready:
@@ -351,6 +378,7 @@ class Turns:
         """
         left = [one for one in self.strands if one is not self.main]
         busy = [one for one in left if not one.number or one.deadline_ns is not None]
+        busy += [one for one in self.seized if not one.is_done]
         self.is_over = True
         for one in left:
             one.ring()
