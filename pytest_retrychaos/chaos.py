@@ -113,12 +113,6 @@ class Chaos(Assertions):
         if self._ended is None and (left := [one for one in self._run.left_running if one.holds_up]):
             raise LeftRunning(left_running(left))
 
-    @property
-    def left_behind(self) -> str:
-        """Name the threads that went on when the run had ended and failed nothing: daemons, or beside an error."""
-        left = [one for one in self._run.left_running if self._ended is not None or not one.holds_up]
-        return left_running(left) if left else ""
-
     # what a test sets up
 
     @property
@@ -393,6 +387,11 @@ class Chaos(Assertions):
             lines += [f"beside {finding.headline}" for result in broken for finding in result.findings[:1]]
         lines += [f"beside {type(problem).__name__}: {problem}" for problem in problems]
         return "\n".join([*lines, f"again  {again(trace)}"])
+
+    def left_section(self) -> str:
+        """Name the threads that went on when the run had ended and failed nothing: daemons, or beside an error."""
+        left = [one for one in self._run.left_running if self._ended is not None or not one.holds_up]
+        return left_running(left) if left else ""
 
     def _showed_timeline(self) -> None:
         self.shown = True

@@ -166,8 +166,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show the timeline under a failure, whatever its reason, and the verdict under ``-v``."""
     report = yield
     run = item.stash.get(RUN, None)
-    if run is not None and report.when == "teardown" and run.left_behind:
-        report.sections.append((NOTE, run.left_behind))
+    if run is not None and report.when == "teardown" and (left := run.left_section()):
+        report.sections.append((NOTE, left))
     if run is None or report.when != "call":
         return report
     if report.failed:

@@ -35,7 +35,17 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<what>code|output|table) (?P<of>.*?) -->\n)(?P<text>.*?)(?P<end><!-- end -->)", re.S
 )
-HOOKS = {"begin_test", "follow", "note_end", "finish", "failure_section", "raise_problems", "shown", "verdict"}
+HOOKS = {
+    "begin_test",
+    "follow",
+    "note_end",
+    "finish",
+    "failure_section",
+    "left_section",
+    "raise_problems",
+    "shown",
+    "verdict",
+}
 """What the plugin and the command line call on a run; no test does."""
 
 

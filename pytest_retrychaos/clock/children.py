@@ -7,6 +7,7 @@ child is on real time: nothing of what is replaced does anything there.
 from __future__ import annotations
 
 import _posixsubprocess
+import contextlib
 import functools
 import itertools
 import math
@@ -21,7 +22,7 @@ from typing import Any
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.backstage import real_starter
 from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin
-from pytest_retrychaos.clock.outside import REAL_POLL, is_running
+from pytest_retrychaos.clock.outside import REAL_POLL
 from pytest_retrychaos.clock.waits import Readiness, await_ready, deadline, running
 
 Function = Callable[..., Any]  # Any: a built-in of any signature
@@ -53,12 +54,12 @@ def _starts(real: Function) -> Function:
 
 def _await_end(pid: int, until_ns: int | None = None) -> bool | None:
     """Wait for one child, or with nought or less for any; `None` where there is nothing to wait for by."""
-    pids = [pid] if pid > 0 else [one for one in running().outside.started if is_running(one)]
+    pids = [pid] if pid > 0 else _all_children()
     numbers = []
     try:
         for one in pids:
             numbers.append(os.pidfd_open(one))
-        if not numbers or (pid <= 0 and len(pids) < len(running().outside.started)):
+        if not numbers:
             return None
         watched = [(number, select.POLLIN) for number in numbers]
         return await_ready(Readiness(watched, math.inf), until_ns, "a child process to end")
@@ -67,6 +68,15 @@ def _await_end(pid: int, until_ns: int | None = None) -> bool | None:
     finally:
         for number in numbers:
             os.close(number)
+
+
+def _all_children() -> list[int]:
+    # Of every thread, those that have ended and wait to be reaped included: proc_pid_task_children(5).
+    found: list[int] = []
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/children", encoding="ascii") as text:
+            found += map(int, text.read().split())
+    return found
 
 
 def _waits(real: Function, pid_of: Callable[..., int], options_at: int) -> Function:

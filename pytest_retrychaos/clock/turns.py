@@ -368,8 +368,10 @@ class Turns:
     def settle(self) -> None:
         """Let everyone run who can without time passing."""
         for _ in range(_SETTLING):
-            if not self.let_others_run():
+            due = self._earliest()
+            if self._first_ready() is None and (due is None or due > self.clock.now_ns):
                 break
+            self.block(None, self.clock.now_ns, "its next turn")
 
     def end(self) -> list[Strand]:
         """End virtual time: everyone repeats its wait for real. Return those that were in the middle of something.

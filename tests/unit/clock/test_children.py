@@ -97,8 +97,6 @@ def test_the_system_calls_wait_in_real_time(clock: VirtualClock) -> None:
     assert status.si_pid == pid
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, 0)
-    with pytest.raises(ChildProcessError):
-        os.wait()
     assert ticks == []
     thread.join()
 
