@@ -22,6 +22,9 @@ from pytest_retrychaos.clock import workers
 from pytest_retrychaos.clock.active import ACTIVE, is_foreign
 from pytest_retrychaos.clock.cpython import TypePatch
 
+ANYIO = "anyio._backends._asyncio"
+"""The module that has its deadlines on asyncio, loaded when it first runs a loop."""
+
 Method = Callable[..., Any]  # Any: a method, whatever it takes
 
 _DEADLINES: weakref.WeakSet[Any] = weakref.WeakSet()  # Any: deadlines of several libraries
@@ -29,9 +32,12 @@ _DEADLINES: weakref.WeakSet[Any] = weakref.WeakSet()  # Any: deadlines of severa
 
 _EXPIRIES = {
     ("asyncio.timeouts", "Timeout._on_timeout"): "self",
-    ("anyio._backends._asyncio", "CancelScope._deliver_cancellation"): "origin",
+    (ANYIO, "CancelScope._deliver_cancellation"): "origin",
 }
 """Functions by which a deadline cancels, and what the deadline is called in them."""
+
+_LOOPS = {("asyncio.events", "Handle._run"), ("trio._core._run", "unrolled_run")}
+"""Functions that let a task go on, or a timer strike."""
 
 
 def _is_of_test(frame: FrameType | None, *, is_deadline: bool) -> bool:
@@ -45,7 +51,7 @@ def _is_of_test(frame: FrameType | None, *, is_deadline: bool) -> bool:
         if name in _EXPIRIES and frame.f_locals.get(_EXPIRIES[name]) in _DEADLINES:
             return True
         is_deadline = is_deadline or name == ("asyncio.tasks", "wait_for")
-        if name == ("asyncio.events", "Handle._run"):
+        if name in _LOOPS:
             return False  # below lies who runs the loop
         if not is_foreign(code.co_filename):
             is_inside = code.co_qualname.startswith(f"{test.co_qualname}.<locals>.")
@@ -131,7 +137,7 @@ def cancel_patches() -> Iterator[TypePatch]:
         yield _patch(tasks.Task, "cancel", _cancels)
         yield _patch(tasks.Task, "uncancel", _takes_back)
         yield _patch(timeouts.Timeout, "__aenter__", _begins)
-    anyio = sys.modules.get("anyio._backends._asyncio")
+    anyio: Any = sys.modules.get(ANYIO)
     if anyio is not None:
         yield _patch(anyio.CancelScope, "__enter__", _begins)
     trio = sys.modules.get("trio._core._run")

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pytest_retrychaos.clock import cpython
 from pytest_retrychaos.clock.active import ACTIVE
-from pytest_retrychaos.clock.cancelling import cancel_patches
+from pytest_retrychaos.clock.cancelling import ANYIO, cancel_patches
 from pytest_retrychaos.clock.children import child_swaps
 from pytest_retrychaos.clock.descriptors import descriptor_swaps
 from pytest_retrychaos.clock.errors import Refused
@@ -156,14 +156,16 @@ class Installation:
             self._do(zone.stop, zone.start)
         self._switch_on(switches)
         self._switch_on([Trio(self._trio_seed)])
-        self._switch_on([Imports({LOOPS: self._loops_came, TRIO: self._trio_came})])
+        came = {LOOPS: self._loops_came, TRIO: self._trio_came, ANYIO: self._loops_came}
+        self._switch_on([Imports(came)])
         self._do(loops_go_home, lambda: None)
         self._do(self._disown, self._own)
 
     def _loops_came(self, _: ModuleType) -> None:
-        self._switch_on(loop_swaps())
+        self._switch_on([*loop_swaps(), *cancel_patches()])
 
     def _trio_came(self, _: ModuleType) -> None:
+        self._switch_on([*loop_swaps(), *cancel_patches()])
         self._switch_on([Trio(self._trio_seed)])
 
     def _own(self) -> None:

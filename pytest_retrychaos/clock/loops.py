@@ -105,11 +105,31 @@ def _task_patch(kind: type) -> TypePatch:
 
 
 def loop_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
-    """Make the swaps of what every asyncio loop calls when it begins to run or a task, if asyncio is loaded."""
+    """Make the swaps of what a loop calls when it begins to run, or a task, in the libraries that are loaded."""
     module, base = sys.modules.get("_asyncio"), sys.modules.get(LOOPS)
-    if module is None or base is None:
-        return ()
-    return _loop_swap(module._set_running_loop), _task_patch(base.BaseEventLoop)
+    swaps: list[BuiltinSwap | TypePatch] = []
+    if module is not None and base is not None:
+        swaps += [_loop_swap(module._set_running_loop), _task_patch(base.BaseEventLoop)]
+    trio = sys.modules.get(TRIO)
+    if trio is not None:
+        swaps.append(_spawn_patch(trio.Runner))
+    return tuple(swaps)
+
+
+def _spawn(real: Function) -> Function:
+    def spawn(runner: Any, *args: Any, **kwargs: Any) -> Any:  # Any: as trio gives it
+        parent = here()
+        task = real(runner, *args, **kwargs)
+        if get_ident() == ACTIVE.owner:
+            note_parent(task, parent)
+        return task
+
+    return spawn
+
+
+@functools.cache
+def _spawn_patch(kind: type) -> TypePatch:
+    return TypePatch(kind, "spawn_impl", _spawn(kind.__dict__["spawn_impl"]))
 
 
 class Trio:

@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import contextvars
 import enum
+import itertools
 import random
 import threading
 from collections.abc import Callable
@@ -15,6 +16,10 @@ _LOCK: Any = type(_thread.allocate_lock())  # Any: in a process that gevent has 
 REAL_ACQUIRE: Callable[..., bool] = _LOCK.acquire
 REAL_RELEASE: Callable[..., None] = _LOCK.release
 """The lock's own methods, whatever is patched: the scheduler itself waits in real time."""
+
+
+tick: Callable[[], int] = itertools.count(1).__next__
+"""Numbers what happens, so that of two things the earlier is known though no time passed between them."""
 
 
 class Woke(enum.Enum):
@@ -40,10 +45,11 @@ class Poller(Protocol):
 class Work:
     """An item that a pool works on: who handed it in, and in which context."""
 
-    __slots__ = ("__weakref__", "context", "is_done", "parent")
+    __slots__ = ("__weakref__", "born", "context", "is_done", "parent")
 
     def __init__(self, parent: object) -> None:
         self.parent = parent
+        self.born = tick()
         self.context = contextvars.copy_context()
         self.is_done = False
 
@@ -52,7 +58,9 @@ class Strand:
     """A thread on virtual time: what it waits for, and the doorbell that tells it to look whether it has the turn."""
 
     __slots__ = (
-        "__weakref__", "chance",
+        "__weakref__",
+        "born",
+        "chance",
         "context",
         "deadline_ns",
         "error",
@@ -74,6 +82,7 @@ class Strand:
 
     def __init__(self, name: str, parent: object = None) -> None:
         self.name = name
+        self.born = tick()
         self.parent = parent
         """Who began it: a task, an item of a pool, a thread."""
         self.context = contextvars.copy_context()

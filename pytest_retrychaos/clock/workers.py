@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pytest_retrychaos.clock.active import ACTIVE
-from pytest_retrychaos.clock.strands import Strand, Work
+from pytest_retrychaos.clock.strands import Strand, Work, tick
 
 T = TypeVar("T")
 
@@ -34,6 +34,9 @@ _passing: list[object] = []
 """Tasks that are being cancelled just now, each by the one before."""
 _PARENTS: weakref.WeakKeyDictionary[Any, object] = weakref.WeakKeyDictionary()  # Any: tasks of several libraries
 """Of tasks: who began them."""
+
+_BORN: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # Any: as above
+"""Of tasks: when they were begun, as `tick` counts."""
 
 _CANCELLED: weakref.WeakKeyDictionary[Any, Cancelled] = weakref.WeakKeyDictionary()  # Any: as above
 """Of tasks: the cancellations that the test asked for."""
@@ -70,6 +73,7 @@ def is_in_loop() -> bool:
 def note_parent(task: object, parent: object) -> None:
     """Remember who began a task; what a cancelled one begins is cancelled work, too."""
     _PARENTS[task] = weakref.ref(parent)
+    _BORN[task] = tick()
     if is_cancelled(parent):
         note_cancellation(task, _CANCELLED[parent].asked_ns[-1])
         cancellations(task).is_inherited = True
@@ -128,6 +132,18 @@ def parent_of(worker: object) -> object:
         return nursery.parent_task
     known: Any = _PARENTS.get(worker)  # Any: a weak reference
     return None if known is None else known()
+
+
+def born(worker: object) -> int:
+    """Give when a worker was begun, as `now` counts; 0 where it was before anything is known."""
+    if isinstance(worker, (Strand, Work)):
+        return worker.born
+    return 0 if worker is None else _BORN.get(worker, 0)
+
+
+def now() -> int:
+    """Give a number that is greater than all before."""
+    return tick()
 
 
 def inherited(variable: contextvars.ContextVar[T | None]) -> T | None:

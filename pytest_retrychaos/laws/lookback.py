@@ -40,6 +40,7 @@ def was_hedged(view: View, failed: Attempt) -> bool:
             and later.operation != failed.operation
             and (later.method, later.host, later.target) == (failed.method, failed.host, failed.target)
             and later.body.sha256 == failed.body.sha256
+            and later.key == failed.key  # one with another key is another order
             for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]
         )
     )

@@ -84,16 +84,30 @@ def decide(sheet: Sheet, candidates: Candidates, *, is_sender_known: bool = True
 def _only_orphan(orphans: Iterable[OperationSheet], sheet: Sheet) -> OperationSheet | Sequence[OperationSheet]:
     """Give the one operation that an attempt may go on with, left by a lineage that has ended; else all such.
 
-    Of several, one that alone is related to the attempt's lineage.
+    Of several, one that alone is related to the attempt's lineage. One that was under way when this lineage
+    was begun can have been taken up by it only if it was told so: that is not known.
     """
-    found = [one for one in orphans if _as_retry(one, sheet) is None]
+    failed = [one for one in orphans if _as_retry(one, sheet) is None]
+    found = [one for one in failed if not one.is_passed_over and _can_go_on(one.last, sheet)]
     related = [one for one in found if sheet.lineage.is_related(one.last.lineage)]
     for group in (related, found):
         if len(group) == 1:
             return group[0]
         if group:
             return group
-    return found
+    return failed
+
+
+def _can_go_on(last: Sheet, sheet: Sheet) -> bool:
+    """Whether an attempt can go on with what failed on a lineage that has ended.
+
+    Who starts a row of threads or hands a row of items to a pool may see the first fail before the last is
+    begun: a further one at once can be a retry or the next of the row.
+    """
+    before, lineage = last.lineage, sheet.lineage
+    if before.is_begun_by(lineage):
+        return True
+    return lineage.born > last.ended_as and (lineage.is_task or _gap(last, sheet) > 0)
 
 
 def relation(earlier: Sheet, sheet: Sheet) -> str:
@@ -122,9 +136,24 @@ def are_in_one_call(earlier: Sheet, later: Sheet) -> bool:
     """Whether two attempts come from one scope, or from one call that the test made."""
     if earlier.scope is not None or later.scope is not None:
         return earlier.scope == later.scope
-    if earlier.lineage.parent is later.lineage:  # it had a task of its own, as an attempt to connect often has
+    if is_handed_on(earlier, later):
         return True
+    if earlier.lineage is later.lineage and earlier.call is later.call is None:
+        return later.lineage.parent is not None  # a task, a pool's item or a thread is begun by one call
     return earlier.call is not None and earlier.call == later.call
+
+
+def is_handed_on(earlier: Sheet, later: Sheet) -> bool:
+    """Whether an attempt was made on a lineage of its own that has ended, as one to connect often is.
+
+    The later one is of who had begun that lineage, or of the next that the same has begun since.
+    """
+    before, lineage = earlier.lineage, later.lineage
+    if before is lineage or not before.has_ended:
+        return False
+    if before.parent is lineage:
+        return True
+    return before.parent is not None and before.parent is lineage.parent and lineage.born > earlier.ended_as
 
 
 def goes_on(waiting: Sequence[Sheet], sheet: Sheet) -> bool:

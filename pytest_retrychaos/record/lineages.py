@@ -2,8 +2,8 @@
 
 Laws of this module:
 1. Lineages are numbered by first appearance; a worker that is gone has ended.
-2. What a retry may go on with is of its own lineage, or of one that has ended and is related: a part that its
-   own began, or one begun by the same (a deadline around each attempt makes a task of each).
+2. What a retry may go on with is of its own lineage, or of one that has ended: one that its own began, or one
+   that ended before its own was begun (a deadline around each attempt makes a task of each).
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ class Workers(Protocol):
     def is_task(self, worker: object) -> bool:
         """Whether a worker is a task of an event loop."""
 
+    def born(self, worker: object) -> int:
+        """Give when a worker was begun, as `now` counts; 0 where it was before anything is known."""
+
+    def now(self) -> int:
+        """Give a number that is greater than all before."""
+
     def cancellations(self, task: object) -> Cancelled:
         """Give what the test asked of a task, now and later: it goes on being noted there."""
 
@@ -55,6 +61,12 @@ class Alone:
     def is_task(self, worker: object) -> bool:  # noqa: ARG002 - the protocol's
         return False
 
+    def born(self, worker: object) -> int:  # noqa: ARG002 - the protocol's
+        return 0
+
+    def now(self) -> int:
+        return 1
+
     def cancellations(self, task: object) -> Cancelled:
         raise NotImplementedError(f"{task!r} is no task: there is none")
 
@@ -62,12 +74,14 @@ class Alone:
 class Lineage:
     """One worker as the record knows it."""
 
-    __slots__ = ("_cancelled", "_worker", "_workers", "is_task", "number", "parent")
+    __slots__ = ("_cancelled", "_worker", "_workers", "born", "is_task", "number", "parent")
 
     def __init__(self, number: int, workers: Workers, worker: object) -> None:
         self.number = number
         self.parent: Lineage | None = None
         """Who began it."""
+        self.born = workers.born(worker)
+        """When it was begun, in the order of what happened."""
         self.is_task = workers.is_task(worker)
         self._cancelled = workers.cancellations(worker) if self.is_task else None
         self._workers = workers
@@ -97,6 +111,13 @@ class Lineage:
         if self._cancelled is not None and any(asked >= moment_ns for asked in self._cancelled.asked_ns):
             return True
         return self.parent is not None and self.parent.was_cancelled_since(moment_ns)
+
+    def is_begun_by(self, other: Lineage) -> bool:
+        """Whether another began it, or began who did."""
+        parent = self.parent
+        while parent is not None and parent is not other:
+            parent = parent.parent
+        return parent is not None
 
     def is_related(self, other: Lineage) -> bool:
         """Whether one began the other, or both were begun by the same."""
@@ -131,6 +152,10 @@ class Lineages:
             known = self._of(worker)
         self._note_parents(known, worker)
         return known
+
+    def now(self) -> int:
+        """Give a number that is greater than all before, to be compared with `Lineage.born`."""
+        return self._workers.now()
 
     def cancellations_here(self) -> Cancelled | None:
         """Give what the test asks of the task at work, now and later; ``None`` where it is no task."""

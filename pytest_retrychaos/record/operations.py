@@ -21,8 +21,8 @@ RECENT: Final = 8
 class OperationSheet:
     """An operation while it grows."""
 
-    __slots__ = ("attempts", "by_identity", "follows", "has_succeeded", "is_merged", "name", "position",
-                 "reused_key_of", "scope")  # fmt: skip
+    __slots__ = ("attempts", "by_identity", "follows", "has_succeeded", "is_merged", "is_passed_over", "name",
+                 "position", "reused_key_of", "scope")  # fmt: skip
 
     def __init__(self, name: str, scope: int | None) -> None:
         self.name = name
@@ -34,6 +34,8 @@ class OperationSheet:
         self.follows: OperationSheet | None = None
         """The failed operation that it may be the same as."""
         self.reused_key_of: OperationSheet | None = None
+        self.is_passed_over = False
+        """An equal request was begun after its failure, and may have been the next of a row."""
         self.is_merged = False
         """Its attempts, none of them sent, belong to another one."""
         self.position = -1

@@ -20,6 +20,7 @@ from typing import Final
 
 from pytest_retrychaos.model import Request
 from pytest_retrychaos.record import joining, sameness
+from pytest_retrychaos.record.apart import others_than
 from pytest_retrychaos.record.callsites import Callsites
 from pytest_retrychaos.record.lineages import Alone, Cancelled, Lineage, Lineages, Workers
 from pytest_retrychaos.record.operations import Index, OperationSheet
@@ -166,6 +167,7 @@ class Recorder:
         if waiting is not None and joining.goes_on(waiting, sheet):
             home = waiting[-1].operation
             waiting.append(sheet)
+            self._waiting[place] = waiting
         else:
             begins_anew = waiting is not None and joining.are_in_one_call(waiting[-1], sheet)
             home = (None if begins_anew else self._failed_before(sheet)) or self._new(sheet)
@@ -202,13 +204,18 @@ class Recorder:
     # joining
 
     def _join(self, sheet: Sheet) -> None:
-        decision = joining.decide(sheet, self._index.candidates(sheet), is_sender_known=self.sees_callers)
+        candidates = self._index.candidates(sheet)
+        if candidates.of_key is not None and self._tell_apart(candidates.of_key, sheet.key):
+            candidates = self._index.candidates(sheet)
+        decision = joining.decide(sheet, candidates, is_sender_known=self.sees_callers)
         waiting = self._waiting.pop((sheet.host, sheet.lineage), None)
         if waiting is None and self._waiting:
             waiting = self._waiting_child(sheet)
         if waiting is not None and not joining.goes_on(waiting, sheet):
             waiting = None
         operation, reason = decision.operation, decision.reason
+        if decision.follows is not None:
+            decision.follows.is_passed_over = True
         if operation is None and waiting is not None:
             operation, reason = self._begun_by(waiting, sheet), NOT_SENT
             operation.follows = decision.follows
@@ -220,6 +227,29 @@ class Recorder:
         self._note_key(operation, sheet)
         self._add(operation, sheet, reason)
 
+    def _tell_apart(self, operation: OperationSheet, key: str | None) -> bool:
+        """Make operations of their own of what had other keys, now that this one came back."""
+        groups = others_than(key, operation.attempts)
+        for group in groups:
+            self._take_out(operation, group)
+        if groups:
+            self._settle(operation)
+        return bool(groups)
+
+    def _take_out(self, operation: OperationSheet, group: list[Sheet]) -> None:
+        operation.attempts = [sheet for sheet in operation.attempts if sheet not in group]
+        other = self._new(group[0])
+        for sheet in group:
+            sheet.relation = "first"
+            self._add(other, sheet, sheet.joined if sheet.joined in ("leg", NOT_SENT) else "key")
+        group[0].joined = "began"
+        self._settle(other)
+
+    def _settle(self, operation: OperationSheet) -> None:
+        operation.has_succeeded = any(sheet.has_succeeded for sheet in operation.attempts)
+        if operation.last.failed and operation.last.ended_ns is not None:
+            self._index.note_failure(operation)
+
     def _failed_before(self, sheet: Sheet) -> OperationSheet | None:
         """Give the operation of which an attempt that was not sent is the next, as far as is known."""
         latest = self._index.latest(sheet.lineage)
@@ -229,9 +259,12 @@ class Recorder:
         return latest if is_next else None
 
     def _waiting_child(self, sheet: Sheet) -> list[Sheet] | None:
-        """Take what was not sent on a lineage that this one had begun, and that has ended: a task that connects."""
-        for host, lineage in self._waiting:
-            if host == sheet.host and lineage.parent is sheet.lineage and lineage.has_ended:
+        """Take what was not sent on a lineage that has ended, and that this one had begun, or begun by the same.
+
+        A task that connects: of the sender's own, or one for each attempt, begun after the one before had failed.
+        """
+        for (host, lineage), waiting in self._waiting.items():
+            if host == sheet.host and joining.is_handed_on(waiting[-1], sheet):
                 return self._waiting.pop((host, lineage))
         return None
 
@@ -312,6 +345,7 @@ class Recorder:
             self._index.expect(sheet.operation, sheet, place)
 
     def _note_end(self, sheet: Sheet) -> None:
+        sheet.ended_as = self.lineages.now()
         operation = sheet.operation
         if sheet.went_well and not (
             self._waiting and any(one[-1].call == sheet.call for one in self._waiting.values())

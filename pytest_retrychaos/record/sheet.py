@@ -39,7 +39,7 @@ class Sheet:
     __slots__ = (
         "_kept_body", "_now", "_on_end", "_on_redirect", "_sent_body", "_wall", "announced", "arrived_ns",
         "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns", "effects",
-        "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index",
+        "ended_as", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index",
         "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "last_byte_ns", "lineage", "method",
         "operation", "own_answer", "payload", "reached", "relation", "replayed", "response", "scheme", "scope",
         "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns", "was_silent", "went_well",
@@ -67,6 +67,8 @@ class Sheet:
         """``None`` where nothing was sent."""
         self.joined = ""
         self.lineage = lineage
+        self.ended_as = 0
+        """When it ended, in the order of what happened."""
         self.cancelled_ns: int | None = None
         """When the test had asked who sends it to end, if that was before it began."""
         self.site: int | None = None

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
 import time
 
+import anyio
+import httpx
 import pytest
 
 from pytest_retrychaos import Chaos
@@ -194,6 +199,61 @@ def test_a_retry_in_a_scope_leaves_the_names_of_others_alone(chaos: Chaos) -> No
 
     assert groups(chaos) == [[1, 2, 3], [4]]
     assert [operation.name for operation in chaos.operations] == ["order 7", "order 7/2"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("script", "reasons_"),
+    [
+        ("refuse x3, ok", ["began", "not sent", "not sent", "not sent"]),
+        ("503, refuse x3, ok", ["began", "not sent", "not sent", "not sent", "retry"]),
+        ("refuse x3", ["began", "not sent", "not sent"]),
+    ],
+)
+def test_each_attempt_to_connect_may_be_a_task_of_its_own(
+    chaos: Chaos, backend: str, script: str, reasons_: list[str]
+) -> None:
+    """As anyio makes them: each ends before the next is begun."""
+    chaos.script(script, strict=False)
+
+    async def client() -> None:
+        async with httpx.AsyncClient(timeout=5) as session:
+            for _ in reasons_:
+                with contextlib.suppress(httpx.HTTPError):
+                    await session.post(chaos.url + "/payments", json={"amount": 1})
+                await anyio.sleep(1)
+
+    anyio.run(client, backend=backend)
+
+    assert groups(chaos) == [list(range(1, len(reasons_) + 1))]
+    assert reasons(chaos) == reasons_
+
+
+def test_tasks_side_by_side_that_cannot_connect_are_operations_of_their_own(chaos: Chaos) -> None:
+    """All were begun before the first was refused."""
+    chaos.script("refuse x3")
+
+    async def client() -> None:
+        async with httpx.AsyncClient(timeout=5) as session:
+            await session.post(chaos.url + "/payments", json={"amount": 1})
+
+    async def main() -> None:
+        await asyncio.gather(*(client() for _ in range(3)), return_exceptions=True)
+
+    asyncio.run(main())
+
+    assert groups(chaos) == [[1], [2], [3]]
+
+
+def test_in_a_thread_what_was_not_sent_joins_the_next(chaos: Chaos) -> None:
+    """A thread is begun by one call, though the test's own frame is not on its stack."""
+    chaos.script("refuse x2, ok")
+
+    thread = threading.Thread(target=sends, args=({}, {}, {}), kwargs={"wait": 1})
+    thread.start()
+    thread.join()
+
+    assert groups(chaos) == [[1, 2, 3]]
 
 
 def connects(waits: list[float]) -> None:
