@@ -134,6 +134,12 @@ def parent_of(worker: object) -> object:
     return None if known is None else known()
 
 
+def coroutine_of(task: object) -> object:
+    """Give the coroutine that a task runs; ``None`` where it is no task."""
+    get = getattr(task, "get_coro", None)
+    return get() if get is not None else getattr(task, "coro", None)
+
+
 def born(worker: object) -> int:
     """Give when a worker was begun, as `now` counts; 0 where it was before anything is known."""
     if isinstance(worker, (Strand, Work)):

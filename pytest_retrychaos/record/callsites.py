@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from types import CodeType, FrameType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 """Frames that are the test's own loops; from Python 3.12 on only the last is a frame at all (PEP 709)."""
@@ -41,11 +41,24 @@ class Callsites:
         if found is None:
             return None
         line, called = found
+        self._keep(called)
+        # The line alone: the compiler may write one call of the source twice, as in the test of a while loop.
+        return Place(self._lines.setdefault(line, len(self._lines) + 1), self._calls)
+
+    def around(self, coroutine: Any) -> int | None:  # Any: what a coroutine awaits may be anything
+        """Say in which call of the test a suspended coroutine is, as that of the task that began a part of its work."""
+        while coroutine is not None and getattr(coroutine, "cr_code", None) is not self._code:
+            coroutine = getattr(coroutine, "cr_await", None)
+        called = getattr(getattr(coroutine, "cr_await", None), "cr_frame", None)
+        if called is None:
+            return None
+        self._keep(called)
+        return self._calls
+
+    def _keep(self, called: FrameType | None) -> None:
         if called is not self._kept:
             self._kept = called
             self._calls += 1
-        # The line alone: the compiler may write one call of the source twice, as in the test of a while loop.
-        return Place(self._lines.setdefault(line, len(self._lines) + 1), self._calls)
 
     def release(self) -> None:
         """Let go of the frame: no retry can follow."""

@@ -151,6 +151,9 @@ def is_handed_on(earlier: Sheet, later: Sheet) -> bool:
     before, lineage = earlier.lineage, later.lineage
     if before is lineage or not before.has_ended:
         return False
+    called = later.outer_call if later.call is None else later.call
+    if None not in (earlier.outer_call, called) and earlier.outer_call != called:
+        return False  # another call of the test
     if before.parent is lineage:
         return True
     return before.parent is not None and before.parent is lineage.parent and lineage.born > earlier.ended_as

@@ -36,6 +36,9 @@ class Workers(Protocol):
     def is_task(self, worker: object) -> bool:
         """Whether a worker is a task of an event loop."""
 
+    def coroutine_of(self, task: object) -> object:
+        """Give the coroutine that a task runs; ``None`` where it is no task."""
+
     def born(self, worker: object) -> int:
         """Give when a worker was begun, as `now` counts; 0 where it was before anything is known."""
 
@@ -60,6 +63,9 @@ class Alone:
 
     def is_task(self, worker: object) -> bool:  # noqa: ARG002 - the protocol's
         return False
+
+    def coroutine_of(self, task: object) -> object:  # noqa: ARG002 - the protocol's
+        return None
 
     def born(self, worker: object) -> int:  # noqa: ARG002 - the protocol's
         return 0
@@ -111,6 +117,12 @@ class Lineage:
         if self._cancelled is not None and any(asked >= moment_ns for asked in self._cancelled.asked_ns):
             return True
         return self.parent is not None and self.parent.was_cancelled_since(moment_ns)
+
+    @property
+    def coroutine(self) -> object:
+        """What it runs, where it is a task that is there."""
+        worker = self._worker() if self._worker is not None else None
+        return None if worker is None else self._workers.coroutine_of(worker)
 
     def is_begun_by(self, other: Lineage) -> bool:
         """Whether another began it, or began who did."""

@@ -130,6 +130,8 @@ class Recorder:
         place = self._callsites.here() if self.sees_callers else None
         if place is not None:
             sheet.site, sheet.call = place
+        elif self.sees_callers and lineage.is_task and lineage.parent is not None:
+            sheet.outer_call = self._callsites.around(lineage.parent.coroutine)
         self.sheets.append(sheet)
         return sheet
 

@@ -41,8 +41,9 @@ class Sheet:
         "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns", "effects",
         "ended_as", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index",
         "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "last_byte_ns", "lineage", "method",
-        "operation", "own_answer", "payload", "reached", "relation", "replayed", "response", "scheme", "scope",
-        "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns", "was_silent", "went_well",
+        "operation", "outer_call", "own_answer", "payload", "reached", "relation", "replayed", "response", "scheme",
+        "scope", "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns", "was_silent",
+        "went_well",
     )
     # fmt: on
 
@@ -74,6 +75,8 @@ class Sheet:
         self.site: int | None = None
         self.call: int | None = None
         """From which call of the test function it came."""
+        self.outer_call: int | None = None
+        """In which of them its task was begun, where that is the client's own, as for connecting."""
         self.scope: int | None = None
         self.scheme = "http"
         self.host = ""
