@@ -9,10 +9,12 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
+import httpx2
 import trio
 
 from tests.parity.clients import Client
@@ -51,15 +53,18 @@ class AsyncClient(Client):
         return self.run(main)
 
 
-@contextlib.asynccontextmanager
-async def _httpx(base: str, timeout: float, authority: str | None) -> AsyncIterator[AsyncCall]:
-    transport = httpx.AsyncHTTPTransport(retries=1, verify=ssl.create_default_context(cafile=authority))
-    async with httpx.AsyncClient(transport=transport, timeout=timeout) as client:
+def _httpx_of(library: ModuleType) -> Callable[[str, float, str | None], Opened]:
+    @contextlib.asynccontextmanager
+    async def opened(base: str, timeout: float, authority: str | None) -> AsyncIterator[AsyncCall]:
+        transport = library.AsyncHTTPTransport(retries=1, verify=ssl.create_default_context(cafile=authority))
+        async with library.AsyncClient(transport=transport, timeout=timeout) as client:
 
-        async def call() -> int:
-            return (await client.post(f"{base}/payments", json={"amount": 1})).status_code
+            async def call() -> int:
+                return (await client.post(f"{base}/payments", json={"amount": 1})).status_code
 
-        yield call
+            yield call
+
+    return opened
 
 
 @contextlib.asynccontextmanager
@@ -228,8 +233,10 @@ def _status(head: bytes) -> int:
 
 
 ASYNC_CLIENTS = (
-    AsyncClient("httpx-asyncio", _httpx),
-    AsyncClient("httpx-trio", _httpx, run=_in_trio),
+    AsyncClient("httpx-asyncio", _httpx_of(httpx)),
+    AsyncClient("httpx-trio", _httpx_of(httpx), run=_in_trio),
+    AsyncClient("httpx2-asyncio", _httpx_of(httpx2)),
+    AsyncClient("httpx2-trio", _httpx_of(httpx2), run=_in_trio),
     AsyncClient("aiohttp", _aiohttp),
     AsyncClient("streams", _streams),
     AsyncClient("streams-start-tls", _start_tls, schemes=("https",)),
