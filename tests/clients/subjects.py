@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 import trio
@@ -21,6 +22,13 @@ AsyncCall = Callable[[], Awaitable[object]]
 
 Opener = Callable[[], AbstractContextManager[Call] | AbstractAsyncContextManager[AsyncCall]]
 """Makes a client, which is closed at the end."""
+
+T = TypeVar("T")
+
+
+Story = Generator[None, str, T]
+"""A caller's doings: each ``yield`` is a call, and is sent what the caller was told."""
+
 
 SCRIPTS = {
     "503": "503 retry-after=2, ok",
@@ -73,19 +81,30 @@ class Seen:
 
 def meet(chaos: Chaos, subject: Subject, fault: str) -> Seen:
     """Let a client meet a fault, and see to it that it reaches success at last."""
+    _route(chaos, subject)
+    chaos.script(SCRIPTS[fault], strict=False)
+    return _tell(subject, _story(chaos, is_warm=fault == "stale"))
+
+
+def persevere(chaos: Chaos, subject: Subject, script: str) -> list[str]:
+    """Call until the caller gets a success; what it was told until then."""
+    _route(chaos, subject)
+    chaos.script(script)
+    return _tell(subject, _until_success())
+
+
+def _route(chaos: Chaos, subject: Subject) -> None:
     if subject.answer is not None:
         method, _, path = subject.where.partition(" ")
         chaos.service.route(method, path, lambda _: subject.answer)
-    chaos.script(SCRIPTS[fault], strict=False)
-    story = _story(chaos, is_warm=fault == "stale")
+
+
+def _tell(subject: Subject, story: Story[T]) -> T:
     return _block(subject, story) if subject.run is None else _loop(subject, story)
 
 
-Story = Generator[None, str, Seen]
-
-
-def _story(chaos: Chaos, *, is_warm: bool) -> Story:
-    """Call, see what happened, and call again where that failed; each ``yield`` is a call."""
+def _story(chaos: Chaos, *, is_warm: bool) -> Story[Seen]:
+    """Call, see what happened, and call again where that failed."""
     if is_warm:
         assert (yield) == "ok"
     attempts, effects, began = len(chaos.attempts), len(chaos.ledger), chaos.clock.elapsed
@@ -104,6 +123,13 @@ def _story(chaos: Chaos, *, is_warm: bool) -> Story:
     return seen
 
 
+def _until_success() -> Story[list[str]]:
+    told: list[str] = []
+    while (last := (yield)) != "ok":
+        told.append(last)
+    return told
+
+
 def _broken(chaos: Chaos) -> tuple[str, ...]:
     try:
         return chaos.verify().codes
@@ -111,7 +137,7 @@ def _broken(chaos: Chaos) -> tuple[str, ...]:
         return error.verdict.codes
 
 
-def _send(story: Story, told: str) -> Seen | None:
+def _send(story: Story[T], told: str) -> T | None:
     """Go on with a story; what was seen, at its end."""
     try:
         story.send(told)
@@ -120,7 +146,7 @@ def _send(story: Story, told: str) -> Seen | None:
     return None
 
 
-def _block(subject: Subject, story: Story) -> Seen:
+def _block(subject: Subject, story: Story[T]) -> T:
     next(story)
     with subject.open() as call:
         seen = None
@@ -133,10 +159,10 @@ def _block(subject: Subject, story: Story) -> Seen:
         return seen
 
 
-def _loop(subject: Subject, story: Story) -> Seen:
+def _loop(subject: Subject, story: Story[T]) -> T:
     next(story)
 
-    async def main() -> Seen:
+    async def main() -> T:
         async with subject.open() as call:
             seen = None
             while seen is None:

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_retrychaos import Chaos
 from tests.clients.defaults import HABITS, SUBJECTS
-from tests.clients.subjects import SCRIPTS, meet
+from tests.clients.subjects import SCRIPTS, meet, persevere
 
 CASES = [
     pytest.param(subject, fault, habit, id=f"{subject.name}-{fault}".replace(" ", "-"))
@@ -16,7 +16,11 @@ CASES = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # stripe of httpx's `verify`, twilio of aiohttp's `BasicAuth`
+OWN_WARNINGS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+"""Of httpx's ``verify`` by stripe, and of aiohttp's ``BasicAuth`` by twilio."""
+
+
+@OWN_WARNINGS
 @pytest.mark.parametrize(("subject", "fault", "habit"), CASES)
 def test_a_client_does_by_default_what_the_table_says(monkeypatch, subject, fault, habit):
     """To the service, to its caller, and in the eyes of every law; its next call succeeds."""
@@ -34,6 +38,20 @@ def test_a_client_does_by_default_what_the_table_says(monkeypatch, subject, faul
     low, high = habit.wait
     assert all(low - 0.002 <= wait <= high + 0.002 for wait in seen.waits)
     assert seen.took - sum(seen.waits) == pytest.approx(habit.after, abs=0.01)
+
+
+@OWN_WARNINGS
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name.replace(" ", "-"))
+def test_a_client_reaches_success_through_all_of_them(monkeypatch, subject):
+    """One fault after the other; its caller calls again where its own retries ended."""
+    monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+    silence = HABITS[subject.name][1]
+    faults = ["503 retry-after=2", *(["timeout"] if silence.told != "NoTimeout" else []), "reset after-commit", "eof"]
+
+    with Chaos() as chaos:
+        persevere(chaos, subject, ", ".join(faults))
+
+    assert [attempt.fault for attempt in chaos.attempts] == [*faults, None]
 
 
 def test_the_table_has_twenty_clients_and_more():

@@ -203,6 +203,17 @@ def test_google_storage_upload_without_a_generation_is_sent_again(chaos, gcs):
     assert broken(chaos) == ("ID01", "ID04")
 
 
+def test_google_storage_uploads_with_its_thread_beside_it(chaos):
+    """Left on, the thread that asks for the bucket's metadata is on the network and on virtual time as well."""
+    take_uploads(chaos)
+    give_bucket(chaos)
+    chaos.script("503, ok", route="POST /upload/storage/v1/b/bucket/o")
+
+    storage_client().bucket("bucket").blob("name").upload_from_string(b"content")
+
+    assert sorted(attempt.method for attempt in chaos.attempts) == ["GET", "POST", "POST"]
+
+
 def test_google_storage_upload_with_a_generation_is_safe(chaos, gcs):
     """``if_generation_match`` guards the write; what is retried has no second effect."""
     take_uploads(chaos)
