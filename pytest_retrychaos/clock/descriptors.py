@@ -21,6 +21,7 @@ from pytest_retrychaos.clock.cpython import (
 )
 from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.loops import prepare, shuffle_due
+from pytest_retrychaos.clock.refusals import refuse_frozen
 from pytest_retrychaos.clock.waits import running, seconds_left, wait
 from pytest_retrychaos.clock.workers import is_in_loop, running_loop
 from pytest_retrychaos.model import SECOND
@@ -147,7 +148,9 @@ def _epoll(real: Method) -> Method:
         timeout, most = _bind_epoll(*args, **kwargs)
         limit = 0 if timeout == 0 else _unlimited(timeout, lambda: raise_for(timeout), SECOND)
         loop, chance = running_loop(), running().granted.chance
-        if loop is not None:
+        if loop is None and is_in_loop():
+            refuse_frozen(None)
+        elif loop is not None:
             prepare(loop)
             if limit and chance is not None:
                 shuffle_due(loop, chance)

@@ -17,8 +17,7 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin
-from pytest_retrychaos.clock.errors import Refused
-from pytest_retrychaos.clock.refusals import refused_loop
+from pytest_retrychaos.clock.refusals import refuse_frozen, refused_loop
 from pytest_retrychaos.clock.workers import here, note_parent
 
 Function = Callable[..., Any]  # Any: a built-in or method of any signature
@@ -40,6 +39,7 @@ def prepare(loop: Loop) -> None:
     selector_events = sys.modules.get("asyncio.selector_events")
     if selector_events is None or not isinstance(loop, selector_events.BaseSelectorEventLoop):
         raise refused_loop(f"{type(loop).__module__}.{type(loop).__qualname__}")
+    refuse_frozen(loop)
     if loop._clock_resolution < RESOLUTION:
         _resolutions.append((loop, loop._clock_resolution))
         loop._clock_resolution = RESOLUTION
@@ -145,11 +145,6 @@ class Trio:
         """Tell it."""
         if self._run is None or self._cache is None or self._before is not None:
             return
-        if hasattr(self._run.GLOBAL_RUN_CONTEXT, "runner"):
-            raise Refused(
-                "chaos begins while trio runs: the run's clock was read already. Begin chaos before trio.run, "
-                "as the fixture does"
-            )
         idle = self._cache.THREAD_CACHE._idle_workers
         self._before = (self._run._ALLOW_DETERMINISTIC_SCHEDULING, self._run._r.getstate(), dict(idle))
         idle.clear()

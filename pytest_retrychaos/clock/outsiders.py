@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 from pytest_retrychaos.clock.functions import builtin, real
 
@@ -27,7 +28,17 @@ OUTSIDERS = (
     "hypothesis.stateful",
     "pytest_timeout",
 )
+THREADS = ("pytest_timeout", "execnet", "multiprocessing", "concurrent.futures.process")
+"""Whose threads live in real time, whoever starts them: they watch over a test, or serve other processes."""
 _NAMES = ("sleep", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+
+
+def is_of_outsider(function: object) -> bool:
+    """Whether what a thread is to run is the work of an outsider."""
+    thread: Any = getattr(function, "__self__", None)  # Any: a thread's private attributes are read
+    work = getattr(thread, "function", None) or getattr(thread, "_target", None) or function
+    module = str(getattr(work, "__module__", None) or "")
+    return any(module == name or module.startswith(f"{name}.") for name in THREADS)
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from _thread import get_ident
+from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE, place
 from pytest_retrychaos.clock.errors import Refused
@@ -14,6 +16,20 @@ def kept(text: str) -> Refused:
     if get_ident() == ACTIVE.owner:
         ACTIVE.clock.refused.append(error)
     return error
+
+
+def refuse_frozen(loop: Any) -> None:  # Any: an event loop
+    """Raise `Refused` where freezegun has stopped the clock by which an event loop waits: no wait would ever end."""
+    freezegun = sys.modules.get("freezegun.api")
+    if freezegun is None or not freezegun.freeze_factories:
+        return
+    is_frozen = type(freezegun.freeze_factories[-1]).__name__ == "FrozenDateTimeFactory"
+    own_time = getattr(getattr(type(loop), "time", None), "__module__", "") == freezegun.__name__  # real_asyncio=True
+    if is_frozen and not own_time:
+        raise kept(
+            f"{place()} runs an event loop under freeze_time, which has stopped the clock that it waits by: none of "
+            "its waits would ever end. Say freeze_time(..., real_asyncio=True), or tick=True, or use time-machine"
+        )
 
 
 def refused_loop(kind: str) -> Refused:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin
+from pytest_retrychaos.clock.outsiders import is_of_outsider
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.clock.turns import Turns
 from pytest_retrychaos.clock.workers import here
@@ -27,7 +28,7 @@ def _start(real: Function) -> Function:
     def start(*args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
         function = args[0] if args else kwargs.get("function")
         turns = ACTIVE.turns
-        if get_ident() != ACTIVE.owner or turns is None or not callable(function):
+        if get_ident() != ACTIVE.owner or turns is None or not callable(function) or is_of_outsider(function):
             return real(*args, **kwargs)
         strand = turns.bear(_name(function), here())
         handle = kwargs.get("handle")
