@@ -22,6 +22,7 @@ from pytest_retrychaos.clock.cpython import (
 from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.loops import prepare, shuffle_due
 from pytest_retrychaos.clock.refusals import refuse_frozen
+from pytest_retrychaos.clock.virtual import SHORTEST_WAIT
 from pytest_retrychaos.clock.waits import running, seconds_left, wait
 from pytest_retrychaos.clock.workers import is_in_loop, running_loop
 from pytest_retrychaos.model import SECOND
@@ -158,8 +159,11 @@ def _epoll(real: Method) -> Method:
         def attempt(seconds: float) -> Ready:
             return real(poller, seconds, most)  # type: ignore[no-any-return]  # a list of pairs
 
-        found = attempt(0)
-        if not found and limit != 0:
+        found: Ready = real(poller, 0, most)
+        if not found and limit and loop is not None and running().skip_to(ACTIVE.clock.now_ns + limit):
+            if limit >= SHORTEST_WAIT:
+                ACTIVE.clock.note_traffic()
+        elif not found and limit != 0:
             number = poller.fileno()
             watched = [] if is_in_loop() else _epolled(number)
             found = _wait(attempt, bool, limit, [(number, select.POLLIN)], id(poller), watched=watched)

@@ -19,7 +19,7 @@ from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin, real_tw
 from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.virtual import Stall
-from pytest_retrychaos.clock.workers import is_in_loop
+from pytest_retrychaos.clock.workers import is_in_loop, running_task
 from pytest_retrychaos.model import SECOND
 
 LONGEST = 2**63
@@ -90,7 +90,7 @@ def count_reading() -> None:
     clock = ACTIVE.clock
     clock.readings += 1
     if clock.readings >= clock.watch_at:
-        clock.polled(place())
+        clock.polled(place(), running_task())
 
 
 def note_stall(kind: str, length_ns: int) -> None:
@@ -110,7 +110,7 @@ def _reader(name: str, *, in_seconds: bool) -> Function:
         clock = ACTIVE.clock
         clock.readings += 1
         if clock.readings >= clock.watch_at:
-            clock.polled(place())
+            clock.polled(place(), running_task())
         return (clock.monotonic_start_ns + clock.now_ns) / SECOND
 
     def whole() -> int:
@@ -119,7 +119,7 @@ def _reader(name: str, *, in_seconds: bool) -> Function:
         clock = ACTIVE.clock
         clock.readings += 1
         if clock.readings >= clock.watch_at:
-            clock.polled(place())
+            clock.polled(place(), running_task())
         return clock.monotonic_start_ns + clock.now_ns
 
     return seconds if in_seconds else whole
@@ -141,7 +141,7 @@ def _sleeper() -> Function:
             note_stall("sleep", ns)
         clock.wait_until(clock.now_ns + ns)
         if clock.readings >= clock.watch_at:
-            clock.polled(place())
+            clock.polled(place(), running_task())
 
     return sleep
 

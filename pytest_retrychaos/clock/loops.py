@@ -36,13 +36,14 @@ _resolutions: list[tuple[Loop, float]] = []
 
 def prepare(loop: Loop) -> None:
     """Make a loop that begins to run fit for virtual time; `Refused` where it is none of asyncio's own."""
+    refuse_frozen(loop)
+    if getattr(loop, "_clock_resolution", 0) >= RESOLUTION:
+        return  # prepared before: no loop has so coarse a one of its own here
     selector_events = sys.modules.get("asyncio.selector_events")
     if selector_events is None or not isinstance(loop, selector_events.BaseSelectorEventLoop):
         raise refused_loop(f"{type(loop).__module__}.{type(loop).__qualname__}")
-    refuse_frozen(loop)
-    if loop._clock_resolution < RESOLUTION:
-        _resolutions.append((loop, loop._clock_resolution))
-        loop._clock_resolution = RESOLUTION
+    _resolutions.append((loop, loop._clock_resolution))
+    loop._clock_resolution = RESOLUTION
 
 
 def loops_go_home() -> None:
@@ -61,6 +62,8 @@ def shuffle_due(loop: Loop, chooser: random.Random) -> None:
     if len(scheduled) < 2:
         return
     earliest = scheduled[0]._when
+    if all(other._when != earliest for other in scheduled[1:3]):
+        return
     places, open_places = [], [0]
     while open_places:
         place = open_places.pop()

@@ -64,7 +64,7 @@ class Outside:
 
     def older_threads(self, turns: Turns) -> int:
         """Count the threads that are not on virtual time."""
-        return max(0, _thread._count() + 1 - len(turns.strands) - self.own_threads)
+        return max(0, _thread._count() + 1 - turns.population - self.own_threads)
 
     # real sockets and children
 
@@ -125,13 +125,16 @@ class Outside:
         if bell >= 0:
             os.close(bell)
 
+    def is_quiet(self, turns: Turns) -> bool:
+        """Whether nothing can come from outside but what comes to descriptors."""
+        return not (self.in_flight or self.children or self._has_sent or self.older_threads(turns))
+
     def wait(self, turns: Turns, due_ns: int | None) -> bool:
         """Wait in real time for something to come, if it may; whether time must not jump yet."""
         left = math.inf if due_ns is None else (due_ns - turns.clock.now_ns) / SECOND
         if left <= 0:
             return False
-        blocked = list(turns.blocked())
-        pollers = [one.poller for one in blocked if one.poller is not None]
+        pollers = turns.pollers()
         limit = max((one.patience for one in pollers), default=0.0)
         if self.in_flight:
             limit = max(limit, self._flight_left)
@@ -142,7 +145,7 @@ class Outside:
             self._has_sent = False
             limit = max(limit, DELIVERY)
         older = self.older_threads(turns)
-        if not is_certain and any(one.key is not None for one in blocked) and (older or due_ns is None):
+        if not is_certain and turns.waiting and (older or due_ns is None):
             limit = self._grace_left if due_ns is not None else self.patience if older else self.grace
         if limit <= 0:
             return False
@@ -174,8 +177,8 @@ class Outside:
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
-        for one in turns.blocked():
-            for number, events in one.poller.descriptors if one.poller is not None else ():
+        for poller in turns.pollers():
+            for number, events in poller.descriptors:
                 poll.register(number, events)
         for number in self.in_flight:
             poll.register(number, select.POLLIN)

@@ -58,6 +58,8 @@ class Turns:
         self._chooser = chooser
         """Decides, by the seed, what a real machine leaves to chance."""
         self._strands: dict[int, Strand] = {id(self.main): self.main}
+        self._looking: dict[int, Strand] = {}
+        """Of those that wait, the ones that no one may announce anything to: only looking finds out."""
         self._ready: list[tuple[float, int, Strand]] = []
         """A heap: by what rank each is to go on, and the number under which it was put there."""
         self._granted_so_far = 0
@@ -76,15 +78,39 @@ class Turns:
         """What changes whenever a thread waits, looks at the clock or gets the turn."""
         return self._granted_so_far, self._count, self.clock.now_ns, self.clock.readings
 
+    @property
+    def population(self) -> int:
+        """How many they are."""
+        return len(self._strands)
+
     # waiting
 
     def sleep_until(self, deadline_ns: int) -> None:
         """Block until a moment of the run."""
-        if len(self._strands) == 1 and not self._timers and not self.outside.in_flight:
+        if len(self._strands) == 1 and not self.outside.in_flight and not self._is_due(deadline_ns):
             self.clock.move_to(deadline_ns)
             return
         if self.block(None, deadline_ns, "a moment to come") is Woke.BY_END:
             real("sleep")(max(0, deadline_ns - self.clock.now_ns) / SECOND)
+
+    def skip_to(self, deadline_ns: int) -> bool:
+        """Move time to a moment, if it is certain that nothing else can happen before; whether it was.
+
+        What `block` would do for a thread that is alone, without its cost; the seed's chances go on alike.
+        """
+        if (
+            len(self._strands) > 1
+            or self._is_due(deadline_ns)
+            or self._arrivals
+            or not self.outside.is_quiet(self)
+            or self.granted is not self.main
+            or self.is_over
+        ):
+            return False
+        if self.main.chance is not None:
+            self.main.chance.random()
+        self.clock.move_to(deadline_ns)
+        return True
 
     def block(
         self,
@@ -107,6 +133,8 @@ class Turns:
             deadline_ns = max(deadline_ns, self.clock.now_ns)  # one that has passed must not come before others
         me.key, me.deadline_ns, me.waits_for = key, deadline_ns, waits_for
         me.is_free, me.poller = is_free, poller
+        if is_free is not None or poller is not None:
+            self._looking[id(me)] = me
         if key is not None:
             self.waiting.setdefault(key, deque()).append(me)
         if deadline_ns is not None:
@@ -159,6 +187,7 @@ class Turns:
         strand.woke = why
         strand.number = 0
         strand.key = None
+        self._looking.pop(id(strand), None)
         number = self._next_number()
         rank = float(number)
         if strand.chance is not None:
@@ -270,6 +299,7 @@ class Turns:
                 line.remove(me)
                 if not line:
                     self.waiting.pop(me.key, None)
+        self._looking.pop(id(me), None)
         me.number, me.key, me.is_free, me.poller = 0, None, None, None
 
     # who is next
@@ -308,10 +338,14 @@ class Turns:
         """Iterate over the threads that wait for something."""
         return (strand for strand in self._strands.values() if strand.number)
 
+    def pollers(self) -> list[Poller]:
+        """List the descriptors that threads wait on, each with its thread's patience."""
+        return [strand.poller for strand in self._looking.values() if strand.poller is not None]
+
     def _look(self) -> bool:
         """Wake those whose descriptors are ready, and those who wait for a lock that was released silently."""
         found = False
-        for strand in list(self.blocked()):
+        for strand in list(self._looking.values()):
             poller, is_free = strand.poller, strand.is_free
             if (poller is not None and poller.look()) or (is_free is not None and is_free()):
                 self._forget_line(strand)
@@ -329,6 +363,11 @@ class Turns:
             line.remove(strand)
             if not line:
                 self.waiting.pop(strand.key or 0, None)
+
+    def _is_due(self, moment_ns: int) -> bool:
+        """Whether something is to happen until then."""
+        earliest = self._earliest() if self._timers else None
+        return earliest is not None and earliest <= moment_ns
 
     def _earliest(self) -> int | None:
         while self._timers:

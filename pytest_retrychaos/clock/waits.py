@@ -10,6 +10,7 @@ from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.outside import REAL_POLL
 from pytest_retrychaos.clock.strands import Poller, Woke
 from pytest_retrychaos.clock.turns import Turns
+from pytest_retrychaos.clock.virtual import SHORTEST_WAIT
 from pytest_retrychaos.model import SECOND
 
 
@@ -43,8 +44,11 @@ def wait(
     The attempt never waits by itself. ``None`` tells the caller to repeat the wait with the real function.
     """
     turns = running()
+    began_ns = turns.clock.now_ns
     while True:
         woke = turns.block(key, deadline_ns, waits_for, is_free=is_free, poller=poller)
+        if turns.clock.now_ns - began_ns >= SHORTEST_WAIT:
+            turns.clock.note_traffic()  # who waits does not poll
         if woke is Woke.BY_END:
             return None
         if attempt():

@@ -44,16 +44,21 @@ _CANCELLED: weakref.WeakKeyDictionary[Any, Cancelled] = weakref.WeakKeyDictionar
 
 def here() -> object:
     """Give who is at work in this thread: a task, an item of a pool, or the thread itself."""
+    task = running_task()
+    if task is not None:
+        return task
+    return ACTIVE.turns.granted.work if ACTIVE.turns is not None else None
+
+
+def running_task() -> object:
+    """Give the task of an event loop that runs in this thread, if any."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and asyncio._get_running_loop() is not None:
         task = asyncio.current_task()
         if task is not None:
             return task
     trio = sys.modules.get("trio._core._run")
-    task = getattr(trio.GLOBAL_RUN_CONTEXT, "task", None) if trio is not None else None
-    if task is not None:
-        return task
-    return ACTIVE.turns.granted.work if ACTIVE.turns is not None else None
+    return getattr(trio.GLOBAL_RUN_CONTEXT, "task", None) if trio is not None else None
 
 
 def running_loop() -> Any | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import subprocess
 import sys
 import textwrap
@@ -161,7 +162,10 @@ def needs(library: str) -> None:
 
 def run(code: str) -> list[str]:
     """Run a program in a process of its own, and give the lines that it prints."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    # With its own resolver eventlet imports dnspython over green sockets, and that trio, which they do not bear.
+    environment = {**os.environ, "EVENTLET_NO_GREENDNS": "yes"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -224,3 +224,29 @@ def test_a_loop_imported_during_the_test_is_on_virtual_time() -> None:
     """An asyncio that was not loaded when the clock began is met at its first wait."""
     child = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=False)
     assert (child.stdout, child.stderr) == ("3600\n", "")
+
+
+def test_a_loop_that_sleeps_does_not_poll(clock: VirtualClock) -> None:
+    """It reads the clock before and after each sleep, thirty thousand times in all."""
+
+    async def naps() -> None:
+        for _ in range(100):
+            await asyncio.gather(*[asyncio.sleep(1) for _ in range(100)])
+
+    asyncio.run(naps())
+    assert clock.notes == []
+    assert 100 * SECOND <= clock.now_ns < 101 * SECOND
+
+
+def test_many_tasks_that_read_the_clock_a_little_do_not_poll(clock: VirtualClock) -> None:
+    """As when each gives back its connection, and the pool looks whether one of a thousand has expired."""
+
+    async def look() -> None:
+        for _ in range(1000):
+            time.monotonic()
+
+    async def looks() -> None:
+        await asyncio.gather(*[look() for _ in range(100)])
+
+    asyncio.run(looks())
+    assert (clock.notes, clock.now_ns) == ([], 0)
