@@ -7,6 +7,7 @@ A wait on nothing, or on simulated descriptors only, is a sleep and costs virtua
 from __future__ import annotations
 
 import functools
+import os
 import select
 from _thread import get_ident
 from collections.abc import Callable, Iterable
@@ -30,6 +31,8 @@ from pytest_retrychaos.model import SECOND
 Method = Callable[..., Any]  # Any: a C function, whatever it takes
 Ready = list[Any]  # Any: descriptors or pairs of them, as the function gives them back
 _MILLISECOND = SECOND // 1000
+_OF_CHILDREN = ("anon_inode:[pidfd]", "pipe:", "pidfd:")
+"""What /proc names a descriptor that tells the end of a process (since Linux 6.9 the last one), and a pipe."""
 
 
 class _Waiting:
@@ -65,11 +68,10 @@ def _wait(
         ACTIVE.clock.wait_until(0)
         return latest[0]
     until = None if limit_ns is None else ACTIVE.clock.now_ns + limit_ns
-    patience = 0.0
-    if not is_in_loop():
-        real = [number for number in watched if number not in ACTIVE.clock.simulated_descriptors]
-        patience = running().outside.patience_for_descriptors(real)
-    poller = _Waiting(look, descriptors, patience)
+    real = [number for number in watched if number not in ACTIVE.clock.simulated_descriptors]
+    if is_in_loop():
+        real = [number for number in real if _is_of_child(number)]
+    poller = _Waiting(look, descriptors, running().outside.patience_for_descriptors(real))
     if wait(look, key, until, "file descriptors of which none can become ready", poller=poller) is None:
         left = seconds_left(until)
         return attempt(-1 if left is None else left)
@@ -165,7 +167,7 @@ def _epoll(real: Method) -> Method:
                 ACTIVE.clock.note_traffic()
         elif not found and limit != 0:
             number = poller.fileno()
-            watched = [] if is_in_loop() else _epolled(number)
+            watched = _epolled(number) if not is_in_loop() or running().outside.has_children() else []
             found = _wait(attempt, bool, limit, [(number, select.POLLIN)], id(poller), watched=watched)
         elif not found:
             ACTIVE.clock.wait_until(0)
@@ -180,6 +182,11 @@ def _epolled(number: int) -> list[int]:
     # Which descriptors an epoll object watches is known to the kernel alone: proc_pid_fdinfo(5), "tfd".
     with open(f"/proc/self/fdinfo/{number}", encoding="ascii") as lines:
         return [int(line.split()[1]) for line in lines if line.startswith("tfd:")]
+
+
+def _is_of_child(number: int) -> bool:
+    """Whether an event loop watches a child process by a descriptor: one that tells its end, or a pipe."""
+    return running().outside.has_children() and os.readlink(f"/proc/self/fd/{number}").startswith(_OF_CHILDREN)
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from _thread import get_ident
 from collections.abc import Callable, Iterable
@@ -16,12 +15,13 @@ from pytest_retrychaos.clock.children import child_swaps
 from pytest_retrychaos.clock.descriptors import descriptor_swaps
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import real, time_swaps
-from pytest_retrychaos.clock.imports import Imports
+from pytest_retrychaos.clock.imports import Act, Imports
 from pytest_retrychaos.clock.locks import lock_patches
 from pytest_retrychaos.clock.loops import LOOPS, TRIO, Trio, loop_swaps, loops_go_home, prepare
 from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.outsiders import outside_names
 from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
+from pytest_retrychaos.clock.processes import PROCESSES, process_patch, process_patches
 from pytest_retrychaos.clock.real_sockets import socket_patches
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.clock.threads import thread_swaps
@@ -41,15 +41,6 @@ JOINING = 1.0
 _LOOK = 0.002
 _TRIES = 3
 """So often a step is undone before an interrupt in the middle of it is taken for its own failure."""
-
-
-def _leave_behind() -> None:
-    """Let a child that was forked live in real time: it is another process, without the threads of this one."""
-    ACTIVE.owner = 0
-    ACTIVE.turns = None
-
-
-os.register_at_fork(after_in_child=_leave_behind)
 
 
 class Switch(Protocol):
@@ -146,6 +137,7 @@ class Installation:
             *socket_patches(),
             *child_swaps(),
             *loop_swaps(),
+            *process_patches(),
             *cancel_patches(),
         ]
         for module, name, twin in list(outside_names()):
@@ -156,13 +148,17 @@ class Installation:
             self._do(zone.stop, zone.start)
         self._switch_on(switches)
         self._switch_on([Trio(self._trio_seed)])
-        came = {LOOPS: self._loops_came, TRIO: self._trio_came, ANYIO: self._loops_came}
+        came: dict[str, Act] = {LOOPS: self._loops_came, TRIO: self._trio_came, ANYIO: self._loops_came}
+        came |= dict.fromkeys(PROCESSES, self._processes_came)
         self._switch_on([Imports(came)])
         self._do(loops_go_home, lambda: None)
         self._do(self._disown, self._own)
 
     def _loops_came(self, _: ModuleType) -> None:
         self._switch_on([*loop_swaps(), *cancel_patches()])
+
+    def _processes_came(self, module: ModuleType) -> None:
+        self._switch_on([process_patch(module)])
 
     def _trio_came(self, _: ModuleType) -> None:
         self._switch_on([*loop_swaps(), *cancel_patches()])

@@ -37,8 +37,8 @@ def is_of_outsider(function: object) -> bool:
     """Whether what a thread is to run is the work of an outsider."""
     thread: Any = getattr(function, "__self__", None)  # Any: a thread's private attributes are read
     work = getattr(thread, "function", None) or getattr(thread, "_target", None) or function
-    module = str(getattr(work, "__module__", None) or "")
-    return any(module == name or module.startswith(f"{name}.") for name in THREADS)
+    modules = [str(getattr(one, "__module__", None) or "") for one in (work, type(thread))]
+    return any(module == name or module.startswith(f"{name}.") for name in THREADS for module in modules)
 
 
 @functools.cache
