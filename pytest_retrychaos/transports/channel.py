@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_retrychaos.transports import greeting
-from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Postponed, Send, Wait
+from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Send
+from pytest_retrychaos.transports.agenda import Agenda, Item
 from pytest_retrychaos.transports.http1 import Conversation
 from pytest_retrychaos.transports.seam import Exchange
 from pytest_retrychaos.transports.signals import Signal
@@ -43,21 +42,11 @@ def os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-@dataclass(frozen=True, slots=True)
-class _Until:
-    """Nothing more arrives before this moment."""
-
-    at_ns: int
-
-
-_Item = Send | Postponed | End | _Until
-
-
 class Channel:
     """One simulated connection as its client sees it."""
 
-    __slots__ = ("_announced", "_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_reset", "_silence",
-                 "address", "conversation", "host", "is_closed", "port", "signal", "timed_out_text",
+    __slots__ = ("_agenda", "_announced", "_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_reset",
+                 "_silence", "address", "conversation", "host", "is_closed", "port", "signal", "timed_out_text",
                  "timeout")  # fmt: skip
 
     def __init__(
@@ -81,11 +70,12 @@ class Channel:
         self.signal: Signal | None = None
         """Shows an event loop that something can be read; only a client that does not block needs it."""
         self.timed_out_text = "timed out"
-        self._queue: deque[_Item] = deque()
+        self._agenda = Agenda(self.conversation, exchange, lambda: clock.now_ns)
+        self._queue = self._agenda.items
         self._reset = False
         self._has_ended = False
         self._is_deaf = False
-        self._announced: _Until | Postponed | None = None
+        self._announced: int | None = None  # for which moment the clock was asked to call `show`
 
     # writing
 
@@ -97,7 +87,7 @@ class Channel:
             raise os_error(errno.EPIPE)
         content = bytes(data)
         if content:
-            self._push(self._answer(content))
+            self._agenda.add(self._answer(content))
             self.show()
         return len(content)
 
@@ -117,36 +107,17 @@ class Channel:
         if self.signal is None or self.is_closed:
             return
         self.signal.set(on=self.is_readable)
-        head = self._queue[0] if self._queue else None
-        if isinstance(head, _Until | Postponed) and head is not self._announced:
-            self._announced = head
-            self._clock.alarm(self._due(head), self.show)
-
-    def _push(self, actions: list[Action], *, first: bool = False) -> None:
-        """Queue what the server does, each wait turned into the moment at which it ends."""
-        at = self._clock.now_ns
-        items: list[_Item] = []
-        for action in actions:
-            if isinstance(action, Wait):
-                at += action.ns
-                items.append(_Until(at))
-            else:
-                items.append(action)
-        if first:
-            self._queue.extendleft(reversed(items))
-        else:
-            self._queue.extend(items)
+        due = self._agenda.ripen()
+        if due is not None and due != self._announced:
+            self._announced = due
+            self._clock.alarm(due, self.show)
 
     # reading
 
     @property
     def is_readable(self) -> bool:
         """Whether a read would return at once."""
-        while self._queue and isinstance(self._queue[0], _Until | Postponed):
-            if self._clock.now_ns < self._due(self._queue[0]):
-                return False
-            self._pass(self._queue[0])
-        return self._reset or bool(self._queue)
+        return self._agenda.ripen() is None and (self._reset or bool(self._queue))
 
     def receive(self, limit: int, *, peek: bool = False) -> bytes:
         """Return up to ``limit`` bytes, ``b""`` at the end, or raise what a real socket would."""
@@ -184,7 +155,7 @@ class Channel:
 
     def _take(self, limit: int, *, peek: bool) -> bytes:
         parts = []
-        put_back: list[_Item] = []
+        put_back: list[Item] = []
         while limit and self._queue and isinstance(self._queue[0], Send):
             piece = self._queue.popleft()
             assert isinstance(piece, Send)
@@ -217,20 +188,15 @@ class Channel:
     def _await_something(self) -> None:
         """Wait on virtual time until the head of the queue is bytes or an end."""
         until = None if self.timeout is None else self._clock.now_ns + round(self.timeout * 1e9)
-        while True:
-            if not self._queue:
+        while (due := self._agenda.ripen()) is not None or not self._queue:
+            if due is None:
                 self._await_nothing(until)
-            head = self._queue[0]
-            if not isinstance(head, _Until | Postponed):
-                return
-            due = self._due(head)
-            if self._clock.now_ns < due:
-                if self.timeout == 0:
-                    raise os_error(errno.EAGAIN)
-                if until is not None and due > until:
-                    self._time_out(until)
+            elif self.timeout == 0:
+                raise os_error(errno.EAGAIN)
+            elif until is not None and due > until:
+                self._time_out(until)
+            else:
                 self._clock.wait_until(due)
-            self._pass(head)
 
     def _await_nothing(self, until: int | None) -> None:
         if self.timeout == 0:
@@ -246,15 +212,6 @@ class Channel:
         error = TimeoutError(self.timed_out_text)
         self._report(error)
         raise error
-
-    def _due(self, item: _Until | Postponed) -> int:
-        return item.at_ns if isinstance(item, _Until) else self._exchange.awaited(item.ticket)
-
-    def _pass(self, item: _Until | Postponed) -> None:
-        """Take away a wait that is over."""
-        self._queue.popleft()
-        if isinstance(item, Postponed):
-            self._push(self.conversation.resolve(item.ticket), first=True)
 
     def _report(self, error: BaseException, *, silent: bool = False) -> None:
         self.conversation.client_gave_up()
@@ -287,7 +244,7 @@ class Channel:
             raise os_error(errno.ENOTCONN)
         if writing and not self._has_ended:
             self._has_ended = True
-            self._push(self.conversation.client_ended())
+            self._agenda.add(self.conversation.client_ended())
             self.show()
         self._is_deaf = self._is_deaf or reading
 

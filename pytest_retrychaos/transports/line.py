@@ -13,12 +13,11 @@ import errno
 import socket
 import ssl
 import struct
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
-from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Postponed, Send, Wait
+from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, End, Send
+from pytest_retrychaos.transports.agenda import Agenda
 from pytest_retrychaos.transports.authority import Authority
 from pytest_retrychaos.transports.channel import os_error
 from pytest_retrychaos.transports.greeting import ALERT, GREETING, handshake_failure
@@ -48,20 +47,10 @@ class Stage(Enum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class _Until:
-    """Nothing more is sent before this moment."""
-
-    at_ns: int
-
-
-_Item = Send | Postponed | End | _Until
-
-
 class Line:
     """One client's connection."""
 
-    __slots__ = ("_answering", "_authority", "_exchange", "_is_secure", "_noted", "_now", "_queue", "_unsent",
+    __slots__ = ("_agenda", "_answering", "_authority", "_exchange", "_is_secure", "_noted", "_queue", "_unsent",
                  "booked_ns", "conversation", "due_ns", "note", "number", "sock", "stage",
                  "wants_to_write")  # fmt: skip
 
@@ -89,10 +78,10 @@ class Line:
         self.wants_to_write = False
         self.note = note
         self._exchange = exchange
-        self._now = now
         self._authority = authority
         self._answering = answering
-        self._queue: deque[_Item] = deque()
+        self._agenda = Agenda(self.conversation, exchange, now, answering)
+        self._queue = self._agenda.items
         self._is_secure = False
         self._unsent: bytes | memoryview = b""
         self._noted: list[Send] = []  # what the client has seen once the last of `_unsent` is sent
@@ -132,7 +121,7 @@ class Line:
             return
         if actions:
             self._answering()
-            self._push(actions)
+            self._agenda.add(actions)
             self.advance()
 
     def _end_unread(self) -> None:
@@ -165,7 +154,7 @@ class Line:
             self._answering()
             self.conversation.drop()  # what is still written to it is no HTTP
             self.stage = Stage.TALKING
-            self._push([Send(ALERT), End.EOF])
+            self._agenda.add([Send(ALERT), End.EOF])
             self.advance()
             return
         self.sock = self._authority.context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
@@ -190,41 +179,19 @@ class Line:
 
     # answering
 
-    def _push(self, actions: list[Action], *, first: bool = False) -> None:
-        """Queue what the server does, each wait turned into the moment at which it ends."""
-        at = self._now()
-        items: list[_Item] = []
-        for action in actions:
-            if isinstance(action, Wait):
-                at += action.ns
-                items.append(_Until(at))
-            else:
-                items.append(action)
-        if first:
-            self._queue.extendleft(reversed(items))
-        else:
-            self._queue.extend(items)
-
     def advance(self) -> None:
         """Do what is due."""
         self.due_ns = None
         while self._queue and not self._unsent and self.stage is not Stage.CLOSED:
-            item = self._queue[0]
+            self.due_ns = self._agenda.ripen()
+            item = self._queue[0] if self._queue else None
             if isinstance(item, Send):
                 self._send()
-                continue
-            if isinstance(item, End):
+            elif isinstance(item, End):
                 self._queue.clear()
                 self._end(item)
+            else:
                 return
-            due = item.at_ns if isinstance(item, _Until) else self._exchange.awaited(item.ticket)
-            if due > self._now():
-                self.due_ns = due
-                return
-            self._queue.popleft()
-            if isinstance(item, Postponed):
-                self._push(self.conversation.resolve(item.ticket), first=True)
-                self._answering()
 
     def _send(self) -> None:
         """Send all that is due now at once."""
