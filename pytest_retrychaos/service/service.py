@@ -1,7 +1,7 @@
 """The fake service that remembers: what answers every request of a run.
 
 A request goes to a route, else to the mounted app, else to the default store. The idempotency layer stands
-before all three. An effect and the answer kept for its key are written in one transaction.
+before all three, and the limit before that. An effect and the answer kept for its key are written in one transaction.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pytest_retrychaos.service.handlers import FAILED, Handler, RaisedAfterAnswe
 from pytest_retrychaos.service.idempotency import Idempotency, Record, Refuse, Replay
 from pytest_retrychaos.service.layer import Layer
 from pytest_retrychaos.service.ledger import Ledger
+from pytest_retrychaos.service.limits import Bucket, Limit, read_limit, turned_away
 from pytest_retrychaos.service.mounting import ANSWER_WITHIN, App, Mounted, mounted
 from pytest_retrychaos.service.profiles import Problem, profile_named, refusal, scripted_problem
 from pytest_retrychaos.service.routing import Route, Router, make_route
@@ -58,6 +59,7 @@ class Service:
         self._latency_ns = 0
         self._router = Router()
         self._mounted: Mounted | None = None
+        self._bucket: Bucket | None = None
         self._backstage = backstage or PlainThreads()
         self._values = Values(seed)
         self._answers = 0
@@ -139,6 +141,25 @@ class Service:
             answer_within=answer_within,
             backstage=self._backstage,
         )
+
+    def limit(self, rate: str | Limit | None, *, burst: int | None = None) -> None:
+        """Give the service a capacity; beyond it every request, of whatever route, gets a 429 and no effect.
+
+        ``rate`` is how many in how long (``"100/s"``, ``"60/m"``, ``"5/10s"``), or ``None`` to lift the limit.
+        ``burst`` is how many are let in at one moment after a quiet time; the count, unless given. ``Retry-After``
+        is when the next request would be let in, in whole seconds, rounded up: who comes back all at once then is
+        turned away again. Only what reaches the service counts, and a 429 of a script is none of its own.
+
+        Setting it begins with a full bucket. Bad arguments raise `ValueError` or `TypeError`.
+        """
+        if rate is None and burst is not None:
+            raise ValueError(f"service.limit(None, burst={burst!r}): no limit has no burst; give a rate, as in '100/s'")
+        self._bucket = None if rate is None else Bucket(read_limit(rate, burst))
+
+    @property
+    def capacity(self) -> Limit | None:
+        """The limit in force."""
+        return None if self._bucket is None else self._bucket.limit
 
     @property
     def profile(self) -> str:
@@ -226,8 +247,11 @@ class Service:
         return self.complete(reserved) if isinstance(reserved, Reservation) else reserved
 
     def reserve(self, request: Request, *, attempt: int) -> Answer | Reservation:
-        """Let a request in: an answer where the idempotency layer has one, else what `complete` takes."""
+        """Let a request in: an answer where the limit or the idempotency layer has one, else what `complete` takes."""
         traits = self.traits(request)
+        if self._bucket is not None and (wait_ns := self._bucket.take(self._now())):
+            response = self._dress(turned_away(wait_ns, self._bucket.limit, self._profile), traits.key)
+            return Answer(response, False, 0, False, traits.key, traits.is_read)
         taken, is_read = traits.taken, traits.is_read
         brought = request.answerer
         app = self._mounted if taken is None and brought is None else None
