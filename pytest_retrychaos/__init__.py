@@ -9,7 +9,7 @@ import importlib
 
 TYPE_CHECKING = False  # as typing's, without its import: the engine is imported in production
 if TYPE_CHECKING:
-    from pytest_retrychaos.chaos import CannotTell, Chaos
+    from pytest_retrychaos.chaos import Chaos
     from pytest_retrychaos.faults import (
         ScriptError,
         connect_timeout,
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from pytest_retrychaos.model import Response
     from pytest_retrychaos.record import Runaway
     from pytest_retrychaos.run import NoTimeout
-    from pytest_retrychaos.views import LawsBroken
+    from pytest_retrychaos.views import CannotTell, LawsBroken
 
 _HOMES = {
-    "pytest_retrychaos.chaos": ("CannotTell", "Chaos"),
+    "pytest_retrychaos.chaos": ("Chaos",),
     "pytest_retrychaos.faults": (
         "ScriptError", "connect_timeout", "dns", "down", "drip", "duplicate", "eof", "garbage", "ok",
         "parse", "refuse", "reset", "slow", "stale", "status", "timeout", "tls", "truncate",
@@ -44,7 +44,7 @@ _HOMES = {
     "pytest_retrychaos.model": ("Response",),
     "pytest_retrychaos.record": ("Runaway",),
     "pytest_retrychaos.run": ("NoTimeout",),
-    "pytest_retrychaos.views": ("LawsBroken",),
+    "pytest_retrychaos.views": ("CannotTell", "LawsBroken"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

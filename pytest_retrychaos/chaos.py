@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, TracebackType
@@ -17,26 +16,20 @@ from pytest_retrychaos.clock.virtual import Clock
 from pytest_retrychaos.clock.watchdog import WATCHDOG
 from pytest_retrychaos.engine import Retry
 from pytest_retrychaos.faults import Script, Step, parse
-from pytest_retrychaos.laws import Verdict, judge
+from pytest_retrychaos.judging import Judge
+from pytest_retrychaos.laws import Verdict
 from pytest_retrychaos.model import SECOND, Effect
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.record.calling import Calls
-from pytest_retrychaos.record.telling import tell_error
-from pytest_retrychaos.run import HOST, Run
-from pytest_retrychaos.text import again, failure_text, timeline
-from pytest_retrychaos.trace import Attempt, Told, Trace
-from pytest_retrychaos.views import Assertions, LawsBroken, OperationView
+from pytest_retrychaos.run import Run
+from pytest_retrychaos.trace import Attempt, Trace
+from pytest_retrychaos.views import Assertions, OperationView
 
 if TYPE_CHECKING:
     from pytest_retrychaos.transports.function import Results
-    from pytest_retrychaos.transports.loopback import Loopback
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class CannotTell(AssertionError):
-    """There is nothing to judge: no request was made."""
 
 
 class Phase(contextlib.AbstractContextManager["Phase"]):
@@ -73,21 +66,15 @@ class Chaos(Assertions):
         **options: Any,  # Any: checked one by one by Options
     ) -> None:
         self.options = Options.read(options)
-        self._name = name
         given = None if script is None else parse(script)
         self._run = Run(self.options, database, watchdog=watchdog)
         self._recorder = self._run.recorder
-        self._test_code = test_code
         self.clock = Clock(self._run.clock)
         self.service = self._run.service
         self._calls = Calls(self._recorder, self._run.paused)
         self._results: Results | None = None
-        self._ended: Told | None = None
-        self._judged = False
-        self.verdict: Verdict | None = None
-        """What the last judgement said."""
-        self.shown = False
-        """Whether the failure text already has the timeline."""
+        self.judge = Judge(self._run, self.options, name, test_code)
+        """Judges the run, for `verify` and for the plugin."""
         if given is not None:
             self._run.given_script = given
             self.script(given, strict=self.options.strict)
@@ -99,18 +86,18 @@ class Chaos(Assertions):
     # its life
 
     def __enter__(self) -> Chaos:
-        self._test_code = self._test_code or sys._getframe(1).f_code
-        self._run.watch(self._test_code)
+        self.judge.test_code = test_code = self.judge.test_code or sys._getframe(1).f_code
+        self._run.watch(test_code)
         self._run.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and self._ended is None:
-            self.note_end(error)
+        if error is not None and self.judge.ended is None:
+            self.judge.note_end(error)
         self._run.stop()
-        if self._ended is None and (left := [one for one in self._run.left_running if one.holds_up]):
+        if self.judge.ended is None and (left := [one for one in self._run.left_running if one.holds_up]):
             raise LeftRunning(left_running(left))
 
     # what a test sets up
@@ -118,7 +105,7 @@ class Chaos(Assertions):
     @property
     def url(self) -> str:
         """The fake service's base URL, without a slash at its end."""
-        return f"http://{HOST}" if self.options.transport != "loopback" else self._server.url
+        return self._run.url
 
     @property
     def ca_file(self) -> str:
@@ -128,16 +115,7 @@ class Chaos(Assertions):
                 f"chaos.ca_file on transport={self.options.transport!r}: there no certificate is checked, and none is "
                 "needed; leave it out, or use transport='loopback'"
             )
-        return self._server.ca_file
-
-    @property
-    def _server(self) -> Loopback:
-        if self._run.server is None:
-            raise Refused(
-                "the server of transport='loopback' has no address before it starts: "
-                "use it inside `with Chaos(…) as chaos:`"
-            )
-        return self._run.server
+        return self._run.started_server().ca_file
 
     def script(
         self,
@@ -238,7 +216,7 @@ class Chaos(Assertions):
     @property
     def trace(self) -> Trace:
         """The record so far: a value, see `Trace`."""
-        return self._run.trace(self._name, self._ended)
+        return self.judge.trace
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -287,60 +265,12 @@ class Chaos(Assertions):
             raise TypeError(
                 f"verify({policy!r}): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)"
             )
-        self._judged = True
-        self.raise_problems()
-        if not self._recorder.sheets:
-            raise CannotTell(
-                "verify() before any request: cannot tell whether the code is right. Call the code under test first, "
-                f"with the service's address ({self.url}), or any other but loopback"
-            )
-        self._run.settle()
-        verdict = self._judge(policy, breaker=breaker, only=only, ignore=ignore, scripts="closed")
-        self._raise_swallowed()
-        return verdict
+        return self.judge.verify(policy, breaker=breaker, only=only, ignore=ignore)
 
-    def _judge(
-        self,
-        policy: Retry | None = None,
-        *,
-        breaker: object | None = None,
-        only: Collection[str] = (),
-        ignore: Collection[str] = (),
-        scripts: str,
-    ) -> Verdict:
-        __tracebackhide__ = True
-        trace = self.trace
-        ignored = (*ignore, *self.options.expect)
-        verdict = judge(trace, policy, only=only, ignore=ignored, scripts=scripts, breaker=breaker)
-        if self.verdict is None or not only:
-            self.verdict = verdict
-        if not verdict.ok:
-            self.shown = True
-            raise LawsBroken(failure_text(trace, verdict), verdict)
-        held = [
-            one
-            for one in (() if only else self.options.expect)
-            if judge(trace, policy, only=(one,), scripts=scripts, breaker=breaker).ok
-        ]
-        if held:
-            raise LawsBroken(f"{', '.join(held)} expected to be broken, but it is not: take it out of expect=", verdict)
-        return verdict
-
-    def raise_problems(self) -> None:
-        """Raise what could not be simulated or went wrong in a handler, if anything did."""
-        __tracebackhide__ = True
-        if self._run.problems:
-            raise self._run.problems[0]
-
-    def _raise_swallowed(self) -> None:
-        __tracebackhide__ = True
-        for stop in self._swallowed():
-            stop.add_note("The code under test swallowed this: catch `Exception`, not `BaseException`")
-            raise stop
-
-    def _swallowed(self) -> list[BaseException]:
-        """List the ends of code without one that never reached the test function: who got them took no notice."""
-        return [stop for stop in self._run.stops if not _has_reached(stop, self._test_code)]
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the last judgement said."""
+        return self.judge.verdict
 
     def begin_test(self) -> None:
         """Seed ``random`` for the test itself: other plugins reseed it right before the call."""
@@ -350,61 +280,11 @@ class Chaos(Assertions):
         """Let each attempt on ``loopback`` be told once it has ended, with the name of its operation."""
         return self._run.follow(tell)
 
-    def note_end(self, error: BaseException) -> None:
-        """Note how the test ended: a law asks whether the retry loop ended in an error of its own."""
-        self._ended = tell_error(error)
-
-    def finish(self, *, judge_all: bool = False) -> None:
-        """Judge what a test that passed left over: a fault that never fired, or, if asked, every law."""
-        __tracebackhide__ = True
-        self.raise_problems()
-        self._raise_swallowed()
-        if (judge_all or self.options.expect) and not self._judged and self._recorder.sheets:
-            self._run.settle()
-            self._judge(scripts="all")
-        else:
-            self._judge(only=("NV01",), scripts="all")
-        if self.service.unused_routes and self.options.strict:
-            arrived = dict.fromkeys(
-                f"{one.method} {one.host}{one.target}" for one in self._recorder.sheets if one.method
-            )
-            raise CannotTell(
-                f"no request matched the route {self.service.unused_routes[0]!r}: its handler was never asked. "
-                f"What arrived: {', '.join(list(arrived)[:5]) or 'nothing'}. "
-                "Mend the route, take it out, or say strict=False where it may stay unused"
-            )
-
-    def failure_section(self) -> str:
-        """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""
-        trace = self.trace
-        problems = [*self._run.problems, *self._swallowed()]
-        if self.shown and not trace.notes and not problems:
-            return ""
-        lines = [] if self.shown else [timeline(trace)] if trace.attempts else ["  nothing was sent"]
-        lines += [f"note   {note}" for note in trace.notes]
-        if not self.shown and trace.attempts:
-            broken = judge(trace, ignore=(*self.options.expect, "NV01")).broken
-            lines += [f"beside {finding.headline}" for result in broken for finding in result.findings[:1]]
-        lines += [f"beside {type(problem).__name__}: {problem}" for problem in problems]
-        return "\n".join([*lines, f"again  {again(trace)}"])
-
-    def left_section(self) -> str:
-        """Name the threads that went on when the run had ended and failed nothing: daemons, or beside an error."""
-        left = [one for one in self._run.left_running if self._ended is not None or not one.holds_up]
-        return left_running(left) if left else ""
-
     def _showed_timeline(self) -> None:
-        self.shown = True
+        self.judge.shown = True
 
     def _snapshot(self) -> tuple[Trace, int | None]:
-        self._judged = True
-        self.raise_problems()
-        return self.trace, None
-
-
-def _has_reached(error: BaseException, code: CodeType | None) -> bool:
-    """Whether an error came as far as a function: its traceback has every frame that it went through."""
-    return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
+        return self.judge.asked_trace(), None
 
 
 def _name_of(fn: Callable[..., object]) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, NoReturn
 
-from pytest_retrychaos.chaos import CannotTell, Chaos
+from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.errors import Refused, Unsupported
 from pytest_retrychaos.faults import ScriptError
 from pytest_retrychaos.faults.durations import parse_duration
@@ -20,7 +20,7 @@ from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.options import PROFILES
 from pytest_retrychaos.serving import Lines, address_lines, https, outcome_text
 from pytest_retrychaos.transports.possible import is_this_machine
-from pytest_retrychaos.views import LawsBroken
+from pytest_retrychaos.views import CannotTell, LawsBroken
 
 HELD, BROKEN, CANNOT_TELL, COMMAND_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """What `run` ends with. `serve` ends with 0, whatever it saw: it is there to look on."""
@@ -200,7 +200,7 @@ def _run(options: argparse.Namespace) -> int:
             _say(line)
         status = _carry_out(command, chaos, options, limit)
         if status in (None, TIMED_OUT):
-            chaos.note_end(KeyboardInterrupt())  # what the command would have done next is not known
+            chaos.judge.note_end(KeyboardInterrupt())  # what the command would have done next is not known
         verdict = _judge(chaos)
         if status is None:
             return INTERRUPTED
@@ -292,7 +292,7 @@ def _judge(chaos: Chaos) -> int:
                 "cannot tell: no request came. Let the program call the address in RETRYCHAOS_URL, "
                 "or write {url} in its arguments"
             )
-        chaos.finish(judge_all=True)
+        chaos.judge.finish(judge_all=True)
     except LawsBroken as broken:
         _say(str(broken))
         is_told = broken.verdict is None or broken.verdict.codes == ("NV01",)

@@ -135,12 +135,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     try:
         yield
     except BaseException as error:
-        run.note_end(error)
+        run.judge.note_end(error)
         raise
     if getattr(item, "_excinfo", None):  # a unittest.TestCase that failed raises nothing here
         return None
     try:
-        run.finish(judge_all=item.config.getini("chaos_verify") == "auto")
+        run.judge.finish(judge_all=item.config.getini("chaos_verify") == "auto")
         return None
     except AssertionError as error:  # no line of the test is to blame: the text says all
         left: BaseException = pytest.fail.Exception(str(error), pytrace=False)
@@ -166,7 +166,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show the timeline under a failure, whatever its reason, and the verdict under ``-v``."""
     report = yield
     run = item.stash.get(RUN, None)
-    if run is not None and report.when == "teardown" and (left := run.left_section()):
+    if run is not None and report.when == "teardown" and (left := run.judge.left_section()):
         report.sections.append((NOTE, left))
     if run is None or report.when != "call":
         return report
@@ -174,7 +174,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:  # the headline makes sense alone in the short summary
             crash.message = crash.message.removeprefix("pytest_retrychaos.LawsBroken: ")
-        section = run.failure_section()
+        section = run.judge.failure_section()
         if section:
             report.sections.append(("retrychaos", section))
     elif item.config.get_verbosity() > 0 and run.verdict is not None:

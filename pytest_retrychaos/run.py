@@ -137,6 +137,20 @@ class Run:
     def _deactivate() -> None:
         Run._active = None
 
+    @property
+    def url(self) -> str:
+        """The fake service's base URL, without a slash at its end."""
+        return self.started_server().url if self.options.transport == "loopback" else f"http://{HOST}"
+
+    def started_server(self) -> Loopback:
+        """Give the real server; `Refused` before it has an address."""
+        if self.server is None:
+            raise Refused(
+                "the server of transport='loopback' has no address before it starts: "
+                "use it inside `with Chaos(…) as chaos:`"
+            )
+        return self.server
+
     def check_script(self, script: Script) -> None:
         """Refuse, by name, what the transport cannot do."""
         if self.options.transport == "loopback":

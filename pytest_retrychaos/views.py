@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pytest_retrychaos.engine import Backoff
 
 
+class CannotTell(AssertionError):
+    """There is nothing to judge: no request was made."""
+
+
 class LawsBroken(AssertionError):
     """Laws were broken, or an ``assert_…`` does not hold; the text's first line starts with the laws' codes."""
 

@@ -28,12 +28,13 @@ FLOORS: dict[str, int] = {
     "exchange": 5,
     "views": 5,
     "run": 6,
-    "chaos": 7,
-    "serving": 8,
-    "plugin": 8,
-    "cli": 9,
-    "__main__": 10,
-    "__init__": 11,
+    "judging": 7,
+    "chaos": 8,
+    "serving": 9,
+    "plugin": 9,
+    "cli": 10,
+    "__main__": 11,
+    "__init__": 12,
 }
 """The floors, the lowest first. Packages may import within themselves; no one imports from above or beside."""
 

@@ -38,12 +38,7 @@ BLOCK = re.compile(
 HOOKS = {
     "begin_test",
     "follow",
-    "note_end",
-    "finish",
-    "failure_section",
-    "left_section",
-    "raise_problems",
-    "shown",
+    "judge",
     "verdict",
 }
 """What the plugin and the command line call on a run; no test does."""

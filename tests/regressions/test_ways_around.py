@@ -107,7 +107,7 @@ def test_an_older_thread_lets_no_request_out() -> None:
         ways.put("https://api.example.com")
         assert "which was there before chaos began, called api" in str(told.get())
         with pytest.raises(RuntimeError, match="which was there before chaos began"):
-            chaos.finish()
+            chaos.judge.finish()
     older.join()
 
 

@@ -1,0 +1,169 @@
+"""The verdict of one run: when laws are asked, what fails the test, and what a failure shows."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection
+from types import CodeType
+
+from pytest_retrychaos.clock.report import left_running
+from pytest_retrychaos.engine import Retry
+from pytest_retrychaos.laws import Verdict, judge
+from pytest_retrychaos.options import Options
+from pytest_retrychaos.record.telling import tell_error
+from pytest_retrychaos.run import Run
+from pytest_retrychaos.text import again, failure_text, timeline
+from pytest_retrychaos.trace import Told, Trace
+from pytest_retrychaos.views import CannotTell, LawsBroken
+
+
+class Judge:
+    """Judges one run: in the middle, where the test asks, and at its end. Keeps what was found and shown."""
+
+    def __init__(self, run: Run, options: Options, name: str, test_code: CodeType | None) -> None:
+        self._run = run
+        self._options = options
+        self._name = name
+        self.test_code = test_code
+        """The test function, which what ends code without an end should reach."""
+        self.ended: Told | None = None
+        """How the test ended, where it was by an error."""
+        self.has_judged = False
+        """Whether the test judged by itself, by ``verify`` or an ``assert_…``."""
+        self.verdict: Verdict | None = None
+        """What the last judgement said."""
+        self.shown = False
+        """Whether the failure text already has the timeline."""
+
+    @property
+    def trace(self) -> Trace:
+        """The record so far."""
+        return self._run.trace(self._name, self.ended)
+
+    def asked_trace(self) -> Trace:
+        """Give the record to an assertion of the test, once nothing went wrong that it would hide."""
+        __tracebackhide__ = True
+        self.has_judged = True
+        self.raise_problems()
+        return self.trace
+
+    def verify(
+        self,
+        policy: Retry | None,
+        *,
+        breaker: object | None,
+        only: Collection[str],
+        ignore: Collection[str],
+    ) -> Verdict:
+        """Check every law that applies to what happened so far; see `Chaos.verify`."""
+        __tracebackhide__ = True
+        if policy is not None and not isinstance(policy, Retry):
+            raise TypeError(
+                f"verify({policy!r}): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)"
+            )
+        self.has_judged = True
+        self.raise_problems()
+        if not self._run.recorder.sheets:
+            raise CannotTell(
+                "verify() before any request: cannot tell whether the code is right. Call the code under test first, "
+                f"with the service's address ({self._run.url}), or any other but loopback"
+            )
+        self._run.settle()
+        verdict = self._judge(policy, breaker=breaker, only=only, ignore=ignore, scripts="closed")
+        self._raise_swallowed()
+        return verdict
+
+    def finish(self, *, judge_all: bool = False) -> None:
+        """Judge what a test that passed left over: a fault that never fired, or, if asked, every law."""
+        __tracebackhide__ = True
+        self.raise_problems()
+        self._raise_swallowed()
+        if (judge_all or self._options.expect) and not self.has_judged and self._run.recorder.sheets:
+            self._run.settle()
+            self._judge(scripts="all")
+        else:
+            self._judge(only=("NV01",), scripts="all")
+        self._require_routes()
+
+    def raise_problems(self) -> None:
+        """Raise what could not be simulated or went wrong in a handler, if anything did."""
+        __tracebackhide__ = True
+        if self._run.problems:
+            raise self._run.problems[0]
+
+    def note_end(self, error: BaseException) -> None:
+        """Note how the test ended: a law asks whether the retry loop ended in an error of its own."""
+        self.ended = tell_error(error)
+
+    def failure_section(self) -> str:
+        """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""
+        trace = self.trace
+        problems = [*self._run.problems, *self._swallowed()]
+        if self.shown and not trace.notes and not problems:
+            return ""
+        lines = [] if self.shown else [timeline(trace)] if trace.attempts else ["  nothing was sent"]
+        lines += [f"note   {note}" for note in trace.notes]
+        if not self.shown and trace.attempts:
+            broken = judge(trace, ignore=(*self._options.expect, "NV01")).broken
+            lines += [f"beside {finding.headline}" for result in broken for finding in result.findings[:1]]
+        lines += [f"beside {type(problem).__name__}: {problem}" for problem in problems]
+        return "\n".join([*lines, f"again  {again(trace)}"])
+
+    def left_section(self) -> str:
+        """Name the threads that went on when the run had ended and failed nothing: daemons, or beside an error."""
+        left = [one for one in self._run.left_running if self.ended is not None or not one.holds_up]
+        return left_running(left) if left else ""
+
+    def _judge(
+        self,
+        policy: Retry | None = None,
+        *,
+        breaker: object | None = None,
+        only: Collection[str] = (),
+        ignore: Collection[str] = (),
+        scripts: str,
+    ) -> Verdict:
+        __tracebackhide__ = True
+        trace = self.trace
+        ignored = (*ignore, *self._options.expect)
+        verdict = judge(trace, policy, only=only, ignore=ignored, scripts=scripts, breaker=breaker)
+        if self.verdict is None or not only:
+            self.verdict = verdict
+        if not verdict.ok:
+            self.shown = True
+            raise LawsBroken(failure_text(trace, verdict), verdict)
+        held = [
+            one
+            for one in (() if only else self._options.expect)
+            if judge(trace, policy, only=(one,), scripts=scripts, breaker=breaker).ok
+        ]
+        if held:
+            raise LawsBroken(f"{', '.join(held)} expected to be broken, but it is not: take it out of expect=", verdict)
+        return verdict
+
+    def _require_routes(self) -> None:
+        __tracebackhide__ = True
+        unused = self._run.service.unused_routes
+        if unused and self._options.strict:
+            sheets = self._run.recorder.sheets
+            arrived = dict.fromkeys(f"{one.method} {one.host}{one.target}" for one in sheets if one.method)
+            raise CannotTell(
+                f"no request matched the route {unused[0]!r}: its handler was never asked. "
+                f"What arrived: {', '.join(list(arrived)[:5]) or 'nothing'}. "
+                "Mend the route, take it out, or say strict=False where it may stay unused"
+            )
+
+    def _raise_swallowed(self) -> None:
+        __tracebackhide__ = True
+        for stop in self._swallowed():
+            stop.add_note("The code under test swallowed this: catch `Exception`, not `BaseException`")
+            raise stop
+
+    def _swallowed(self) -> list[BaseException]:
+        """List the ends of code without one that never reached the test function: who got them took no notice."""
+        return [stop for stop in self._run.stops if not _has_reached(stop, self.test_code)]
+
+
+def _has_reached(error: BaseException, code: CodeType | None) -> bool:
+    """Whether an error came as far as a function: its traceback has every frame that it went through."""
+    return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
