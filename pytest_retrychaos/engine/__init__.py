@@ -6,6 +6,7 @@
 
     retry = Retry(attempts=5, backoff=exponential(base=0.1, cap=20, jitter="full"), timeout=30)
     retry.call(fn, *args)
+    await retry.call_async(fn, *args)
 
 Standard library only, and never pytest: production code may import it. The same `Backoff` that makes the delays
 tells their ``bounds(retry)``, so a test can hold any client to a policy.
@@ -14,6 +15,7 @@ tells their ``bounds(retry)``, so a test can hold any client to a policy.
 from __future__ import annotations
 
 from pytest_retrychaos.engine.answers import carried_status
+from pytest_retrychaos.engine.attempt import Attempt, this_attempt
 from pytest_retrychaos.engine.backoff import Backoff, exponential, fixed
 from pytest_retrychaos.engine.classify import (
     Kind,
@@ -22,19 +24,24 @@ from pytest_retrychaos.engine.classify import (
     classify_status,
     exception_chain,
 )
-from pytest_retrychaos.engine.decisions import Failure, Stop, Wait, decide
-from pytest_retrychaos.engine.retry import Attempt, Retry
+from pytest_retrychaos.engine.decisions import Stop, Wait, decide
+from pytest_retrychaos.engine.events import Beginning, GivingUp, Waiting
+from pytest_retrychaos.engine.failures import Failure, is_transient
+from pytest_retrychaos.engine.retry import Retry
 from pytest_retrychaos.engine.retry_after import Asked
 
 __all__ = [
     "Asked",
     "Attempt",
     "Backoff",
+    "Beginning",
     "Failure",
+    "GivingUp",
     "Kind",
     "Retry",
     "Stop",
     "Wait",
+    "Waiting",
     "carried_status",
     "classify_exception",
     "classify_names",
@@ -43,4 +50,6 @@ __all__ = [
     "exception_chain",
     "exponential",
     "fixed",
+    "is_transient",
+    "this_attempt",
 ]

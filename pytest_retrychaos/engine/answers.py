@@ -23,13 +23,18 @@ class Answer:
     codes: tuple[str, ...] = ()
 
 
-def answer_in_result(result: object) -> Answer | None:
-    """Read a returned response object: one with a whole ``status_code`` or ``status``, and ``headers``."""
+def status_in_result(result: object) -> int | None:
+    """Read the status of a returned response object, ``None`` for anything else."""
     headers = attribute(result, "headers")
     if headers is None or not hasattr(headers, "items"):
         return None
-    status = _status(result, ("status_code", "status"))
-    return None if status is None else Answer(status, tuple(header_fields(headers)))
+    return _status(result, ("status_code", "status"))
+
+
+def answer_in_result(result: object) -> Answer | None:
+    """Read a returned response object: one with a whole ``status_code`` or ``status``, and ``headers``."""
+    status = status_in_result(result)
+    return None if status is None else Answer(status, _headers(result))
 
 
 def answer_in_error(error: BaseException) -> Answer | None:

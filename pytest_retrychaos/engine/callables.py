@@ -1,23 +1,33 @@
-"""Refuse what a blocking retry cannot run: calling it does not do the work."""
+"""Look at what is to be retried, and refuse what a driver cannot run: calling it would not do the work."""
 
 from __future__ import annotations
 
-from types import CoroutineType
+from types import CoroutineType, FunctionType
+
+from pytest_retrychaos.engine.attempt import this_attempt
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # co_flags, as module inspect lists them
 
 
+class Misused(TypeError):
+    """A function of the wrong kind was given to a driver; whatever a policy is on, that is not retried."""
+
+
 def refuse_deferred(fn: object) -> None:
     """Raise `TypeError` for what is no callable, a coroutine function or a generator function."""
+    if is_coroutine_function(fn):
+        raise TypeError(
+            f"{_name(fn)} is a coroutine function, and a blocking retry would only make the coroutine, not run it: "
+            "await retry.call_async(fn, ...), or decorate it with @retry"
+        )
+    refuse_generator(fn)
+
+
+def refuse_generator(fn: object) -> None:
+    """Raise `TypeError` for what is no callable, or a generator function, async or not."""
     if not callable(fn):
         raise TypeError(f"fn={fn!r}: it has to be callable; pass the function, not what it returned")
-    flags = _flags(fn)
-    if flags & _COROUTINE:
-        raise TypeError(
-            f"{_name(fn)} is a coroutine function, and a blocking retry would only make the coroutine, not run it; "
-            "retry the blocking call around it: retry.call(lambda: asyncio.run(...))"
-        )
-    if flags & (_GENERATOR | _ASYNC_GENERATOR):
+    if _flags(fn) & (_GENERATOR | _ASYNC_GENERATOR):
         raise TypeError(
             f"{_name(fn)} is a generator function: it fails while it is iterated, after the call that could be "
             "retried; retry the function that consumes it, or let it return a list"
@@ -29,17 +39,52 @@ def refuse_coroutine(result: object, fn: object) -> None:
     if type(result) is CoroutineType:
         result.close()
         raise TypeError(
-            f"{_name(fn)} returned a coroutine, which has done nothing yet and cannot be retried; "
-            "retry the blocking call around it: retry.call(lambda: asyncio.run(...))"
+            f"{_name(fn)} returned a coroutine, which has done nothing yet, to a blocking retry: "
+            "await retry.call_async(fn, ...), or declare it with `async def` before decorating it"
         )
 
 
-def _flags(fn: object) -> int:
+def refuse_blocking(fn: object, returned: object) -> None:
+    """Raise `Misused` where a function that is to be awaited returned what cannot be."""
+    if not hasattr(returned, "__await__"):
+        raise Misused(
+            f"{_name(fn)} is to be awaited, but returned {type(returned).__name__}: call a blocking function by "
+            "retry.call(fn, ...). It was called once"
+        )
+
+
+def is_coroutine_function(fn: object) -> bool:
+    """Tell whether calling ``fn`` makes a coroutine, for certain."""
+    return bool(_flags(fn) & _COROUTINE)
+
+
+def asks_for_attempt(fn: object) -> str | None:
+    """Name the keyword by which ``fn`` asks for its attempt: the one whose default is `this_attempt`."""
+    function = _function(fn)
+    for name, default in (getattr(function, "__kwdefaults__", None) or {}).items():
+        if default is this_attempt:
+            return str(name)
+    if any(default is this_attempt for default in getattr(function, "__defaults__", None) or ()):
+        raise TypeError(
+            f"{_name(fn)} asks for its attempt by position: make it a keyword, "
+            "def fn(..., *, attempt: Attempt = this_attempt)"
+        )
+    return None
+
+
+def _function(fn: object) -> object:
+    """Find the function inside what can be called: a partial, a method, an object."""
+    if type(fn) is FunctionType:
+        return fn
     while hasattr(fn, "func") and hasattr(fn, "args"):  # functools.partial
         fn = fn.func
-    code = getattr(fn, "__code__", None)
-    if code is None and not isinstance(fn, type):  # an object that can be called
-        code = getattr(vars(type(fn)).get("__call__"), "__code__", None)
+    if hasattr(fn, "__code__") or isinstance(fn, type):
+        return fn
+    return vars(type(fn)).get("__call__")
+
+
+def _flags(fn: object) -> int:
+    code = getattr(_function(fn), "__code__", None)
     return getattr(code, "co_flags", 0)
 
 

@@ -14,6 +14,7 @@ _REASONS = {
     "attempts": "no attempts were left",
     "timeout": "the next attempt would have started past the timeout",
     "retry-after": "the server asked for a longer wait than the policy can keep",
+    "cancelled": "the task is being cancelled",
 }
 
 
@@ -27,7 +28,7 @@ class History:
 
     def add(self, number: int, outcome: object, waited: float) -> None:
         """Keep what attempt ``number`` came to, and the seconds waited after it."""
-        self._lines.append(f"attempt {number}: {_text(outcome)}; then waited {waited:.3g} s")
+        self._lines.append(f"attempt {number}: {told(outcome)}; then waited {waited:.3g} s")
         del self._lines[:-KEPT]
 
     def notes(self, number: int, stop: Stop) -> list[str]:
@@ -37,7 +38,8 @@ class History:
         return [*first, *self._lines, f"attempt {number} was the last: {_REASONS[stop.reason]}"]
 
 
-def _text(outcome: object) -> str:
+def told(outcome: object) -> str:
+    """Say in one line what an attempt ended in, whatever the exception thinks of it."""
     if not isinstance(outcome, BaseException):
         answer = answer_in_result(outcome)
         return f"returned {type(outcome).__name__}" if answer is None else f"answered {answer.status}"

@@ -7,95 +7,12 @@ import pickle
 import random
 import time
 
-import httpx
 import pytest
 import requests
 
 from pytest_retrychaos.engine import Retry, exponential, fixed
 from pytest_retrychaos.engine.values import value
-
-
-class Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        """Move on."""
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def read(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    """A clock for one test."""
-    return Clock()
-
-
-@pytest.fixture
-def policy(clock):
-    """Make policies that wait on the clock, one second each time."""
-
-    def make(**options):
-        given = {"backoff": fixed(1), "sleep": clock.sleep, "clock": clock.read, "wall_clock": lambda: 0.0}
-        return Retry(**{**given, **options})
-
-    return make
-
-
-class Script:
-    """A function that ends as it was told, call by call."""
-
-    def __init__(self, *ends):
-        self.ends = list(ends)
-        self.calls = 0
-
-    def __call__(self):
-        self.calls += 1
-        end = self.ends.pop(0)
-        if isinstance(end, BaseException):
-            raise end
-        return end
-
-
-def answer(status, **headers):
-    """Make an httpx response; underscores in names stand for hyphens."""
-    return httpx.Response(status, headers={name.replace("_", "-"): text for name, text in headers.items()})
-
-
-def run_call(retry, script):
-    """Run by `Retry.call`."""
-    return retry.call(script)
-
-
-def run_decorated(retry, script):
-    """Run as a decorated function."""
-
-    @retry
-    def work():
-        return script()
-
-    return work()
-
-
-def run_block(retry, script):
-    """Run as a block."""
-    for attempt in retry:
-        with attempt:
-            return script()
-    raise AssertionError("the loop ended without an outcome")
-
-
-@pytest.fixture(params=[run_call, run_decorated, run_block])
-def drive(request):
-    """Run a script in each of the three forms."""
-    return request.param
+from tests.unit.engine.drives import Script, answer
 
 
 def test_a_success_is_returned_at_once(policy, clock, drive):
@@ -295,10 +212,13 @@ def test_on_a_function_judges_exceptions_and_results(policy):
     assert policy(on=unfinished).call(Script("pending", KeyError("id"), "done")) == "done"
 
 
-def test_on_a_function_that_answers_neither_true_nor_false_is_refused(policy):
-    """A number could be taken for a delay, and None for a forgotten return."""
-    with pytest.raises(TypeError, match=r"returned None: it has to return True \(retry\) or False"):
-        policy(on=lambda _: None).call(Script("done"))
+@pytest.mark.parametrize("verdict", [None, 0, -1, float("nan"), float("inf"), "yes"])
+def test_a_judge_without_a_clear_answer_is_refused(policy, verdict):
+    """None could be a forgotten return, 0 could be meant as no, and nobody waits for ever."""
+    with pytest.raises(
+        TypeError, match=rf"returned {verdict!r}: it has to return True \(retry\), False, or, to retry,"
+    ):
+        policy(on=lambda _: verdict).call(Script("done"))
 
 
 def test_arguments_and_result_pass_through(policy):
@@ -434,7 +354,7 @@ class AsyncCallable:
 )
 def test_a_coroutine_is_refused_with_the_way_out(fn):
     """A blocking call would only make the coroutine."""
-    with pytest.raises(TypeError, match=r"coroutine.*retry the blocking call around it: retry\.call"):
+    with pytest.raises(TypeError, match=r"coroutine.*blocking retry.*: await retry\.call_async\(fn, \.\.\.\), or "):
         Retry().call(fn)
 
 

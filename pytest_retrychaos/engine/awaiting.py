@@ -1,0 +1,121 @@
+"""Carry a policy out for async code, asyncio's and trio's: `blocking` with ``await``."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+
+from pytest_retrychaos.engine.attempt import Attempt
+from pytest_retrychaos.engine.callables import (
+    Misused,
+    asks_for_attempt,
+    is_coroutine_function,
+    refuse_blocking,
+    refuse_generator,
+)
+from pytest_retrychaos.engine.failures import BARE
+from pytest_retrychaos.engine.loops import running_sleep
+from pytest_retrychaos.engine.run import Run, is_watched
+
+TYPE_CHECKING = False  # importing typing would cost more than this module
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
+    from typing import Any, ParamSpec, TypeVar
+
+    from pytest_retrychaos.engine.retry import Retry
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+
+def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make the coroutine function that retries ``fn``, a coroutine function or one that returns what can be awaited."""
+    refuse_generator(fn)
+    keyword = asks_for_attempt(fn)
+    is_judge = callable(policy.on) and not isinstance(policy.on, type)
+    bare = frozenset() if is_judge else BARE
+    begins_with_run = keyword is not None or is_watched(policy)
+    is_timed = policy.timeout is not None
+    is_certain = is_coroutine_function(fn)
+
+    async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
+        started = time.monotonic() if is_timed else 0.0
+        run = Run(policy) if begins_with_run else None
+        while True:
+            if run is not None:
+                run.begins()
+                if keyword is not None:
+                    kwargs[keyword] = Attempt(run)
+            try:
+                awaitable = fn(*args, **kwargs)
+                if not is_certain:
+                    refuse_blocking(fn, awaitable)
+                result = await awaitable
+            except Misused:
+                raise
+            except Exception as error:
+                run = run or Run(policy, started)
+                if not await _waits(run, run.after_error(error), error):
+                    raise
+            except BaseException:
+                if run is not None:
+                    run.cut_short()
+                raise
+            else:
+                if run is None and type(result) in bare:
+                    return result
+                run = run or Run(policy, started)
+                if not await _waits(run, run.after_result(result), result):
+                    return result
+
+    return retried
+
+
+def decorated(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make the coroutine function that retries ``fn``, under its name."""
+    return functools.wraps(fn)(retrying(policy, fn))
+
+
+class Attempts:
+    """The attempts of one operation, for ``async for``; it is no generator, so that nothing is left to close."""
+
+    __slots__ = ("_attempt", "_run")
+
+    def __init__(self, policy: Retry) -> None:
+        self._run = Run(policy)
+        self._attempt: Attempt | None = None
+
+    def __aiter__(self) -> Attempts:
+        return self
+
+    async def __anext__(self) -> Attempt:
+        """Wait where the last attempt failed, and give the next one."""
+        if self._attempt is not None:
+            failure = self._attempt.failure()
+            if failure is None:
+                raise StopAsyncIteration
+            wait, error = failure
+            if not await _waits(self._run, wait, error):
+                raise error
+        self._run.begins()
+        self._attempt = Attempt(self._run)
+        return self._attempt
+
+
+async def _waits(run: Run, seconds: float | None, outcome: object) -> bool:
+    """Sleep, and tell whether another attempt follows."""
+    if seconds is None:
+        return False
+    sleep = run.policy.sleep
+    if sleep is None:
+        await running_sleep()(seconds)  # 0 as well: other tasks get their turn
+    elif seconds > 0:
+        pause = sleep(seconds)
+        if not hasattr(pause, "__await__"):
+            raise TypeError(
+                f"sleep={sleep!r} returned {pause!r}, which cannot be awaited: in async code a policy's sleep has to "
+                "be async; leave it out for that of asyncio or trio"
+            )
+        await pause
+    return run.goes_on(outcome)

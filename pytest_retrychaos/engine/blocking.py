@@ -1,0 +1,88 @@
+"""Carry a policy out for blocking code: sleep where the decisions say so, and nothing else."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+
+from pytest_retrychaos.engine.attempt import Attempt
+from pytest_retrychaos.engine.callables import asks_for_attempt, refuse_coroutine, refuse_deferred
+from pytest_retrychaos.engine.failures import BARE
+from pytest_retrychaos.engine.run import Run, is_watched
+
+TYPE_CHECKING = False  # importing typing would cost more than this module
+if TYPE_CHECKING:
+    from typing import ParamSpec, TypeVar
+
+    from pytest_retrychaos.engine.retry import Retry
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+
+def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
+    """Make the function that retries ``fn``, a blocking one."""
+    refuse_deferred(fn)
+    keyword = asks_for_attempt(fn)
+    is_judge = callable(policy.on) and not isinstance(policy.on, type)
+    bare = frozenset() if is_judge else BARE
+    begins_with_run = keyword is not None or is_watched(policy)
+    is_timed = policy.timeout is not None
+
+    def retried(*args: P.args, **kwargs: P.kwargs) -> T:
+        started = time.monotonic() if is_timed else 0.0
+        run = Run(policy) if begins_with_run else None
+        while True:
+            if run is not None:
+                run.begins()
+                if keyword is not None:
+                    kwargs[keyword] = Attempt(run)
+            try:
+                result = fn(*args, **kwargs)
+            except Exception as error:
+                run = run or Run(policy, started)
+                if not _waits(run, run.after_error(error), error):
+                    raise
+            except BaseException:
+                if run is not None:
+                    run.cut_short()
+                raise
+            else:
+                if run is None and type(result) in bare:
+                    return result
+                refuse_coroutine(result, fn)
+                run = run or Run(policy, started)
+                if not _waits(run, run.after_result(result), result):
+                    return result
+
+    return retried
+
+
+def decorated(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
+    """Make the function that retries ``fn``, under its name."""
+    return functools.wraps(fn)(retrying(policy, fn))
+
+
+def attempts(policy: Retry) -> Iterator[Attempt]:
+    """Give attempts until one succeeds or its exception is let through."""
+    run = Run(policy)
+    while True:
+        run.begins()
+        attempt = Attempt(run)
+        yield attempt
+        failure = attempt.failure()
+        if failure is None:
+            return
+        wait, error = failure
+        if not _waits(run, wait, error):
+            raise error
+
+
+def _waits(run: Run, seconds: float | None, outcome: object) -> bool:
+    """Sleep, and tell whether another attempt follows."""
+    if seconds is None:
+        return False
+    if seconds > 0:
+        (run.policy.sleep or time.sleep)(seconds)  # noqa: TID251 - the engine's time is owned here
+    return run.goes_on(outcome)

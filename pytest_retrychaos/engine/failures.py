@@ -1,0 +1,161 @@
+"""Judge how an attempt ended: is it a failure, of which kind, and does the policy retry it?
+
+Laws of this module:
+1. Only an `Exception` is judged. Cancellation, ``KeyboardInterrupt`` and every other ``BaseException`` never get here.
+2. A group of exceptions is as its members: retried if each of them would be. Of their kinds the gravest counts, of
+   the waits that servers asked for the longest.
+3. A policy's own judge (``on=`` as a function) has the last word, and its word has to be clear.
+"""
+
+from __future__ import annotations
+
+from pytest_retrychaos.engine import arguments, hints
+from pytest_retrychaos.engine.answers import Answer, answer_in_result, status_in_result
+from pytest_retrychaos.engine.classify import (
+    Kind,
+    answer_in_chain,
+    classify_answer,
+    classify_exception,
+    lower_fields,
+)
+from pytest_retrychaos.engine.values import value
+
+TYPE_CHECKING = False  # importing typing would cost more than this module
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    Judge = Callable[[Any], bool | float]  # Any: it is handed the value returned or the exception raised
+    On = type[Exception] | tuple[type[Exception], ...] | Judge | None
+
+HOPELESS = frozenset({501, 505})
+"""Answers that are ambiguous but will not change: Not Implemented, HTTP Version Not Supported (RFC 9110, 15.6)."""
+
+BARE = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset})
+"""Types whose values are no answers, since they can have no attributes."""
+
+_GRAVEST = (Kind.REFUSED, Kind.AMBIGUOUS, Kind.TURNED_AWAY, Kind.NOT_SENT)
+"""The kinds, from the one that says least good about sending again."""
+
+
+@value
+class Failure:
+    """How an attempt failed."""
+
+    kind: Kind | None
+    """``None`` where only the policy's ``on`` knows it."""
+    is_retryable: bool
+    headers: tuple[tuple[str, str], ...] = ()
+    """Of the answer, where there was one."""
+    delay: float = 0.0
+    """The least wait in seconds that the policy's own judge asked for."""
+    members: tuple[Failure, ...] = ()
+    """Of a group of exceptions, each on its own."""
+
+
+def failure_of_error(error: Exception, on: On) -> Failure:
+    """Judge an exception that ended an attempt."""
+    if isinstance(error, ExceptionGroup) and (on is None or isinstance(on, (type, tuple))):
+        return _failure_of_group(error, on)
+    answer = answer_in_chain(error)
+    kind = None if _broke_on_its_own(error) else classify_exception(error)
+    headers = () if answer is None else answer.headers
+    if on is None:
+        return Failure(kind, _is_transient(kind, answer), headers)
+    if isinstance(on, (type, tuple)):
+        return Failure(kind, isinstance(error, on), headers)
+    verdict = _asked_judge(on, error)
+    return Failure(kind, verdict is not False, headers, float(verdict))
+
+
+def failure_of_result(result: object, on: On) -> Failure | None:
+    """Judge a value that an attempt returned; ``None`` where it is what the caller wants."""
+    if isinstance(on, (type, tuple)):
+        return None
+    if on is None:
+        status = status_in_result(result)
+        if status is None or 100 <= status < 400:  # the headers of a success are not looked at
+            return None
+    verdict = False if on is None else _asked_judge(on, result)
+    if on is not None and verdict is False:
+        return None
+    answer = answer_in_result(result)
+    kind = None if answer is None else classify_answer(answer)
+    if on is None and not _is_transient(kind, answer):
+        return None
+    return Failure(kind, True, () if answer is None else answer.headers, float(verdict))
+
+
+def is_transient(outcome: object) -> bool:
+    """Tell what a policy without ``on=`` would retry: an exception, or a response that was returned.
+
+    For judges that add to it: ``Retry(on=lambda outcome: is_transient(outcome) or outcome == "pending")``.
+    """
+    if isinstance(outcome, BaseException):
+        return isinstance(outcome, Exception) and failure_of_error(outcome, None).is_retryable
+    return type(outcome) not in BARE and failure_of_result(outcome, None) is not None
+
+
+def check_on(on: object) -> None:
+    """Check the argument ``on=`` of a policy."""
+    types = on if isinstance(on, tuple) else (on,) if isinstance(on, type) else ()
+    if on == ():
+        raise ValueError("on=(): it names no exception, so nothing would be retried; write attempts=1 for that")
+    for one in types:
+        if not isinstance(one, type) or not issubclass(one, BaseException):
+            raise TypeError(f"on={on!r}: {one!r} is no exception type")
+        if not issubclass(one, Exception):
+            raise ValueError(
+                f"on={on!r}: {one.__name__} ends a program or cancels a task and is never retried; "
+                "name subclasses of Exception"
+            )
+    if on is not None and not types and not callable(on):
+        raise TypeError(
+            f"on={on!r}: it has to be an exception type, a tuple of them, or a function of what an attempt ended in"
+        )
+
+
+def _failure_of_group(group: ExceptionGroup[Exception], on: On) -> Failure:
+    if isinstance(on, (type, tuple)) and isinstance(group, on):
+        return Failure(None, is_retryable=True)
+    members = [failure_of_error(one, on) for one in _leaves(group)]
+    kinds = {one.kind for one in members}
+    kind = None if None in kinds else next((kind for kind in _GRAVEST if kind in kinds), None)
+    return Failure(kind, all(one.is_retryable for one in members), members=tuple(members))
+
+
+def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for one in group.exceptions:
+        if isinstance(one, ExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
+
+
+def _is_transient(kind: Kind | None, answer: Answer | None) -> bool:
+    if kind is None or not kind.is_transient:
+        return False
+    if answer is None:
+        return True
+    hint = hints.should_retry(lower_fields(answer.headers))
+    return answer.status not in HOPELESS if hint is None else hint
+
+
+def _asked_judge(on: Judge, outcome: object) -> bool | float:
+    verdict = on(outcome)
+    if isinstance(verdict, bool):
+        return verdict
+    try:
+        return arguments.seconds("a delay", verdict, above_zero=True)  # 0 could be meant as no
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"on={on!r} returned {verdict!r}: it has to return True (retry), False, or, to retry, the least wait in "
+            "seconds, above 0; wrap another value in bool()"
+        ) from None
+
+
+def _broke_on_its_own(error: BaseException) -> bool:
+    """Tell whether plain code broke while a failure was being handled: a KeyError is no timeout, though one is
+    its context. With ``raise … from timeout`` the code says that it is."""
+    is_plain = type(error).__module__ == "builtins" and not isinstance(error, OSError)
+    return is_plain and error.__cause__ is None
