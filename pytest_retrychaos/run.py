@@ -221,15 +221,10 @@ class Run:
         return contextlib.nullcontext() if self.server is None else self.server.lock
 
     def _install_transport(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
-        kind = _transport(self.options.transport)
-        transport = kind(
-            self.exchange,
-            clock,
-            silence=self._no_timeout,
-            checks_host=self._check_host,
-            is_mine=workers.is_mine,
-            blocks=_note_blocking_request,
-        )
+        from pytest_retrychaos.transports.connections import Rules
+
+        rules = Rules(self._no_timeout, self._check_host, workers.is_mine, _note_blocking_request)
+        transport = _transport(self.options.transport)(self.exchange, clock, rules)
         stack.callback(transport.remove)
         transport.install()
         clock.simulated_descriptors.update(transport.pipe_ends)

@@ -8,7 +8,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_retrychaos.model import Wire
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
@@ -22,30 +22,28 @@ KERNEL_CONNECT_S = 127.0
 """How long Linux tries to connect before ETIMEDOUT (tcp_syn_retries = 6, RFC 6298 back-off from 1 s)."""
 
 
+class Rules(NamedTuple):
+    """Whose connections a run simulates, and what becomes of those that it cannot."""
+
+    silence: Callable[[str], BaseException]
+    """Makes the error for a client that waits for a host without any timeout and meets silence."""
+    checks_host: Callable[[str], None]
+    """Raises for a host that the test did not name."""
+    is_mine: Callable[[], bool]
+    """Whether the running thread is simulated."""
+    blocks: Callable[[], None]
+    """Is told where a blocking connection is opened."""
+    is_real: Callable[[object], bool] = is_loopback
+    """Whether a host is to be left to the real network."""
+
+
 class Connections:
     """Opens connections to the fake service, and knows which socket stands for which."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        clock: Clock,
-        *,
-        silence: Callable[[str], BaseException],
-        checks_host: Callable[[str], None] = lambda _: None,
-        is_real: Callable[[object], bool] = is_loopback,
-        is_mine: Callable[[], bool] = lambda: True,
-        blocks: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, exchange: Exchange, clock: Clock, rules: Rules) -> None:
         self.exchange = exchange
+        self.rules = rules
         self._clock = clock
-        self._silence = silence
-        self._checks_host = checks_host
-        self.is_real = is_real
-        """Whether a host is to be left to the real network."""
-        self.is_mine = is_mine
-        """Whether the running thread is simulated."""
-        self._blocks = blocks
-        """Is told where a blocking connection is opened."""
         self._names = Names()
         self._process = os.getpid()
         self.by_socket: dict[int, tuple[Channel | DeadEnd, weakref.ref[socket.socket]]] = {}
@@ -53,7 +51,7 @@ class Connections:
 
     def is_ours(self, sock: socket.socket, host: object) -> bool:
         """Whether a connection to a host is simulated; raises where an older thread makes it."""
-        if sock.family not in (socket.AF_INET, socket.AF_INET6) or self.is_real(host):
+        if sock.family not in (socket.AF_INET, socket.AF_INET6) or self.rules.is_real(host):
             return False
         self.refuse_others(host)
         return True
@@ -65,7 +63,7 @@ class Connections:
                 f"a process that was forked during the test called {host}: what it does is not seen here, and its "
                 "time is real. Use transport='loopback', a real server for any process, or call from the test itself"
             )
-        if not self.is_mine():
+        if not self.rules.is_mine():
             raise self.exchange.refuse(
                 f"the thread {threading.current_thread().name!r}, which was there before chaos began, called {host}: "
                 "only the test's own thread and those that it starts are simulated. Do the work there, or let that "
@@ -80,16 +78,16 @@ class Connections:
                 f"a datagram to {host}:{port} cannot be simulated and must not leave this machine: "
                 "send it to loopback, or switch it off in this test"
             )
-        self._checks_host(host)
+        self.rules.checks_host(host)
         if host == address[0] and not is_address(host):
             self._resolve(host)
         timeout = REAL["gettimeout"](sock)
         if timeout != 0:
-            self._blocks()
+            self.rules.blocks()
         unsent = self.exchange.connecting(host, port, timeout)
         if unsent is not None:
             raise self._failed_connect(sock, unsent, timeout, host)
-        channel = Channel(self.exchange, self._clock, host, (str(address[0]), port), timeout, self._silence)
+        channel = Channel(self.exchange, self._clock, host, (str(address[0]), port), timeout, self.rules.silence)
         if timeout == 0:
             channel.signal = Signal(sock)
         else:
@@ -170,13 +168,13 @@ class Connections:
     def look_up(self, host: str) -> str:
         """Give a host's address; raises what a failing look-up does."""
         self.refuse_others(host)
-        self._checks_host(host)
+        self.rules.checks_host(host)
         self._resolve(host)
         return self._names.address(host)
 
     def addresses(self, host: object, *arguments: Any, **named: Any) -> list[Any] | None:  # Any: as getaddrinfo's
         """Answer for an event loop, which would ask a thread; ``None`` where the real network is meant."""
-        if self.is_real(host) or not self.is_mine():
+        if self.rules.is_real(host) or not self.rules.is_mine():
             return None
         text = host.decode("ascii") if isinstance(host, bytes) else str(host)
         return addresses(self.look_up(text), *arguments, **named)

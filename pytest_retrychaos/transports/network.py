@@ -13,14 +13,12 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable
 from types import ModuleType
 
 from pytest_retrychaos.clock.imports import Imports
 from pytest_retrychaos.transports.channel import Clock
-from pytest_retrychaos.transports.connections import Connections
+from pytest_retrychaos.transports.connections import Connections, Rules
 from pytest_retrychaos.transports.loops import LIBRARIES
-from pytest_retrychaos.transports.names import is_loopback
 from pytest_retrychaos.transports.proxies import HiddenProxies
 from pytest_retrychaos.transports.seam import Exchange
 from pytest_retrychaos.transports.sockets import hang_up
@@ -47,28 +45,10 @@ os.register_at_fork(after_in_child=_leave_behind)
 class Network:
     """The patched ``socket`` and ``ssl`` modules, while installed."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        clock: Clock,
-        *,
-        silence: Callable[[str], BaseException],
-        checks_host: Callable[[str], None] = lambda _: None,
-        is_real: Callable[[object], bool] = is_loopback,
-        is_mine: Callable[[], bool] = lambda: True,
-        blocks: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, exchange: Exchange, clock: Clock, rules: Rules) -> None:
         self._exchange = exchange
         self._clock = clock
-        self._connections = Connections(
-            exchange,
-            clock,
-            silence=silence,
-            checks_host=checks_host,
-            is_real=is_real,
-            is_mine=is_mine,
-            blocks=blocks,
-        )
+        self._connections = Connections(exchange, clock, rules)
         self._imports = Imports(dict.fromkeys(LIBRARIES, self._library_came))
         self._undo: list[tuple[object, str, object, bool]] = []
         self._proxies = HiddenProxies()

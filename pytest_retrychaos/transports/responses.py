@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from pytest_retrychaos.clock.virtual import VirtualClock
-from pytest_retrychaos.transports.names import is_loopback
+from pytest_retrychaos.transports.connections import Rules
 from pytest_retrychaos.transports.network import Network
 from pytest_retrychaos.transports.registered import ClientIsToldError, Interception, MockedExchange
 from pytest_retrychaos.transports.seam import Exchange
@@ -46,36 +46,17 @@ class _Own(threading.local):
 
 
 class ResponsesTransport:
-    """Carries what ``responses`` mocks intercept through an exchange, while installed.
+    """Carries what ``responses`` mocks intercept through an exchange, while installed."""
 
-    ``silence`` makes the error for a client that waits for a host without any timeout and meets silence.
-    """
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        clock: VirtualClock,
-        *,
-        silence: Callable[[str], BaseException],
-        checks_host: Callable[[str], None] = lambda _: None,
-        is_mine: Callable[[], bool] = lambda: True,
-        blocks: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, exchange: Exchange, clock: VirtualClock, rules: Rules) -> None:
         self._exchange = exchange
         self._clock = clock
-        self._is_mine = is_mine
+        self._is_mine = rules.is_mine
         self._own = _Own()
         self._undo: Callable[[], None] = lambda: None
         mocked = MockedExchange(exchange, self._under_way, lambda ns: clock.wait_until(clock.now_ns + ns))
-        self._network = Network(
-            cast("Exchange", mocked),
-            clock,
-            silence=silence,
-            checks_host=checks_host,
-            is_real=lambda host: self._under_way() is None and is_loopback(host),  # a mocked host may be loopback
-            is_mine=is_mine,
-            blocks=blocks,
-        )
+        own_rules = rules._replace(is_real=lambda host: self._under_way() is None and rules.is_real(host))
+        self._network = Network(cast("Exchange", mocked), clock, own_rules)  # a mocked host may be loopback
 
     def install(self) -> None:
         """Patch; `remove` undoes it exactly. Raises `ImportError` where ``responses`` is missing."""

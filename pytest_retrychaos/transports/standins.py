@@ -101,7 +101,7 @@ def lookup_of(connections: Connections, name: str, real: Callable[..., Any]) -> 
     """Make what takes the place of a function that looks up a name."""
 
     def lookup(host: Any, *arguments: Any, **named: Any) -> Any:  # Any: the real one's signature
-        if connections.is_real(host):
+        if connections.rules.is_real(host):
             return real(host, *arguments, **named)
         text = host.decode("ascii") if isinstance(host, bytes) else str(host)
         address = connections.look_up(text)
@@ -155,7 +155,7 @@ def wrap_bio_of(connections: Connections) -> object:
         context: ssl.SSLContext, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **named: Any
     ) -> ssl.SSLObject:  # Any: the real one's signature
         made = real(context, incoming, outgoing, *arguments, **named)
-        if connections.is_mine() and not made.server_side:
+        if connections.rules.is_mine() and not made.server_side:
             engine: Any = made  # Any: a private attribute is replaced
             engine._sslobj = tls.Undecided(engine._sslobj, incoming, outgoing)
         return made
