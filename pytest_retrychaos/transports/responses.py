@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.transports.connections import Rules
+from pytest_retrychaos.transports.names import is_loopback
 from pytest_retrychaos.transports.network import Network
 from pytest_retrychaos.transports.registered import ClientIsToldError, Interception, MockedExchange
 from pytest_retrychaos.transports.seam import Exchange

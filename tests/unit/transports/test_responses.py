@@ -621,7 +621,7 @@ def test_stale_strikes_only_a_session_that_keeps_its_connection(
     for _ in range(2):
         requests.post(URL, timeout=5)
     with pytest.raises(LawsBroken, match="NV01"):
-        chaos_run.finish()
+        chaos_run.judge.finish()
     client = session()
     client.post(URL, timeout=5)
     with pytest.raises(requests.ConnectionError, match="Connection aborted"):
