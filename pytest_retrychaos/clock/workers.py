@@ -38,6 +38,9 @@ _PARENTS: weakref.WeakKeyDictionary[Any, object] = weakref.WeakKeyDictionary()  
 _BORN: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # Any: as above
 """Of tasks: when they were begun, as `tick` counts."""
 
+_SELF: contextvars.ContextVar[weakref.ref[Any]] = contextvars.ContextVar("_SELF")  # Any: as above
+"""In a task's context: the task. What it begins without its loop's knowledge starts from a copy."""
+
 _CANCELLED: weakref.WeakKeyDictionary[Any, Cancelled] = weakref.WeakKeyDictionary()  # Any: as above
 """Of tasks: the cancellations that the test asked for."""
 
@@ -79,6 +82,10 @@ def note_parent(task: object, parent: object) -> None:
     """Remember who began a task; what a cancelled one begins is cancelled work, too."""
     _PARENTS[task] = weakref.ref(parent)
     _BORN[task] = tick()
+    context = _context_of(task)
+    if context is not None:
+        with contextlib.suppress(RuntimeError):  # a context that tasks share, and that is at work
+            context.run(_SELF.set, weakref.ref(task))
     if is_cancelled(parent):
         note_cancellation(task, _CANCELLED[parent].asked_ns[-1])
         cancellations(task).is_inherited = True
@@ -135,8 +142,24 @@ def parent_of(worker: object) -> object:
     nursery = getattr(worker, "parent_nursery", None)  # a trio task knows it by itself
     if nursery is not None:
         return nursery.parent_task
+    if worker not in _PARENTS:
+        _meet(worker)
     known: Any = _PARENTS.get(worker)  # Any: a weak reference
     return None if known is None else known()
+
+
+def _meet(task: object) -> None:
+    """Note the parent of a task that no loop was asked for: one that starts eagerly, inside who began it."""
+    context = _context_of(task)
+    known = None if context is None else context.get(_SELF)
+    parent = None if known is None else known()
+    if parent is not None and parent is not task:
+        note_parent(task, parent)
+
+
+def _context_of(task: object) -> contextvars.Context | None:
+    get = getattr(task, "get_context", None)  # asyncio's tell it from Python 3.12 on, and no older starts eagerly
+    return get() if get is not None else None
 
 
 def coroutine_of(task: object) -> object:
@@ -149,6 +172,8 @@ def born(worker: object) -> int:
     """Give when a worker was begun, as `now` counts; 0 where it was before anything is known."""
     if isinstance(worker, (Strand, Work)):
         return worker.born
+    if worker is not None and worker not in _BORN:
+        _meet(worker)
     return 0 if worker is None else _BORN.get(worker, 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 
 import httpx
@@ -94,3 +95,23 @@ async def test_tasks_and_threads_come_from_no_line(chaos: Chaos) -> None:
     thread.join()
 
     assert sites(chaos) == [None] * 5
+
+
+if sys.version_info >= (3, 12):  # no task starts eagerly before
+
+    @pytest.mark.asyncio
+    @pytest.mark.chaos("503, ok")
+    async def test_a_client_may_send_from_tasks_that_start_eagerly(chaos: Chaos) -> None:
+        """As aiohttp connects: each attempt's task is begun by the same one, and no loop was asked for it."""
+
+        async def client() -> None:
+            loop = asyncio.get_running_loop()
+            while await asyncio.Task(post(chaos.url), loop=loop, eager_start=True) == 503:
+                await asyncio.sleep(1)
+
+        await client()
+
+        assert groups(chaos) == [[1, 2]]
+        own = [chaos.trace.lineages[attempt.lineage] for attempt in chaos.attempts]
+        assert own[0] is not own[1]
+        assert own[0].parent == own[1].parent is not None
