@@ -33,10 +33,11 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
     def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         started = time.monotonic() if is_timed else 0.0
         run = Run(policy) if begins_with_run else None
+        is_offered = keyword is not None and keyword not in kwargs
         while True:
             if run is not None:
                 run.begins()
-                if keyword is not None:
+                if keyword is not None and is_offered:
                     kwargs[keyword] = Attempt(run)
             try:
                 result = fn(*args, **kwargs)

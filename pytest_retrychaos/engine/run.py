@@ -9,6 +9,7 @@ they are needed, unless a policy brings its own.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
@@ -50,7 +51,7 @@ def is_watched(policy: Retry) -> bool:
 class Run:
     """One operation of a policy. What it keeps of attempts that failed is text, not exceptions."""
 
-    __slots__ = ("_clock", "_history", "_keys", "_previous_wait", "_started", "_wait", "number", "policy")
+    __slots__ = ("_clock", "_failure", "_history", "_keys", "_previous_wait", "_started", "_wait", "number", "policy")
 
     def __init__(self, policy: Retry, started: float | None = None) -> None:
         """Begin now, or have begun at ``started``, a reading of `time.monotonic`."""
@@ -58,7 +59,8 @@ class Run:
         self.number = 1
         self._clock = policy.clock or time.monotonic
         self._started = self._clock() if started is None else started
-        self._wait: float | None = None
+        self._failure: Failure | None = None
+        self._wait = 0.0
         self._previous_wait: float | None = None
         self._history: History | None = None
         self._keys: dict[str, str] = {}
@@ -92,7 +94,8 @@ class Run:
         """Note that the attempt ended in an exception; give the seconds to wait, ``None`` where it is to be raised."""
         failure = failure_of_error(error, self.policy.on)
         if failure.is_retryable and is_being_cancelled(error):
-            self._gives_up(Stop("cancelled"), failure, error)
+            self._failure = failure
+            self._gives_up(Stop("cancelled"), error)
             return None
         return self._after(failure, error)
 
@@ -111,9 +114,8 @@ class Run:
         """Tell, once the wait is over, whether another attempt follows; where not, ``outcome`` stands."""
         timeout = self.policy.timeout
         if timeout is not None and self.elapsed() >= timeout:
-            self._gives_up(Stop("timeout"), None, outcome)
+            self._gives_up(Stop("timeout"), outcome)
             return False
-        assert self._wait is not None  # a driver asks after a wait only
         self._history = self._history or History()
         self._history.add(self.number, outcome, self._wait)
         self._previous_wait = self._wait
@@ -121,9 +123,10 @@ class Run:
         return True
 
     def _after(self, failure: Failure, outcome: object) -> float | None:
+        self._failure = failure
         decision = self._decide(failure)
         if isinstance(decision, Stop):
-            self._gives_up(decision, failure, outcome)
+            self._gives_up(decision, outcome)
             return None
         self._wait = decision.seconds
         if self.policy.before_wait is not None:
@@ -135,12 +138,13 @@ class Run:
             logger.info("attempt %d: %s; waiting %.3g s", self.number, told(outcome), decision.seconds)
         return decision.seconds
 
-    def _gives_up(self, stop: Stop, failure: Failure | None, outcome: object) -> None:
+    def _gives_up(self, stop: Stop, outcome: object) -> None:
         if self._history is not None and isinstance(outcome, BaseException):
-            for note in self._history.notes(self.number, stop):
-                outcome.add_note(note)
+            with contextlib.suppress(Exception):  # an exception that takes no notes is raised without them
+                for note in self._history.notes(self.number, stop):
+                    outcome.add_note(note)
         if self.policy.giving_up is not None:
-            kind = None if failure is None else failure.kind
+            kind = None if self._failure is None else self._failure.kind
             _tell(self.policy.giving_up, GivingUp(self.number, self.elapsed(), stop.reason, outcome, kind))
         if stop.reason != "permanent" and (logger := _logger()):
             logger.info("attempt %d: %s; giving up: %s", self.number, told(outcome), stop.reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 import random
+import threading
 import time
 
 import pytest
@@ -332,6 +333,23 @@ def test_an_exception_whose_text_cannot_be_made_is_still_retried(policy):
     assert last.__notes__[0] == "attempt 1: Mute: (its text cannot be made); then waited 1 s"
 
 
+def test_an_exception_that_cannot_be_pickled_or_noted_is_raised_itself(policy, drive):
+    """Whatever it holds, it is the caller's."""
+
+    class Awkward(TimeoutError):
+        def __init__(self):
+            super().__init__("late")
+            self.lock = threading.Lock()
+
+        def add_note(self, note):
+            raise RuntimeError("no notes")
+
+    last = Awkward()
+    with pytest.raises(Awkward) as caught:
+        drive(policy(attempts=2), Script(Awkward(), last))
+    assert caught.value is last
+
+
 async def coroutine_function():
     """Async work."""
 
@@ -390,6 +408,10 @@ def test_what_cannot_be_called_is_refused():
         ({"sleep": 1}, TypeError, "sleep=1: it has to be a function such as time.sleep"),
         ({"clock": 1}, TypeError, "clock=1: it has to be a function such as time.monotonic"),
         ({"wall_clock": 1}, TypeError, "wall_clock=1: it has to be a function such as time.time"),
+        ({"new_key": "abc"}, TypeError, "new_key='abc': it has to be a function such as lambda: str(uuid.uuid4())"),
+        ({"before_attempt": 1}, TypeError, "before_attempt=1: it has to be a function such as print"),
+        ({"before_wait": 1}, TypeError, "before_wait=1: it has to be a function such as print"),
+        ({"giving_up": [print]}, TypeError, "giving_up=[<built-in function print>]: it has to be a function such as"),
         ({"random": 1}, TypeError, "random=1: it has to be a random.Random"),
     ],
     ids=str,

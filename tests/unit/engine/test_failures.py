@@ -1,0 +1,138 @@
+"""What a policy makes of groups, delays, hints and successes."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_retrychaos.engine import Kind, is_transient
+from pytest_retrychaos.engine.failures import failure_of_error, failure_of_result
+from tests.unit.engine.drives import Script, answer
+
+
+class Answered(Exception):
+    """An error that carries an answer."""
+
+    def __init__(self, status, **headers):
+        super().__init__(status)
+        self.response = answer(status, **headers)
+
+
+LATE, REFUSED = TimeoutError("late"), ConnectionRefusedError(111, "refused")
+
+
+@pytest.mark.parametrize(
+    ("members", "kind", "is_retryable"),
+    [
+        ([LATE], Kind.AMBIGUOUS, True),
+        ([REFUSED, REFUSED], Kind.NOT_SENT, True),
+        ([REFUSED, LATE], Kind.AMBIGUOUS, True),
+        ([LATE, Answered(404)], Kind.REFUSED, False),
+        ([LATE, KeyError("id")], None, False),
+        ([ExceptionGroup("inner", [LATE, REFUSED])], Kind.AMBIGUOUS, True),
+        ([ExceptionGroup("inner", [LATE, ValueError("x")])], None, False),
+    ],
+)
+def test_a_group_is_as_its_members(members, kind, is_retryable):
+    """Retried if each would be; of the kinds the gravest."""
+    failure = failure_of_error(ExceptionGroup("tasks", members), None)
+    assert (failure.kind, failure.is_retryable) == (kind, is_retryable)
+
+
+def test_on_types_are_looked_for_in_a_group():
+    """A nursery wraps what its tasks raise."""
+    group = ExceptionGroup("tasks", [KeyError("id"), IndexError(0)])
+    assert failure_of_error(group, LookupError).is_retryable
+    assert not failure_of_error(group, KeyError).is_retryable
+    assert failure_of_error(group, ExceptionGroup).is_retryable
+
+
+def test_a_judge_is_given_the_group_itself():
+    """It may look inside."""
+    group = ExceptionGroup("tasks", [KeyError("id")])
+    assert failure_of_error(group, lambda outcome: outcome is group).is_retryable
+
+
+def test_a_group_with_a_cancellation_goes_through(policy, drive):
+    """It is no Exception."""
+    script = Script(BaseExceptionGroup("tasks", [LATE, KeyboardInterrupt()]))
+    with pytest.raises(BaseExceptionGroup):
+        drive(policy(), script)
+    assert script.calls == 1
+
+
+def test_of_a_group_the_longest_wait_asked_for_is_kept(policy, clock, drive):
+    """Two services, two answers."""
+    group = ExceptionGroup("tasks", [Answered(503, retry_after="7"), Answered(429, retry_after="3"), LATE])
+    drive(policy(), Script(group, "paid"))
+    assert clock.slept == [7.0]
+
+
+@pytest.mark.parametrize(("delay", "slept"), [(0.25, 1.0), (1, 1.0), (5, 5.0), (True, 1.0)])
+def test_a_delay_that_a_judge_names_is_the_least_wait(policy, clock, delay, slept):
+    """It is a floor under the backoff, as Retry-After is."""
+    policy(on=lambda outcome: outcome == "pending" and delay).call(Script("pending", "done"))
+    assert clock.slept == [slept]
+
+
+def test_a_judge_cannot_come_before_the_server_asked(policy, clock):
+    """The longer of both."""
+    policy(on=lambda outcome: outcome != "paid" and 2).call(Script(answer(503, retry_after="9"), "paid"))
+    assert clock.slept == [9.0]
+
+
+def test_a_delay_past_the_timeout_ends_it_at_once(policy, clock):
+    """No wait is begun that would end past it."""
+    assert policy(timeout=10, on=lambda _: 30).call(Script("pending")) == "pending"
+    assert clock.slept == []
+
+
+def test_what_a_judge_raises_goes_through(policy, drive):
+    """A broken judge is a bug of the program, and the failure is its context."""
+
+    def judge(outcome):
+        raise LookupError("no such state")
+
+    script = Script(LATE)
+    with pytest.raises(LookupError, match="no such state") as caught:
+        drive(policy(on=judge), script)
+    assert caught.value.__context__ is LATE
+    assert script.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "is_retryable"),
+    [
+        (503, {}, True),
+        (503, {"x_should_retry": "false"}, False),
+        (500, {"stripe_should_retry": "false"}, False),
+        (409, {"stripe_should_retry": "true"}, True),
+        (400, {"x_should_retry": "true"}, True),
+        (400, {"x_should_retry": "maybe"}, False),
+        (501, {}, False),
+        (501, {"x_should_retry": "true"}, True),
+        (200, {"x_should_retry": "true"}, False),
+    ],
+)
+def test_a_should_retry_hint_is_obeyed(status, headers, is_retryable):
+    """The server's own word, both ways; a success stays one."""
+    assert is_transient(answer(status, **headers)) is is_retryable
+    if status >= 400:
+        assert is_transient(Answered(status, **headers)) is is_retryable
+
+
+@pytest.mark.parametrize("outcome", [None, 7, "text", KeyboardInterrupt(), ValueError("x"), object()])
+def test_nothing_else_is_transient(outcome):
+    """The default as a function, for judges that add to it."""
+    assert not is_transient(outcome)
+
+
+def test_the_headers_of_a_success_are_not_read():
+    """Successes are the many; reading costs."""
+
+    class Headers(dict):
+        def items(self):
+            raise AssertionError("read")
+
+    response = answer(200)
+    response.headers = Headers()
+    assert failure_of_result(response, None) is None
