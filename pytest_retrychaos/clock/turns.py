@@ -12,7 +12,6 @@ Laws of this module:
 
 from __future__ import annotations
 
-import heapq
 import random
 from _thread import get_ident
 from collections import deque
@@ -20,14 +19,13 @@ from collections.abc import Callable, Iterator
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.functions import real
+from pytest_retrychaos.clock.lines import Alarm, Deadlines, Ready, Waiting
 from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.report import deadlock
 from pytest_retrychaos.clock.strands import Poller, Strand, Woke
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.model import SECOND
 
-Alarm = Callable[[], None]
-_Timer = tuple[int, int, Strand | Alarm]
 _WINDOW = 64
 """So many turns may be taken by others before one that is ready: the seed decides, but nobody starves."""
 _RETURN = 2.0
@@ -47,8 +45,7 @@ class Turns:
         self.main.chance = chooser
         self.granted = self.main
         self.is_over = False
-        self.waiting: dict[int, deque[Strand]] = {}
-        """By key, the identity of what is waited for: who waits, the longest first."""
+        self.waiting = Waiting()
         self.ends: dict[int, Strand] = {}
         """By the identity of a thread's sentinel: whose it is."""
         self.seized: list[Strand] = []
@@ -60,10 +57,9 @@ class Turns:
         self._strands: dict[int, Strand] = {id(self.main): self.main}
         self._looking: dict[int, Strand] = {}
         """Of those that wait, the ones that no one may announce anything to: only looking finds out."""
-        self._ready: list[tuple[float, int, Strand]] = []
-        """A heap: by what rank each is to go on, and the number under which it was put there."""
+        self._ready = Ready()
         self._granted_so_far = 0
-        self._timers: list[_Timer] = []
+        self._deadlines = Deadlines()
         self._count = 0
         self._arrivals: deque[int] = deque()
         self._interrupted: deque[Strand] = deque()
@@ -87,7 +83,7 @@ class Turns:
 
     def sleep_until(self, deadline_ns: int) -> None:
         """Block until a moment of the run."""
-        if len(self._strands) == 1 and not self.outside.in_flight and not self._is_due(deadline_ns):
+        if len(self._strands) == 1 and not self.outside.in_flight and not self._deadlines.has_by(deadline_ns):
             self.clock.move_to(deadline_ns)
             return
         if self.block(None, deadline_ns, "a moment to come") is Woke.BY_END:
@@ -100,7 +96,7 @@ class Turns:
         """
         if (
             len(self._strands) > 1
-            or self._is_due(deadline_ns)
+            or self._deadlines.has_by(deadline_ns)
             or self._arrivals
             or not self.outside.is_quiet(self)
             or self.granted is not self.main
@@ -136,9 +132,9 @@ class Turns:
         if is_free is not None or poller is not None:
             self._looking[id(me)] = me
         if key is not None:
-            self.waiting.setdefault(key, deque()).append(me)
+            self.waiting.add(me, key)
         if deadline_ns is not None:
-            heapq.heappush(self._timers, (deadline_ns, me.number, me))
+            self._deadlines.add(deadline_ns, me.number, me)
         try:
             self._hand_over(me)
         finally:
@@ -150,14 +146,14 @@ class Turns:
 
     def let_others_run(self) -> bool:
         """Give the turn to the others that are ready; whether there were any."""
-        if self._first_ready() is None:
+        if self._ready.first() is None:
             return False
         self.block(None, self.clock.now_ns, "its next turn")
         return True
 
     def alarm(self, deadline_ns: int, act: Alarm) -> None:
         """Have something done when a moment comes."""
-        heapq.heappush(self._timers, (deadline_ns, self._next_number(), act))
+        self._deadlines.add(deadline_ns, self._next_number(), act)
 
     # waking
 
@@ -170,14 +166,10 @@ class Turns:
         self._wake(key)
 
     def _wake(self, key: int, *, everyone: bool = False) -> None:
-        line = self.waiting.get(key)
-        while line:
-            strand = line.popleft()
+        strand = self.waiting.take(key)
+        while strand is not None:
             self._make_ready(strand, Woke.BY_KEY)
-            if not everyone:
-                break
-        if not line:
-            self.waiting.pop(key, None)
+            strand = self.waiting.take(key) if everyone else None
 
     def _make_ready(self, strand: Strand, why: Woke, *, at_once: bool = False) -> None:
         """Put a thread in line, by chance or (``at_once``) before those that come by chance.
@@ -192,8 +184,7 @@ class Turns:
         rank = float(number)
         if strand.chance is not None:
             rank = self._granted_so_far + (0.0 if at_once else _WINDOW * strand.chance.random())
-        strand.ready_as = number
-        heapq.heappush(self._ready, (rank, number, strand))
+        self._ready.add(strand, rank, number)
 
     # threads begin and end
 
@@ -293,12 +284,7 @@ class Turns:
 
     def _forget(self, me: Strand) -> None:
         """Take a thread that goes on out of every line that it may still stand in."""
-        if me.key is not None:
-            line = self.waiting.get(me.key)
-            if line is not None and me in line:
-                line.remove(me)
-                if not line:
-                    self.waiting.pop(me.key, None)
+        self.waiting.remove(me)
         self._looking.pop(id(me), None)
         me.number, me.key, me.is_free, me.poller = 0, None, None, None
 
@@ -311,12 +297,12 @@ class Turns:
                 self._wake(self._arrivals.popleft())
             if self._interrupted:
                 return self._interrupted[0]
-            first = self._first_ready()
+            first = self._ready.first()
             if first is not None:
                 return first
             if self._look():
                 continue
-            due = self._earliest()
+            due = self._deadlines.earliest()
             if self.outside.wait(self, due):
                 continue
             if due is not None:
@@ -325,14 +311,6 @@ class Turns:
             if self.granted is held:
                 return self._deadlocked()
         return held  # the turn was taken from it
-
-    def _first_ready(self) -> Strand | None:
-        while self._ready:
-            _, number, strand = self._ready[0]
-            if strand.ready_as == number:
-                return strand
-            heapq.heappop(self._ready)
-        return None
 
     def blocked(self) -> Iterator[Strand]:
         """Iterate over the threads that wait for something."""
@@ -348,7 +326,7 @@ class Turns:
         for strand in list(self._looking.values()):
             poller, is_free = strand.poller, strand.is_free
             if (poller is not None and poller.look()) or (is_free is not None and is_free()):
-                self._forget_line(strand)
+                self.waiting.remove(strand)
                 self._make_ready(strand, Woke.BY_KEY, at_once=poller is None or poller.patience > 0)
                 found = True
         return found
@@ -357,36 +335,15 @@ class Turns:
         """Whether something came from outside that `_choose` has to look at."""
         return bool(self._arrivals or self._interrupted) or self._look()
 
-    def _forget_line(self, strand: Strand) -> None:
-        line = self.waiting.get(strand.key) if strand.key is not None else None
-        if line is not None:
-            line.remove(strand)
-            if not line:
-                self.waiting.pop(strand.key or 0, None)
-
-    def _is_due(self, moment_ns: int) -> bool:
-        """Whether something is to happen until then."""
-        earliest = self._earliest() if self._timers else None
-        return earliest is not None and earliest <= moment_ns
-
-    def _earliest(self) -> int | None:
-        while self._timers:
-            due, number, item = self._timers[0]
-            if not isinstance(item, Strand) or item.number == number:
-                return due
-            heapq.heappop(self._timers)
-        return None
-
     def _jump(self, due_ns: int) -> None:
         """Move time to a moment and make everyone ready whose moment it is."""
         self.clock.move_to(due_ns)
-        while self._timers and self._timers[0][0] <= due_ns:
-            _, number, item = heapq.heappop(self._timers)
-            if not isinstance(item, Strand):
-                item()
-            elif item.number == number:
-                self._forget_line(item)
+        while (item := self._deadlines.take(due_ns)) is not None:
+            if isinstance(item, Strand):
+                self.waiting.remove(item)
                 self._make_ready(item, Woke.BY_TIME)
+            else:
+                item()
 
     def _deadlocked(self) -> Strand:
         stop = self.clock.why_stuck()
@@ -394,7 +351,7 @@ class Turns:
             stop = deadlock(self, self.outside)
             self.clock.stops.append(stop)
         self.main.error = stop
-        self._forget_line(self.main)
+        self.waiting.remove(self.main)
         self._make_ready(self.main, Woke.BY_KEY)
         return self.main
 
@@ -407,8 +364,8 @@ class Turns:
     def settle(self) -> None:
         """Let everyone run who can without time passing."""
         for _ in range(_SETTLING):
-            due = self._earliest()
-            if self._first_ready() is None and (due is None or due > self.clock.now_ns):
+            due = self._deadlines.earliest()
+            if self._ready.first() is None and (due is None or due > self.clock.now_ns):
                 break
             self.block(None, self.clock.now_ns, "its next turn")
 

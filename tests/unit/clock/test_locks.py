@@ -32,7 +32,7 @@ def older() -> Iterator[Callable[[Callable[[], object]], None]]:
                 return
             work.pop()()
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, name="older")
     thread.start()
 
     def hand(function: Callable[[], object]) -> None:
@@ -214,7 +214,7 @@ def test_other_threads_live_in_real_time(older) -> None:
 def test_an_older_thread_is_joined_in_virtual_time(older) -> None:
     """Joining a thread that does not end takes its limit in virtual time."""
     clock = VirtualClock()
-    thread = next(each for each in threading.enumerate() if each is not threading.current_thread())
+    thread = next(each for each in threading.enumerate() if each.name == "older")
     with install(clock, grace=0.01):
         thread.join(7)
     assert clock.now_ns == 7 * SECOND
