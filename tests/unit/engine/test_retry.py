@@ -342,7 +342,7 @@ def test_an_exception_that_cannot_be_pickled_or_noted_is_raised_itself(policy, d
             self.lock = threading.Lock()
 
         def add_note(self, note):
-            raise RuntimeError("no notes")
+            raise RuntimeError(f"no notes: {note}")
 
     last = Awkward()
     with pytest.raises(Awkward) as caught:
