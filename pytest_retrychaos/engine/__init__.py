@@ -17,6 +17,9 @@ from __future__ import annotations
 from pytest_retrychaos.engine.answers import carried_status
 from pytest_retrychaos.engine.attempt import Attempt, this_attempt
 from pytest_retrychaos.engine.backoff import Backoff, exponential, fixed
+from pytest_retrychaos.engine.breaker import CircuitBreaker
+from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+from pytest_retrychaos.engine.circuit import TRANSITIONS, CircuitOpen, Event, State, Transition
 from pytest_retrychaos.engine.classify import (
     Kind,
     classify_exception,
@@ -31,15 +34,22 @@ from pytest_retrychaos.engine.retry import Retry
 from pytest_retrychaos.engine.retry_after import Asked
 
 __all__ = [
+    "TRANSITIONS",
     "Asked",
     "Attempt",
     "Backoff",
     "Beginning",
+    "BreakerPolicy",
+    "CircuitBreaker",
+    "CircuitOpen",
+    "Event",
     "Failure",
     "GivingUp",
     "Kind",
     "Retry",
+    "State",
     "Stop",
+    "Transition",
     "Wait",
     "Waiting",
     "carried_status",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import CoroutineType, FunctionType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 
 from pytest_retrychaos.engine.attempt import this_attempt
 
@@ -29,8 +29,8 @@ def refuse_generator(fn: object) -> None:
         raise TypeError(f"fn={fn!r}: it has to be callable; pass the function, not what it returned")
     if _flags(fn) & (_GENERATOR | _ASYNC_GENERATOR):
         raise TypeError(
-            f"{_name(fn)} is a generator function: it fails while it is iterated, after the call that could be "
-            "retried; retry the function that consumes it, or let it return a list"
+            f"{_name(fn)} is a generator function: it fails while it is iterated, after the call; "
+            "retry or guard the function that consumes it, or let it return a list"
         )
 
 
@@ -44,12 +44,21 @@ def refuse_coroutine(result: object, fn: object) -> None:
         )
 
 
+def refuse_unrun(result: object, fn: object) -> None:
+    """Raise `TypeError` where a guarded call returned what has not run: a coroutine, or a generator of its own."""
+    if type(result) is CoroutineType:
+        result.close()
+        raise TypeError(f"{_name(fn)} returned a coroutine, which has done nothing yet: await call_async(fn, ...)")
+    if isinstance(result, (GeneratorType, AsyncGeneratorType)):
+        refuse_generator(fn)
+
+
 def refuse_blocking(fn: object, returned: object) -> None:
     """Raise `Misused` where a function that is to be awaited returned what cannot be."""
     if not hasattr(returned, "__await__"):
         raise Misused(
             f"{_name(fn)} is to be awaited, but returned {type(returned).__name__}: call a blocking function by "
-            "retry.call(fn, ...). It was called once"
+            "call(fn, ...). It was called once"
         )
 
 

@@ -100,7 +100,7 @@ def classify_exception(error: BaseException) -> Kind | None:
         if answer is not None and answer.status >= 400:
             return classify_answer(answer)
         row = _row(_type_names(one))
-        if row in known_errors.OWN_MISTAKES:
+        if row in known_errors.NOT_OF_THE_SERVICE:
             return None
         if row in known_errors.NOT_SENT:
             return Kind.NOT_SENT
@@ -120,7 +120,7 @@ def classify_names(chain: Sequence[tuple[str, ...]]) -> Kind | None:
     inside: Kind | None = None
     for names in chain:
         row = _row(names)
-        if row in known_errors.OWN_MISTAKES:
+        if row in known_errors.NOT_OF_THE_SERVICE:
             return None
         if row in known_errors.NOT_SENT:
             return Kind.NOT_SENT

@@ -54,6 +54,16 @@ _OWN_MISTAKES = {
 }
 """A client used wrongly, under a base class of the network's: no failure of the service."""
 
+_OPEN_CIRCUITS = {
+    "pytest_retrychaos.engine.circuit": "CircuitOpen",
+    "pybreaker": "CircuitBreakerError",
+    "circuitbreaker": "CircuitBreakerError",
+    "purgatory.domain.model": "OpenedState",
+    "aiobreaker.state": "CircuitBreakerError",
+    "hyx.circuitbreaker.exceptions": "BreakerFailing",
+}
+"""A breaker refused, and asked nothing of the service: another attempt would meet it again."""
+
 CONNECTING = frozenset(
     {
         ("socket", "create_connection"),
@@ -77,5 +87,5 @@ def _names(table: dict[str, str]) -> Iterator[str]:
 NOT_SENT = frozenset(_names(_NOT_SENT))
 AMBIGUOUS = frozenset(_names(_AMBIGUOUS))
 WRAPPERS = frozenset(_names(_WRAPPERS))
-OWN_MISTAKES = frozenset(_names(_OWN_MISTAKES))
-ALL = NOT_SENT | AMBIGUOUS | WRAPPERS | OWN_MISTAKES
+NOT_OF_THE_SERVICE = frozenset(_names(_OWN_MISTAKES)) | frozenset(_names(_OPEN_CIRCUITS))
+ALL = NOT_SENT | AMBIGUOUS | WRAPPERS | NOT_OF_THE_SERVICE

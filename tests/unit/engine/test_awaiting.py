@@ -226,7 +226,7 @@ def test_a_blocking_function_is_refused_and_not_called_again(run):
     def charge():
         return script()
 
-    with pytest.raises(TypeError, match=r"charge\(\) is to be awaited, but returned str: .*retry\.call\(fn, \.\.\.\)"):
+    with pytest.raises(TypeError, match=r"charge\(\) is to be awaited, but returned str: .* by call\(fn, \.\.\.\)"):
         run(lambda: Retry(on=Exception).call_async(charge))
     assert script.calls == 1
 

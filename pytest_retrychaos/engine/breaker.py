@@ -1,0 +1,316 @@
+"""A circuit breaker for blocking and async code: the thin driver around the machine in `circuit`.
+
+It owns what the machine has not: the lock, the clock, and who is told. While the circuit is closed and nothing has
+failed, a call takes no lock and reads no clock.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from _thread import allocate_lock
+from collections.abc import Callable, Iterable
+
+from pytest_retrychaos.engine import blocks
+from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+from pytest_retrychaos.engine.callables import is_coroutine_function, refuse_blocking, refuse_generator, refuse_unrun
+from pytest_retrychaos.engine.circuit import Circuit, CircuitOpen, State, Transition
+from pytest_retrychaos.engine.failures import BARE
+from pytest_retrychaos.engine.health import check_on, error_tells, result_tells
+
+TYPE_CHECKING = False  # importing typing would cost more than this module
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from types import TracebackType
+    from typing import Any, ParamSpec, TypeVar
+
+    from pytest_retrychaos.engine.health import On
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+    Listener = Callable[["CircuitBreaker", Transition], object]
+
+
+class CircuitBreaker:
+    """Stop calling a service that fails, and find out when it is back.
+
+    ::
+
+        breaker = CircuitBreaker(threshold=5, cooldown=30)
+
+        breaker.call(client.get, url)               # call a function
+        await breaker.call_async(client.get, url)   # or a coroutine function
+
+        @breaker                                    # or guard either
+        def fetch(): ...
+
+        with breaker:                               # or a block (async with, too)
+            client.get(url).raise_for_status()
+
+    One breaker stands for one service: share it among threads, tasks and event loops. It begins closed, and every
+    call passes. When ``threshold`` calls in a row have failed, or, with ``failure_rate``, that share of the calls of
+    the last ``window`` seconds, it opens, and raises `CircuitOpen` without calling. After ``cooldown`` seconds one
+    call passes as a probe: if it succeeds the circuit closes, if it fails it opens for another cooldown. A result
+    counts only if the circuit has not changed since its call began.
+
+    Wrong arguments raise `ValueError` or `TypeError` here, naming the argument, the value and the rule.
+    """
+
+    __slots__ = (
+        "_bare",
+        "_circuit",
+        "_clock",
+        "_counts_successes",
+        "_listeners",
+        "_lock",
+        "_on",
+        "name",
+        "policy"
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        threshold: int | None = None,
+        cooldown: float = 30.0,
+        failure_rate: float | None = None,
+        window: float | None = None,
+        minimum_calls: int | None = None,
+        probe_timeout: float | None = None,
+        on: On = None,
+        name: str = "",
+        listeners: Iterable[Listener] = (),
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Make a closed circuit.
+
+        ``threshold``, ``cooldown``, ``failure_rate``, ``window``, ``minimum_calls`` and ``probe_timeout`` say when it
+        opens and for how long: see `BreakerPolicy`.
+
+        ``on``: what counts as a failure. By default what is transient: connection errors, timeouts and the answers
+        408, 425, 429 and 5xx but 501 and 505, returned or raised; other answers are a sign of health, and exceptions
+        that are no client's tell nothing. Otherwise an exception type or a tuple of them, or a function that is given
+        what the call ended in and returns True or False; then all else is a sign of health.
+
+        ``name`` stands in errors and logs.
+
+        ``listeners`` are called as ``listener(breaker, transition)`` after each event, in the thread that brought it
+        about and without a lock. What one raises is logged and harms no call.
+
+        ``clock`` tells seconds that never go back; `time.monotonic` unless given.
+        """
+        self.policy = BreakerPolicy(
+            threshold=threshold,
+            cooldown=cooldown,
+            failure_rate=failure_rate,
+            window=window,
+            minimum_calls=minimum_calls,
+            probe_timeout=probe_timeout,
+        )
+        check_on(on)
+        if not isinstance(name, str):
+            raise TypeError(f"name={name!r}: it has to be a str; it stands in errors and logs")
+        if clock is not None and not callable(clock):
+            raise TypeError(f"clock={clock!r}: it has to be a function such as time.monotonic")
+        self.name = name
+        self._on = on
+        self._listeners = _functions(listeners)
+        self._clock = clock
+        self._lock = allocate_lock()
+        self._counts_successes = failure_rate is not None
+        self._bare = frozenset() if callable(on) and not isinstance(on, type) else BARE
+        self._circuit = Circuit(self.policy)
+
+    @property
+    def threshold(self) -> int | None:
+        """Failures in a row that open it; ``None`` where a rate does."""
+        return self.policy.threshold
+
+    @property
+    def cooldown(self) -> float:
+        """Seconds that it stays open."""
+        return self.policy.cooldown
+
+    @property
+    def state(self) -> State:
+        """What it does with calls. An open circuit is open until a call comes after its cooldown."""
+        return self._circuit.state
+
+    @property
+    def failures(self) -> int:
+        """Failures in a row, or within the window when the last call ended; while open, those that opened it."""
+        return self._circuit.failures
+
+    @property
+    def retry_in(self) -> float:
+        """Seconds until a call may pass, 0 if one may now. While a probe is out: the longest that it may take."""
+        with self._lock:
+            return self._circuit.retry_in(self._now())
+
+    def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``fn``, or raise `CircuitOpen` without calling it; return or raise what it does.
+
+        `TypeError` for coroutine functions and generator functions: a call does not do their work.
+        """
+        circuit = self._circuit
+        period = circuit.open_door or self.begin()
+        try:
+            result = fn(*args, **kwargs)
+        except BaseException as error:
+            self.end_with_error(period, error)
+            raise
+        if type(result) not in self._bare:
+            self._returned(period, result, fn)
+        elif circuit.failures or period != circuit.open_door or self._counts_successes:
+            self._end(period, False)
+        return result
+
+    async def call_async(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Await ``fn``, or raise `CircuitOpen` without calling it; return or raise what it does.
+
+        On any event loop. A call that is cancelled tells nothing about the service.
+        """
+        circuit = self._circuit
+        period = circuit.open_door or self.begin()
+        try:
+            awaitable = fn(*args, **kwargs)
+            refuse_blocking(fn, awaitable)
+            result = await awaitable
+        except BaseException as error:
+            self.end_with_error(period, error)
+            raise
+        if type(result) not in self._bare:
+            self.end_with_result(period, result)
+        elif circuit.failures or period != circuit.open_door or self._counts_successes:
+            self._end(period, False)
+        return result
+
+    def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
+        """Guard a function or a coroutine function; for use as a decorator, ``@breaker``."""
+        refuse_generator(fn)
+        if is_coroutine_function(fn):
+
+            @functools.wraps(fn)
+            async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:  # Any: what fn's awaitable gives
+                return await self.call_async(fn, *args, **kwargs)  # type: ignore[arg-type]  # it was just looked at
+
+            return guarded_async  # type: ignore[return-value]  # fn returns an awaitable here, as this does
+
+        @functools.wraps(fn)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+            return self.call(fn, *args, **kwargs)
+
+        return guarded
+
+    def __enter__(self) -> CircuitBreaker:
+        blocks.enter(self, self._circuit.open_door or self.begin())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        circuit = self._circuit
+        period = blocks.leave(self) or circuit.open_door
+        if error is not None:
+            self.end_with_error(period, error)
+        elif circuit.failures or period != circuit.open_door or self._counts_successes:
+            self._end(period, False)
+
+    async def __aenter__(self) -> CircuitBreaker:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def begin(self) -> int:
+        """Begin a call, or raise `CircuitOpen`. For drivers of your own: hand what it returns to ``end_with_…``."""
+        with self._lock:
+            now = self._now()
+            period, event = self._circuit.admit(now)
+            retry_in = 0.0 if period else self._circuit.retry_in(now)
+        self._tell(event)
+        if not period:
+            raise CircuitOpen(self.name, retry_in)
+        return period
+
+    def end_with_error(self, period: int, error: BaseException) -> None:
+        """End a call that raised; ``period`` is what `begin` returned."""
+        try:
+            failed = error_tells(error, self._on)
+        except BaseException:
+            self._end(period, None)
+            raise
+        self._end(period, failed)
+
+    def end_with_result(self, period: int, result: object) -> None:
+        """End a call that returned; ``period`` is what `begin` returned."""
+        try:
+            failed = result_tells(result, self._on)
+        except BaseException:
+            self._end(period, None)
+            raise
+        self._end(period, failed)
+
+    def trip(self) -> None:
+        """Open the circuit by hand, for a whole cooldown from now."""
+        with self._lock:
+            event = self._circuit.trip(self._now())
+        self._tell(event)
+
+    def reset(self) -> None:
+        """Close the circuit by hand and forget every failure."""
+        with self._lock:
+            event = self._circuit.reset(self._now())
+        self._tell(event)
+
+    def __repr__(self) -> str:
+        named = f' "{self.name}"' if self.name else ""
+        return f"<CircuitBreaker{named}: {self.state.value}, failures: {self.failures}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            f"{self!r} cannot be pickled or copied: its state belongs to this process, and a copy would not see what "
+            "the others learn; make a breaker where it is used"
+        )
+
+    def _returned(self, period: int, result: object, fn: object) -> None:
+        try:
+            refuse_unrun(result, fn)
+        except TypeError as error:
+            self.end_with_error(period, error)
+            raise
+        self.end_with_result(period, result)
+
+    def _end(self, period: int, failed: bool | None) -> None:
+        circuit = self._circuit
+        if not failed and not circuit.failures and not self._counts_successes and period == circuit.open_door:
+            return  # a success, and nothing to forget
+        with self._lock:
+            event = circuit.end(period, failed, self._now())
+        self._tell(event)
+
+    def _now(self) -> float:
+        return (self._clock or time.monotonic)()
+
+    def _tell(self, transition: Transition | None) -> None:
+        if transition is None:
+            return
+        for listener in self._listeners:
+            try:
+                listener(self, transition)
+            except Exception:
+                import logging
+
+                logging.getLogger("pytest_retrychaos.engine").exception("a listener of %r failed", self)
+
+
+def _functions(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+    if callable(listeners):
+        raise TypeError(f"listeners={listeners!r}: it has to be a list of functions; write listeners=[{listeners!r}]")
+    given = tuple(listeners)
+    for one in given:
+        if not callable(one):
+            raise TypeError(f"listeners={given!r}: {one!r} cannot be called; a listener takes breaker and transition")
+    return given
