@@ -23,7 +23,7 @@ from pytest_retrychaos.options import Options
 from pytest_retrychaos.record.calling import Calls
 from pytest_retrychaos.run import Run
 from pytest_retrychaos.trace import Attempt, Trace
-from pytest_retrychaos.views import Assertions, OperationView
+from pytest_retrychaos.views import OperationView, RunAssertions
 
 if TYPE_CHECKING:
     from pytest_retrychaos.transports.function import Results
@@ -42,7 +42,7 @@ class Phase(contextlib.AbstractContextManager["Phase"]):
         self._end()
 
 
-class Chaos(Assertions):
+class Chaos(RunAssertions):
     """A fake service on a simulated network and clock, the faults to come, and the record of what happened.
 
     As a fixture it is there for one test; outside pytest it is a context manager::
@@ -255,7 +255,9 @@ class Chaos(Assertions):
         """Check every law that applies to what happened.
 
         Returns the verdict: held, broken or does not apply, each with its reason. ``policy`` makes the laws
-        exact; ``only`` and ``ignore`` take codes, families or shapes (``ID04``, ``BK``, ``BK04/early``).
+        exact. ``breaker`` is what a circuit breaker promises: a `BreakerPolicy`, or the breaker itself, the engine's,
+        pybreaker's or aiobreaker's. ``only`` and ``ignore`` take codes, families or shapes (``ID04``, ``BK``,
+        ``BK04/early``).
 
         Raises `LawsBroken` with every finding, `CannotTell` before any request, and what went wrong in the
         test's own service.

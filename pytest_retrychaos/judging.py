@@ -8,8 +8,10 @@ from types import CodeType
 
 from pytest_retrychaos.clock.report import left_running
 from pytest_retrychaos.engine import Retry
+from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
 from pytest_retrychaos.laws import Verdict, judge
 from pytest_retrychaos.options import Options
+from pytest_retrychaos.policies.breakers import read_breaker
 from pytest_retrychaos.record.telling import tell_error
 from pytest_retrychaos.run import Run
 from pytest_retrychaos.text import again, failure_text, timeline
@@ -61,6 +63,7 @@ class Judge:
             raise TypeError(
                 f"verify({policy!r}): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)"
             )
+        promise = None if breaker is None else read_breaker(breaker)
         self.has_judged = True
         self.raise_problems()
         if not self._run.recorder.sheets:
@@ -69,7 +72,7 @@ class Judge:
                 f"with the service's address ({self._run.url}), or any other but loopback"
             )
         self._run.settle()
-        verdict = self._judge(policy, breaker=breaker, only=only, ignore=ignore, scripts="closed")
+        verdict = self._judge(policy, breaker=promise, only=only, ignore=ignore, scripts="closed")
         self._raise_swallowed()
         return verdict
 
@@ -118,7 +121,7 @@ class Judge:
         self,
         policy: Retry | None = None,
         *,
-        breaker: object | None = None,
+        breaker: BreakerPolicy | None = None,
         only: Collection[str] = (),
         ignore: Collection[str] = (),
         scripts: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_retrychaos.laws import Verdict, assertions
+from pytest_retrychaos.laws import Finding, Verdict, assertions, breaker_seen
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.text import finding_text
 from pytest_retrychaos.trace import Attempt, Operation, Told, Trace, waits
@@ -86,13 +86,42 @@ class Assertions:
     def _check(self, question: Any, *arguments: object) -> None:  # Any: functions of one family, unlike arguments
         __tracebackhide__ = True
         trace, operation = self._snapshot()
-        found = question(trace, *arguments, operation=operation)
+        self._fail(trace, question(trace, *arguments, operation=operation))
+
+    def _fail(self, trace: Trace, found: Finding | None) -> None:
+        __tracebackhide__ = True
         if found is not None:
             self._showed_timeline()
             raise LawsBroken(finding_text(trace, found))
 
     def _showed_timeline(self) -> None:
         """Note that a failure text has the timeline already."""
+
+
+class RunAssertions(Assertions):
+    """Assertions over a whole run alone: a breaker is about more than one operation."""
+
+    def assert_breaker_opened(self, after: int | None = None) -> None:
+        """Assert that a circuit breaker turned calls away once some had failed, or after so many failures in a row."""
+        __tracebackhide__ = True
+        if after is not None:
+            _check_whole("assert_breaker_opened", after)
+        self._ask(breaker_seen.breaker_opened, after)
+
+    def assert_breaker_closed(self) -> None:
+        """Assert that the last call went through, and well: no circuit breaker is open."""
+        __tracebackhide__ = True
+        self._ask(breaker_seen.breaker_closed)
+
+    def assert_no_traffic_while_open(self) -> None:
+        """Assert that nothing was sent while a breaker was seen to be open; ``verify(breaker=…)`` asks more."""
+        __tracebackhide__ = True
+        self._ask(breaker_seen.no_traffic_while_open)
+
+    def _ask(self, question: Any, *arguments: object) -> None:  # Any: functions of one family, unlike arguments
+        __tracebackhide__ = True
+        trace, _ = self._snapshot()
+        self._fail(trace, question(trace, *arguments))
 
 
 def _check_whole(name: str, value: object) -> None:

@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "record": 3,
     "laws": 3,
     "text": 4,
+    "policies": 4,
     "transports": 4,
     "options": 4,
     "entropy": 4,

@@ -28,7 +28,7 @@ from pytest_retrychaos.faults.vocabulary import FAULTS, OPTIONS
 from pytest_retrychaos.laws import FAMILIES, LAWS
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.service.profiles import PROFILES
-from pytest_retrychaos.views import Assertions
+from pytest_retrychaos.views import Assertions, RunAssertions
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -201,7 +201,7 @@ def profiles() -> str:
 
 def fixture() -> str:
     rows = []
-    for owner in (Chaos, Assertions):
+    for owner in (Chaos, RunAssertions, Assertions):
         for name, member in vars(owner).items():
             if name.startswith("_") or name in HOOKS:
                 continue

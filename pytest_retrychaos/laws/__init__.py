@@ -19,6 +19,7 @@ from pytest_retrychaos.laws.verdict import Finding, LawResult, Ruling, Verdict
 from pytest_retrychaos.laws.view import View
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
     from pytest_retrychaos.engine.retry import Retry
     from pytest_retrychaos.trace import Trace
 
@@ -34,14 +35,15 @@ def judge(
     only: Collection[str] = (),
     ignore: Collection[str] = (),
     scripts: str = "all",
-    breaker: object | None = None,
+    breaker: BreakerPolicy | None = None,
 ) -> Verdict:
     """Judge a trace by every law, or by those named.
 
     ``policy`` makes the bounds exact: did the code behave like this policy? ``only`` and ``ignore`` take codes
     (``RT01``), families (``RT``) and shapes (``BK04/early``). ``scripts="closed"`` judges NV01 only for scripts
-    that were replaced or closed, for judging in the middle of a run. With a ``breaker`` in use, operations that
-    follow a failure may end early. `ValueError` names an unknown law and the nearest known one.
+    that were replaced or closed, for judging in the middle of a run. A ``breaker`` is held to
+    its promise, and operations that follow a failure may end early. `ValueError` names an unknown law and the nearest
+    known one.
     """
     if scripts not in ("all", "closed"):
         raise ValueError(f'scripts={scripts!r}: it has to be "all" or "closed"')

@@ -33,14 +33,14 @@ def retried(trace: Trace, times: int | None = None, *, operation: int | None = N
     """Ask whether anything was retried; with ``times``, exactly so often in all."""
     _, chosen = _chosen(trace, operation)
     if not chosen:
-        return _cannot_tell(NOTHING_SENT)
+        return cannot_tell(NOTHING_SENT)
     made = sum(len(one.tries) - 1 for one in chosen)
     if times is None and made > 0:
         return None
     if times is not None and made == times:
-        return None if made or _met_failure(chosen) else _cannot_tell(NO_FAILURE)
+        return None if made or _met_failure(chosen) else cannot_tell(NO_FAILURE)
     if made == 0 and not _met_failure(chosen):
-        return _cannot_tell(NO_FAILURE)
+        return cannot_tell(NO_FAILURE)
     asked = "at least 1 retry was" if times is None else f"{counted(times, 'retry')} {'was' if times == 1 else 'were'}"
     return finding(
         "RT01" if times is None or made < times else "RT03",
@@ -56,7 +56,7 @@ def not_retried(trace: Trace, *, operation: int | None = None) -> Finding | None
     """Ask whether what failed was left alone."""
     view, chosen = _chosen(trace, operation)
     if not chosen:
-        return _cannot_tell(NOTHING_SENT)
+        return cannot_tell(NOTHING_SENT)
     again = next((one.tries[1].index for one in chosen if len(one.tries) > 1), None)
     if again is None and operation is None:
         again = _repeated(view)
@@ -69,7 +69,7 @@ def not_retried(trace: Trace, *, operation: int | None = None) -> Finding | None
             why="the test says that this failure is not to be retried",
             fix="leave it out of what the client retries, and tell the caller",
         )
-    return None if _met_failure(chosen) else _cannot_tell(NO_FAILURE)
+    return None if _met_failure(chosen) else cannot_tell(NO_FAILURE)
 
 
 def attempts(trace: Trace, number: int, *, operation: int | None = None) -> Finding | None:
@@ -92,7 +92,7 @@ def backoff(trace: Trace, policy: Backoff, *, operation: int | None = None) -> F
     """Ask whether every wait lies inside a backoff's bounds, Retry-After added where the server asked."""
     _, chosen = _chosen(trace, operation)
     if not any(one.retries for one in chosen):
-        return _cannot_tell(NOTHING_RETRIED if chosen else NOTHING_SENT)
+        return cannot_tell(NOTHING_RETRIED if chosen else NOTHING_SENT)
     tally = Tally("BK02")
     for one in chosen:
         judge_envelope(one, policy, tally, obeys=True, resolution_ns=trace.resolution_ns)
@@ -105,7 +105,7 @@ def retry_after_honoured(trace: Trace, *, operation: int | None = None) -> Findi
     """Ask whether ``Retry-After`` was met and obeyed."""
     view, chosen = _chosen(trace, operation)
     if not chosen:
-        return _cannot_tell(NOTHING_SENT)
+        return cannot_tell(NOTHING_SENT)
     return _outcome(bk04(_narrowed(view, chosen), Terms()))
 
 
@@ -113,10 +113,10 @@ def within(trace: Trace, limit_s: float, *, operation: int | None = None) -> Fin
     """Ask whether every operation ended within so many seconds; a scope is judged as a whole."""
     view, chosen = _chosen(trace, operation)
     if not chosen:
-        return _cannot_tell(NOTHING_SENT)
+        return cannot_tell(NOTHING_SENT)
     result = judge_within(view, chosen, round(limit_s * SECOND))
     if result.ruling is Ruling.DOES_NOT_APPLY and not _any_in_flight(chosen):
-        return None if _met_failure(chosen) else _cannot_tell("no time passed, and nothing failed")
+        return None if _met_failure(chosen) else cannot_tell("no time passed, and nothing failed")
     return _outcome(result)
 
 
@@ -125,12 +125,12 @@ def no_duplicates(trace: Trace, *, operation: int | None = None) -> Finding | No
     view, chosen = _chosen(trace, operation)
     writes = [one for one in chosen if one.writes]
     if not any(attempt.reached for one in writes for attempt in one.attempts):
-        return _cannot_tell("no write reached the service" if chosen else NOTHING_SENT)
+        return cannot_tell("no write reached the service" if chosen else NOTHING_SENT)
     result = id04(_narrowed(view, chosen), Terms())
     if result.ruling is Ruling.BROKEN:
         return result.findings[0]
     undecided = [one for one in writes if one.index in view.two_or_one and any(a.effects for a in one.attempts)]
-    return _cannot_tell(ONE_OR_TWO, hint=TWO_OPERATIONS) if len(undecided) > 1 else None
+    return cannot_tell(ONE_OR_TWO, hint=TWO_OPERATIONS) if len(undecided) > 1 else None
 
 
 def key_reused(trace: Trace, *, operation: int | None = None) -> Finding | None:
@@ -138,7 +138,7 @@ def key_reused(trace: Trace, *, operation: int | None = None) -> Finding | None:
     view, chosen = _chosen(trace, operation)
     again = [one for one in chosen if len([a for a in one.tries if a.was_sent and not a.is_read]) > 1]
     if not again:
-        return _cannot_tell("no write was sent twice" if chosen else NOTHING_SENT)
+        return cannot_tell("no write was sent twice" if chosen else NOTHING_SENT)
     bare = next((one for one in again if all(attempt.key is None for attempt in one.tries)), None)
     if bare is not None:
         return finding(
@@ -167,10 +167,11 @@ def _narrowed(view: View, chosen: list[OperationView]) -> View:
 def _outcome(result: LawResult) -> Finding | None:
     if result.ruling is Ruling.BROKEN:
         return result.findings[0]
-    return None if result.ruling is Ruling.HELD else _cannot_tell(result.reason)
+    return None if result.ruling is Ruling.HELD else cannot_tell(result.reason)
 
 
-def _cannot_tell(reason: str, *, hint: str | None = None) -> Finding:
+def cannot_tell(reason: str, *, hint: str | None = None) -> Finding:
+    """Say that an assertion has nothing to judge by."""
     return finding(
         "NV01",
         f"cannot tell: {reason}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_retrychaos.laws.backoff import bk01, bk02, bk04
+from pytest_retrychaos.laws.breaker import cb01, cb02, cb03, cb04
 from pytest_retrychaos.laws.cancelled import rt08
 from pytest_retrychaos.laws.deadline import bk05, bk07
 from pytest_retrychaos.laws.ends import DAMAGED
@@ -25,6 +26,7 @@ FAMILIES: Final = {
     "RT": "retrying",
     "BK": "backing off",
     "ID": "idempotency",
+    "CB": "circuit breakers",
     "NV": "the test's own validity",
 }
 
@@ -40,7 +42,7 @@ class Law:
 
     @property
     def family(self) -> str:
-        """The first letters of the code: ``RT``, ``BK``, ``ID`` or ``NV``."""
+        """The first letters of the code: ``RT``, ``BK``, ``ID``, ``CB`` or ``NV``."""
         return self.code[:2]
 
     @property
@@ -97,6 +99,10 @@ LAWS: Final[tuple[Law, ...]] = (
         id05,
         ("false-failure", "false-success"),
     ),
+    Law("CB01", "the breaker opens at its threshold", cb01, ("early", "late")),
+    Law("CB02", "nothing reaches the service while it is open", cb02),
+    Law("CB03", "one probe at a time when half open", cb03, ("no-probe", "two-probes")),
+    Law("CB04", "it closes after success and opens again after a failed probe", cb04, ("stays-closed", "stays-open")),
     Law("NV01", "every scripted fault fired (else the test cannot tell)", nv01),
 )
 """Every law that is judged, in the order in which verdicts list them."""

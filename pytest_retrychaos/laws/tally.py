@@ -15,6 +15,7 @@ from pytest_retrychaos.laws.words import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
     from pytest_retrychaos.engine.retry import Retry as Policy
 
 ONE_OR_TWO = "one operation or two? an equal request followed a failure from another line of the test"
@@ -28,7 +29,7 @@ class Terms:
     """What a trace is judged by, besides itself."""
 
     policy: Policy | None = None
-    breaker: object | None = None
+    breaker: BreakerPolicy | None = None
     scripts: str = "all"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_retrychaos.laws.ends import CUT, LOGIN, Ended, Endings, request_of
 from pytest_retrychaos.trace import Attempt, Operation, Scope, Trace
@@ -85,6 +85,7 @@ class View:
         "ends",
         "first_failing",
         "last_in_scope",
+        "memo",
         "operations",
         "trace",
         "two_or_one",
@@ -92,6 +93,8 @@ class View:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
+        self.memo: dict[object, Any] = {}  # Any: each family of laws knows what it keeps
+        """What the laws of a family share: computed by the first that is asked."""
         endings = Endings()
         self.ends = [endings.of(attempt) for attempt in trace.attempts]
         self.operations = [

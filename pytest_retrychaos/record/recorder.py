@@ -99,7 +99,8 @@ class Recorder:
     def open_scope(self, name: str) -> tuple[int, Token[int | None]]:
         """Begin a scope for this context; give its number and what `close_scope` needs."""
         number = len(self.scopes)
-        self.scopes.append(Scope(name, self._now(), None, None))
+        came_after = number - len(self._open_scopes)
+        self.scopes.append(Scope(name, self._now(), None, None, after=len(self.sheets), came_after=came_after))
         self._open_scopes[number] = self._scope.get()
         asked = self.lineages.cancellations_here()
         if asked is not None:
@@ -108,12 +109,15 @@ class Recorder:
 
     def close_scope(self, number: int, token: object, told: Told | None) -> None:
         """End a scope and note what its caller was told."""
-        scope = replace(self.scopes[number], ended_ns=self._now(), told=told)
+        del self._open_scopes[number]
+        ended_as = len(self.scopes) - len(self._open_scopes)
+        scope = replace(
+            self.scopes[number], ended_ns=self._now(), told=told, ended_after=len(self.sheets), ended_as=ended_as
+        )
         asked = self._asked.pop(number, None)
         if asked is not None:
             scope = replace(scope, cancelled_ns=_first_since(asked, scope.began_ns))
         self.scopes[number] = scope
-        del self._open_scopes[number]
         with contextlib.suppress(ValueError):  # closed in another context than it was opened in, as by a fixture
             self._scope.reset(token)  # type: ignore[arg-type]  # the token of open_scope
 

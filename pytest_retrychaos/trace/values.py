@@ -234,6 +234,14 @@ class Scope:
     """Only where the telling was seen (``chaos.call``)."""
     cancelled_ns: int | None = None
     """When a cancellation was asked for."""
+    after: int = 0
+    """How many attempts of the run had begun when it began."""
+    ended_after: int | None = None
+    """How many had begun when it ended."""
+    came_after: int = 0
+    """How many scopes had ended when it began."""
+    ended_as: int | None = None
+    """Which one it was to end, from 1."""
 
 
 @dataclass(frozen=True, slots=True)

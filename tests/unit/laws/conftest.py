@@ -60,9 +60,9 @@ def reason():
 def text():
     """Judge a run by one law and return the failure text, whole."""
 
-    def tell(run, code, policy=None):
+    def tell(run, code, policy=None, **terms):
         trace = run.trace()
-        return failure_text(trace, judge(trace, policy, only=[code]))
+        return failure_text(trace, judge(trace, policy, only=[code], **terms))
 
     return tell
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_retrychaos.engine import Retry, exponential, fixed
+from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
 from pytest_retrychaos.trace import Raised, Told
 
 NOT_APPLIED = ("does not apply",)
@@ -196,7 +197,7 @@ def test_rt01_by_policy_lets_a_breaker_end_later_operations(run, ruling):
     """With a breaker in use only the first failure is judged."""
     one = run().send("503").wait(1).again("ok").new().send("503")
 
-    assert ruling(one, "RT01", Retry(attempts=2), breaker=object()) == ("held",)
+    assert ruling(one, "RT01", Retry(attempts=2), breaker=BreakerPolicy()) == ("held",)
 
 
 def test_rt01_by_policy_lets_go_when_no_time_is_left(run, ruling):

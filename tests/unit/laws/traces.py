@@ -63,6 +63,7 @@ class Run:
         self.scripts: list[ScriptRecord] = []
         self.ended: Told | None = None
         self.scope: int | None = None
+        self.ended_scopes = 0
         self.stalls: list[Stall] = []
         self.lineages = [Lineage(None, False), Lineage(0, False)]
         """The test's own thread, and what sends where nothing else is said."""
@@ -90,13 +91,19 @@ class Run:
 
     def open(self, name: str = "charge", told: Told | None = None, cancelled: float | None = None) -> Run:
         """Begin a scope."""
-        self.scopes.append(Scope(name, self.now, None, told, None if cancelled is None else ns(cancelled)))
+        asked = None if cancelled is None else ns(cancelled)
+        self.scopes.append(
+            Scope(name, self.now, None, told, asked, after=len(self.attempts), came_after=self.ended_scopes)
+        )
         self.scope = len(self.scopes) - 1
         return self
 
     def close(self) -> Run:
         """End the scope."""
-        self.scopes[-1] = replace(self.scopes[-1], ended_ns=self.now)
+        self.ended_scopes += 1
+        self.scopes[-1] = replace(
+            self.scopes[-1], ended_ns=self.now, ended_after=len(self.attempts), ended_as=self.ended_scopes
+        )
         self.scope = None
         return self
 

@@ -1,0 +1,177 @@
+"""CB01 to CB04: a circuit breaker judged from the wire, whatever library it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos.laws.circuit import NOT_OPENED, Circuit, Slip, walk
+from pytest_retrychaos.laws.ends import request_of
+from pytest_retrychaos.laws.guarded import COUNTS, PER, circuits
+from pytest_retrychaos.laws.tally import Tally, Terms, finding
+from pytest_retrychaos.laws.words import counted, seconds
+from pytest_retrychaos.model import SECOND
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+    from pytest_retrychaos.laws.verdict import Finding, LawResult
+    from pytest_retrychaos.laws.view import View
+
+NO_BREAKER: Final = "no breaker was given: chaos.verify(breaker=BreakerPolicy(threshold=5, cooldown=30))"
+
+
+def cb01(view: View, terms: Terms) -> LawResult:
+    """Judge that the breaker opens at its threshold, no later and no earlier."""
+    policy = terms.breaker
+    otherwise = "the failure rate was not reached"
+    if policy is not None and policy.threshold is not None:
+        otherwise = f"no circuit met {counted(policy.threshold, 'failure')} in a row"
+    return _judge("CB01", view, terms, noun="circuit", did="opened at the threshold", otherwise=otherwise)
+
+
+def cb02(view: View, terms: Terms) -> LawResult:
+    """Judge that nothing reaches the service while the breaker is open."""
+    otherwise = "no call was seen to be turned away: call the code by chaos.call while the circuit is open"
+    return _judge("CB02", view, terms, noun="call", did="met an open circuit and sent nothing", otherwise=otherwise)
+
+
+def cb03(view: View, terms: Terms) -> LawResult:
+    """Judge that a half-open breaker lets one probe through at a time."""
+    otherwise = "nothing was tried while a probe was under way: call side by side, and let the probe take time"
+    return _judge("CB03", view, terms, noun="call", did="sent nothing beside a probe", otherwise=otherwise)
+
+
+def cb04(view: View, terms: Terms) -> LawResult:
+    """Judge that the breaker closes after a successful probe and opens again after a failed one."""
+    otherwise = "nothing was tried after a probe: advance the clock by the cooldown, and call twice"
+    return _judge("CB04", view, terms, noun="probe", did="decided what came after it", otherwise=otherwise)
+
+
+def _judge(code: str, view: View, terms: Terms, *, noun: str, did: str, otherwise: str) -> LawResult:
+    tally = Tally(code)
+    if terms.breaker is None:
+        return tally.result(noun="", did="", otherwise=NO_BREAKER)
+    for circuit in _walked(view, terms.breaker):
+        tally.held += circuit.held[code]
+        slip = circuit.slip
+        if slip is not None and slip.shape.startswith(code):
+            tally.accuse(_told(slip, terms.breaker))
+        elif code in circuit.unclear:
+            tally.pass_over(circuit.unclear[code])
+    return tally.result(noun=noun, did=did, otherwise=otherwise)
+
+
+def _walked(view: View, policy: BreakerPolicy) -> list[Circuit]:
+    """Walk every circuit, once for all laws, in the reading that explains most."""
+    if policy not in view.memo:
+        view.memo[policy] = max((_read(view, policy, per) for per in PER), key=_merit)
+    found: list[Circuit] = view.memo[policy]
+    return found
+
+
+def _read(view: View, policy: BreakerPolicy, per: str) -> list[Circuit]:
+    tolerance_ns = view.trace.resolution_ns
+    read = [circuits(view, per, counts) for counts in COUNTS]
+    return [
+        max((walk(one[key], policy, tolerance_ns=tolerance_ns) for one in read), key=lambda circuit: _merit([circuit]))
+        for key in read[0]
+    ]
+
+
+def _merit(read: list[Circuit]) -> tuple[int, int]:
+    return -sum(circuit.slip is not None for circuit in read), sum(circuit.held.total() for circuit in read)
+
+
+def _told(slip: Slip, policy: BreakerPolicy) -> Finding:
+    headline, why, fix, hint = WORDS[slip.shape]
+    return finding(
+        slip.shape,
+        headline.format(**_figures(slip, policy)),
+        operation=None,
+        marks=_marks(slip),
+        why=why,
+        fix=fix,
+        hint=hint,
+    )
+
+
+def _figures(slip: Slip, policy: BreakerPolicy) -> dict[str, str]:
+    at_ns = slip.refusal.at_ns if slip.refusal is not None else 0
+    if slip.call is not None and slip.refusal is None:
+        at_ns = slip.call.first.began_ns
+    since_ns = 0 if slip.opening is None else at_ns - slip.opening.earliest_ns
+    threshold = "" if policy.threshold is None else counted(policy.threshold, "failure")
+    return {
+        "request": "" if slip.call is None else request_of(slip.call.first),
+        "name": "" if slip.refusal is None else slip.refusal.scope.name,
+        "since": seconds(since_ns),
+        "cooldown": seconds(round(policy.cooldown * SECOND)),
+        "failures": counted(slip.failures, "failure"),
+        "limit": f"{threshold} in a row" if threshold else f"a failure rate of {policy.failure_rate:g}",
+        "probe": "" if slip.probe is None else f"#{slip.probe.first.index}",
+    }
+
+
+def _marks(slip: Slip) -> list[tuple[int, str]]:
+    marks: list[tuple[int, str]] = []
+    opening = slip.opening
+    if opening is not None and opening.by is not None:
+        word = "the circuit is open from here on" if opening.cause != "probe" else "the failed probe: open again"
+        if slip.shape in NOT_OPENED.values():
+            word = "the circuit has to open" if opening.cause != "probe" else "the failed probe: it has to open again"
+        marks.append((opening.by.last.index, word))
+    if slip.probe is not None:
+        marks.append((slip.probe.last.index, "the probe"))
+    if slip.refusal is None and slip.call is not None:
+        marks.append((slip.call.first.index, "sent all the same"))
+    elif slip.refusal is not None and slip.refusal.after > 0:
+        marks.append((slip.refusal.after, "the next call was turned away"))
+    return marks
+
+
+OUTLIVES: Final = "a breaker that outlives its test brings its count along: make a new one for each test"
+
+WORDS: Final[dict[str, tuple[str, str, str, str | None]]] = {
+    "CB01/late": (
+        "the breaker did not open in time: {request} was sent after {limit}",
+        "a service that is down is asked on and on, and every caller waits until that has failed",
+        "let the breaker see every failure: an answer of 500 that is returned and not raised is none to it",
+        None,
+    ),
+    "CB01/early": (
+        "the breaker opened too early: {name} was turned away after {failures}, it opens at {limit}",
+        "callers are cut off from a service that works",
+        "count as the breaker is meant to: failures in a row, forgotten after each success",
+        OUTLIVES,
+    ),
+    "CB02": (
+        "traffic while open: {request} was sent {since} after the circuit had opened, its cooldown is {cooldown}",
+        "the service gets no rest, and who has to be told at once waits instead",
+        "ask the breaker before every request, and keep one breaker for all who call the service",
+        None,
+    ),
+    "CB03/two-probes": (
+        "two probes: {request} was sent while the probe {probe} was under way",
+        "when the cooldown is over all callers come at once: what was about to recover is knocked down again",
+        "let one call through when half open, and turn the others away until it has ended",
+        None,
+    ),
+    "CB03/no-probe": (
+        "no probe: {name} was turned away {since} after the circuit had opened, its cooldown is {cooldown}",
+        "nobody finds out that the service is back",
+        "let the first call after the cooldown through; a probe that is cancelled has to give its place back",
+        None,
+    ),
+    "CB04/stays-closed": (
+        "not opened again: {request} was sent {since} after the probe had failed, the cooldown is {cooldown}",
+        "one failed probe shows that the service is still down: it is asked on and on",
+        "open for a whole cooldown when the probe fails, whatever the threshold",
+        None,
+    ),
+    "CB04/stays-open": (
+        "not closed again: {name} was turned away although the probe {probe} had succeeded",
+        "callers are cut off from a service that works",
+        "close the circuit, and forget its failures, when the probe succeeds",
+        None,
+    ),
+}
+"""Headline, why, fix and what would settle it, of every shape."""

@@ -1,0 +1,446 @@
+"""CB01 to CB04: breakers that keep their promise, breakers that do not, and what the wire cannot tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+from pytest_retrychaos.trace import Raised, Told
+
+THREE = BreakerPolicy(threshold=3, cooldown=30)
+OPEN = Told(None, None, (Raised("pybreaker.CircuitBreakerError", ("builtins.Exception",), "open"),))
+FAILED = Told(None, None, (Raised("requests.exceptions.HTTPError", ("builtins.OSError",), "503"),))
+DONE = Told(True, "200")
+
+
+def call(run, *faults, told=None, path="/items", **changes):
+    """One call of the code under test, in a scope of its own; without a fault, it sends nothing."""
+    run.open("fetch", told or (DONE if faults and faults[-1] == "ok" else FAILED))
+    for number, fault in enumerate(faults):
+        if number == 0:
+            run.new()
+        run.send(fault, "GET", path, **changes)
+    return run.close()
+
+
+def refused(run, told=OPEN):
+    """One call that the breaker turned away."""
+    return call(run, told=told)
+
+
+def failed(run, times, fault="503"):
+    """Calls that fail, one after the other."""
+    for _ in range(times):
+        call(run, fault)
+    return run
+
+
+def opened(run):
+    """A breaker that opened at its threshold and turned a call away."""
+    return refused(failed(run, 3))
+
+
+@pytest.fixture
+def cb(run, ruling):
+    """Build a run and give what the four laws say of it."""
+
+    def judge(build, breaker=THREE):
+        one = build(run())
+        return [ruling(one, code, breaker=breaker) for code in ("CB01", "CB02", "CB03", "CB04")]
+
+    return judge
+
+
+HELD, NOT_ASKED = ("held",), ("does not apply",)
+
+
+def broken(shape):
+    """Broken, by one finding."""
+    return ("broken", shape)
+
+
+# without a policy
+
+
+def test_no_law_of_breakers_applies_without_a_policy(cb):
+    """Nothing is known of its threshold."""
+    assert cb(opened, None) == [NOT_ASKED] * 4
+
+
+# opening
+
+
+def test_a_breaker_that_opens_at_its_threshold_is_right(cb):
+    """Three failures, and nothing is sent any more."""
+    assert cb(opened) == [HELD, HELD, NOT_ASKED, NOT_ASKED]
+
+
+def test_a_breaker_that_says_so_at_the_call_that_opens_it_is_right(cb):
+    """pybreaker raises its own error already for the failure that reaches the threshold."""
+    assert cb(lambda one: call(failed(one, 2), "503", told=OPEN)) == [HELD, NOT_ASKED, NOT_ASKED, NOT_ASKED]
+
+
+def test_a_breaker_that_never_opens_is_late(cb):
+    """The fourth call is sent after three failures."""
+    assert cb(lambda one: failed(one, 4)) == [broken("CB01/late"), NOT_ASKED, NOT_ASKED, NOT_ASKED]
+
+
+def test_a_breaker_that_opens_one_failure_too_late_is_late(cb):
+    """A comparison with the wrong sign."""
+    assert cb(lambda one: refused(failed(one, 4)))[0] == broken("CB01/late")
+
+
+def test_a_breaker_that_opens_one_failure_too_early_is_early(cb):
+    """Two failures, and the next call is turned away."""
+    assert cb(lambda one: refused(failed(one, 2)))[0] == broken("CB01/early")
+
+
+def test_a_breaker_that_says_too_early_that_it_opened_is_early(cb):
+    """The same, told by the error of the second call."""
+    assert cb(lambda one: call(failed(one, 1), "503", told=OPEN))[0] == broken("CB01/early")
+
+
+def test_a_success_begins_the_count_anew(cb):
+    """Two failures, a success, two failures: every call is sent."""
+    assert cb(lambda one: call(failed(call(failed(one, 2), "ok"), 2), "ok"))[0] == NOT_ASKED
+
+
+def test_a_count_that_a_success_does_not_clear_is_early(cb):
+    """Failures are added up for ever."""
+    assert cb(lambda one: refused(failed(call(failed(one, 2), "ok"), 1)))[0] == broken("CB01/early")
+
+
+@pytest.mark.parametrize("fault", ["404", "429", "501", "truncate"])
+def test_what_only_the_breaker_knows_counts_either_way(cb, fault):
+    """With it or without it, both are right."""
+    assert cb(lambda one: refused(failed(failed(one, 2), 1, fault)))[0] == NOT_ASKED
+    assert cb(lambda one: failed(failed(one, 2), 1, fault))[0] == NOT_ASKED
+    assert cb(lambda one: refused(failed(failed(one, 2, fault), 3)))[0] == HELD
+
+
+@pytest.mark.parametrize("fault", ["500", "502", "timeout", "reset", "eof", "refuse"])
+def test_every_sure_failure_counts(cb, fault):
+    """A breaker that does not see them is late."""
+    assert cb(lambda one: failed(one, 4, fault))[0] == broken("CB01/late")
+
+
+def test_nothing_tried_after_the_threshold_tells_nothing(cb):
+    """The test stopped, or the breaker: that is not known."""
+    assert cb(lambda one: failed(one, 3)) == [NOT_ASKED] * 4
+
+
+def test_calls_without_a_scope_tell_nothing_of_what_was_turned_away(cb):
+    """Nothing on the wire, nothing in the record."""
+    assert cb(lambda one: one.send("503").wait(1).again("503").wait(1).again("503").wait(60).again())[0] == NOT_ASKED
+
+
+def test_attempts_without_a_scope_show_a_breaker_that_never_opens(cb):
+    """What was sent is on the wire."""
+    assert cb(lambda one: one.send("503").new().send("503").new().send("503").new().send("503"))[0] == (
+        broken("CB01/late")
+    )
+
+
+def test_a_breaker_that_is_open_from_the_start_tells_nothing(cb):
+    """It is older than the test."""
+    assert cb(refused) == [NOT_ASKED] * 4
+    assert cb(lambda one: call(refused(one), "ok")) == [NOT_ASKED] * 4
+
+
+def test_a_call_that_sends_nothing_for_a_reason_of_its_own_is_no_early_opening(cb):
+    """A wrong argument, say."""
+    assert cb(lambda one: call(failed(one, 1), told=FAILED))[0] == NOT_ASKED
+
+
+def test_a_call_that_falls_back_counts_as_turned_away_after_the_threshold(cb):
+    """A breaker's fallback gives a value."""
+    assert cb(lambda one: refused(failed(one, 3), told=Told(None, "[]")))[:2] == [HELD, HELD]
+
+
+# where it stands
+
+
+def test_a_breaker_around_the_retries_counts_calls(cb):
+    """Three calls of three attempts each."""
+
+    def around(one):
+        for _ in range(3):
+            call(one, "503", "503", "503")
+        return refused(one)
+
+    assert cb(around)[:2] == [HELD, HELD]
+
+
+def test_a_breaker_inside_the_retries_counts_attempts(cb):
+    """It ends the second call after its first attempt."""
+    assert cb(lambda one: refused(call(call(one, "503", "503"), "503", told=OPEN)))[:2] == [HELD, HELD]
+
+
+def test_a_breaker_that_fits_neither_count_is_caught(cb):
+    """Four attempts in two calls."""
+    assert cb(lambda one: refused(call(call(one, "503", "503"), "503", "503")))[0][0] == "broken"
+
+
+def test_one_breaker_for_each_host_is_right(cb):
+    """Each host has its own count."""
+
+    def two_hosts(one):
+        for _ in range(2):
+            call(one, "503", host="a.test")
+            call(one, "503", host="b.test")
+        call(one, "503", host="a.test")
+        return call(one, "503", host="b.test")
+
+    assert cb(two_hosts)[0] == NOT_ASKED
+
+
+def test_one_breaker_for_each_function_is_right(cb):
+    """A decorator on each of two functions that call the same host."""
+
+    def two_functions(one):
+        for _ in range(2):
+            call(one, "503", path="/items/7")
+            call(one, "503", path="/orders")
+        call(one, "503", path="/items/8")
+        return call(one, "503", path="/orders")
+
+    assert cb(two_functions)[0] == NOT_ASKED
+
+
+def test_one_breaker_for_a_whole_client_is_right(cb):
+    """Failures at three hosts open it."""
+
+    def client(one):
+        for host in "abc":
+            call(one, "503", host=f"{host}.test")
+        return refused(one)
+
+    assert cb(client)[0] != broken("CB01/early")
+
+
+# while open
+
+
+def test_traffic_while_open_is_caught(cb):
+    """It opened, as is seen, and lets a call through after ten seconds."""
+    assert cb(lambda one: failed(opened(one).wait(10), 1)) == [HELD, broken("CB02"), NOT_ASKED, NOT_ASKED]
+
+
+def test_a_retry_that_goes_around_the_breaker_is_caught(cb):
+    """The call that was told that the circuit is open goes on."""
+    assert cb(lambda one: call(opened(one), "503"))[1] == broken("CB02")
+
+
+def test_a_call_that_was_under_way_when_the_circuit_opened_is_no_traffic(cb):
+    """It began before."""
+
+    def under_way(one):
+        failed(one, 2)
+        one.open("fetch", FAILED).new().send("503", "GET", "/items", lineage=2, lasts=5, joined="began")
+        one.close()
+        one.now -= 4_000_000_000
+        failed(one, 1)
+        return refused(one)
+
+    assert cb(under_way)[0][0] != "broken"
+
+
+def test_a_call_of_another_thread_at_the_same_moment_tells_nothing(cb):
+    """Before or after the opening? Nobody can say."""
+
+    def same_moment(one):
+        return failed(one, 3).new().send("503", "GET", "/items", lineage=2)
+
+    assert cb(same_moment) == [NOT_ASKED] * 4
+
+
+def test_a_call_in_a_scope_that_was_opened_after_another_had_ended_came_after_it(cb):
+    """Each in a task of its own, one after the other."""
+    assert cb(lambda one: call(failed(one, 3), "503", lineage=2))[0] == broken("CB01/late")
+
+
+def test_a_call_that_waited_for_a_connection_since_before_tells_nothing(cb):
+    """The breaker had let it through, and the pool made it wait."""
+
+    def queued(one):
+        one.open("fetch", FAILED)
+        waiting = one.scope
+        one.scope = None
+        failed(one.wait(1), 3)
+        one.wait(5).new().send("503", "GET", "/items", lineage=2, scope=waiting)
+        return one
+
+    assert cb(queued)[0] == NOT_ASKED
+
+
+# half open
+
+
+def test_a_failed_probe_opens_the_circuit_again(cb):
+    """One probe, then nothing for another cooldown."""
+    assert cb(lambda one: refused(failed(opened(one).wait(30), 1))) == [HELD, HELD, NOT_ASKED, HELD]
+
+
+def test_a_probe_at_the_end_of_the_cooldown_is_none_too_early(cb):
+    """To the millisecond."""
+    assert cb(lambda one: failed(opened(one).wait(29.9995), 1))[1] == HELD
+
+
+def test_a_breaker_that_is_closed_by_time_alone_is_caught(cb):
+    """After the cooldown it lets everything through until the threshold."""
+    assert cb(lambda one: failed(opened(one).wait(30), 2)) == [HELD, HELD, NOT_ASKED, broken("CB04/stays-closed")]
+
+
+def test_a_successful_probe_closes_the_circuit(cb):
+    """What follows is sent."""
+    assert cb(lambda one: call(call(opened(one).wait(31), "ok"), "ok")) == [HELD, HELD, NOT_ASKED, HELD]
+
+
+def test_a_breaker_that_does_not_close_is_caught(cb):
+    """It turns calls away after a probe that succeeded."""
+    assert cb(lambda one: refused(call(opened(one).wait(31), "ok")))[3] == broken("CB04/stays-open")
+
+
+def test_a_breaker_that_keeps_its_count_after_closing_is_caught(cb):
+    """The first failure after the recovery opens it."""
+    assert cb(lambda one: refused(failed(call(opened(one).wait(31), "ok"), 1)))[0] == broken("CB01/early")
+
+
+def test_two_probes_side_by_side_are_caught(cb):
+    """The second call is sent while the first has not ended."""
+
+    def two_probes(one):
+        call(opened(one).wait(31), "ok", lasts=2)
+        one.now -= 2_000_000_000
+        return call(one, "ok", lineage=2, lasts=2)
+
+    assert cb(two_probes) == [HELD, HELD, broken("CB03/two-probes"), NOT_ASKED]
+
+
+def test_a_call_turned_away_beside_the_probe_is_right(cb):
+    """One call goes through, the others wait for what it finds."""
+
+    def one_probe(one):
+        call(opened(one).wait(31), "ok", lasts=2)
+        one.now -= 1_000_000_000
+        refused(one)
+        return one.wait(1)
+
+    assert cb(one_probe) == [HELD, HELD, HELD, NOT_ASKED]
+
+
+def test_a_probe_that_takes_too_long_leaves_its_place(cb):
+    """The policy says for how long it is waited for."""
+
+    def overdue(one):
+        call(opened(one).wait(31), "ok", lasts=20)
+        one.now -= 9_000_000_000
+        return call(one, "ok", lineage=2)
+
+    assert cb(overdue, BreakerPolicy(threshold=3, cooldown=30, probe_timeout=10))[2] == NOT_ASKED
+    assert cb(overdue)[2] == broken("CB03/two-probes")
+
+
+def test_a_breaker_that_sends_no_probe_is_caught(cb):
+    """It stays open long after its cooldown."""
+    assert cb(lambda one: refused(opened(one).wait(45)))[2] == broken("CB03/no-probe")
+
+
+def test_a_probe_that_tells_nothing_leaves_open_what_comes(cb):
+    """A 404: closed, half open or open again, all may be right."""
+    assert cb(lambda one: failed(failed(opened(one).wait(31), 1, "404"), 1))[3] == NOT_ASKED
+    assert cb(lambda one: refused(failed(opened(one).wait(31), 1, "404")))[3] == NOT_ASKED
+
+
+def test_a_late_success_of_a_call_from_before_leaves_open_what_comes(cb):
+    """Some breakers close at it, and some take no notice."""
+
+    def late(one):
+        call(one, "ok", lineage=2, lasts=9)
+        one.now -= 8_000_000_000
+        failed(one, 3)
+        refused(one)
+        one.wait(10)
+        return failed(one, 1)
+
+    assert [verdict[0] for verdict in cb(late)] == ["held", "held", "does not apply", "does not apply"]
+
+
+# by a rate
+
+HALF = BreakerPolicy(failure_rate=0.5, minimum_calls=4, window=60, cooldown=30)
+
+
+def test_a_breaker_that_opens_by_its_rate_is_right(cb):
+    """Two of four."""
+    assert cb(lambda one: refused(failed(call(call(one, "ok"), "ok"), 2)), HALF)[:2] == [HELD, HELD]
+
+
+def test_a_breaker_that_does_not_open_at_its_rate_is_late(cb):
+    """Two of four, and the fifth is sent."""
+    assert cb(lambda one: failed(call(call(one, "ok"), "ok"), 3), HALF)[0] == broken("CB01/late")
+
+
+def test_a_breaker_that_opens_below_its_minimum_of_calls_is_early(cb):
+    """Two of two."""
+    assert cb(lambda one: refused(failed(one, 2)), HALF)[0] == broken("CB01/early")
+
+
+# texts
+
+
+def test_a_late_opening_is_told_whole(run, text):
+    """The timeline marks the failure that has to open it and the call that was sent."""
+    assert text(failed(run("503 x4"), 4), "CB01", breaker=THREE) == (
+        "CB01 the breaker did not open in time: GET /items was sent after 3 failures in a row\n"
+        "  t+0.00s  #1  GET /items   503\n"
+        "  t+0.00s  #2  GET /items   503\n"
+        "  t+0.00s  #3  GET /items   503   ◄ the circuit has to open\n"
+        "  t+0.00s  #4  GET /items   503   ◄ sent all the same\n"
+        "  why   a service that is down is asked on and on, and every caller waits until that has failed\n"
+        "  fix   let the breaker see every failure: an answer of 500 that is returned and not raised is none to it\n"
+        '  again @pytest.mark.chaos("503 x4", seed=42)'
+    )
+
+
+def test_an_early_opening_is_told_whole(run, text):
+    """A breaker that is shared by tests looks the same, and is named."""
+    assert text(refused(failed(run("503 x2"), 2)), "CB01", breaker=THREE) == (
+        "CB01 the breaker opened too early: fetch was turned away after 2 failures, it opens at 3 failures in a row\n"
+        "  t+0.00s  #1  GET /items   503\n"
+        "  t+0.00s  #2  GET /items   503   ◄ the next call was turned away\n"
+        "  why   callers are cut off from a service that works\n"
+        "  fix   count as the breaker is meant to: failures in a row, forgotten after each success\n"
+        '  again @pytest.mark.chaos("503 x2", seed=42)\n'
+        "  or    a breaker that outlives its test brings its count along: make a new one for each test"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "build", "headline"),
+    [
+        (
+            "CB02",
+            lambda one: failed(opened(one).wait(10), 1),
+            "traffic while open: GET /items was sent 10 s after the circuit had opened, its cooldown is 30 s",
+        ),
+        (
+            "CB03",
+            lambda one: refused(opened(one).wait(45)),
+            "no probe: fetch was turned away 45 s after the circuit had opened, its cooldown is 30 s",
+        ),
+        (
+            "CB04",
+            lambda one: failed(opened(one).wait(30), 2),
+            "not opened again: GET /items was sent 0 s after the probe had failed, the cooldown is 30 s",
+        ),
+        (
+            "CB04",
+            lambda one: refused(call(opened(one).wait(31), "ok")),
+            "not closed again: fetch was turned away although the probe #4 had succeeded",
+        ),
+    ],
+)
+def test_what_is_broken_is_told_in_one_line(run, text, code, build, headline):
+    """With the moment and the cooldown."""
+    assert text(build(run()), code, breaker=THREE).splitlines()[0] == f"{code} {headline}"
