@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from pytest_retrychaos.engine.answers import carried_status
 from pytest_retrychaos.engine.attempt import Attempt, this_attempt
-from pytest_retrychaos.engine.backoff import Backoff, exponential, fixed
+from pytest_retrychaos.engine.backoff import Backoff, computed, delays, exponential, fibonacci, fixed, linear
 from pytest_retrychaos.engine.breaker import CircuitBreaker
 from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
 from pytest_retrychaos.engine.circuit import TRANSITIONS, CircuitOpen, Event, State, Transition
@@ -56,10 +56,14 @@ __all__ = [
     "classify_exception",
     "classify_names",
     "classify_status",
+    "computed",
     "decide",
+    "delays",
     "exception_chain",
     "exponential",
+    "fibonacci",
     "fixed",
     "is_transient",
+    "linear",
     "this_attempt",
 ]

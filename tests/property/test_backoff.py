@@ -7,22 +7,57 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_retrychaos.engine import Backoff, exponential, fixed
+from pytest_retrychaos.engine import Backoff, computed, delays, exponential, fibonacci, fixed, linear
+from pytest_retrychaos.engine.curves import Computed
 
 retries = st.integers(1, 60) | st.integers(1, 10**12) | st.just(10**400)
 seconds = st.floats(min_value=1e-6, max_value=1e6)
 
 
+shares = st.floats(min_value=0, max_value=1, exclude_min=True)
+heights = seconds | st.just(0.0)
+
+
 @st.composite
-def backoffs(draw) -> Backoff:
-    """Draw any backoff."""
-    if draw(st.booleans()):
-        return fixed(draw(seconds | st.just(0.0)), jitter=draw(st.sampled_from(["none", "full", "equal"])))
+def backoffs(draw, grows=False) -> Backoff:
+    """Draw any backoff; one that never falls, if asked."""
+    jitter = draw(st.sampled_from(["none", "full", "equal", "proportional", "decorrelated"]))
+    options = {"jitter": jitter}
+    if jitter == "proportional":
+        options["share"] = draw(shares)
     base = draw(seconds)
     cap = draw(st.floats(min_value=base, max_value=1e300))
-    jitter = draw(st.sampled_from(["none", "full", "equal", "decorrelated"]))
-    factor = 2.0 if jitter == "decorrelated" else draw(st.floats(min_value=1, max_value=1e308))
-    return exponential(base, factor=factor, cap=cap, jitter=jitter)
+    if jitter == "decorrelated":
+        return exponential(base, cap=cap, jitter=jitter)
+    kinds = ["fixed", "linear", "exponential", "fibonacci", *([] if grows else ["delays", "computed"])]
+    match draw(st.sampled_from(kinds)):
+        case "fixed":
+            return fixed(draw(heights | st.just(1.7e308)), **options)
+        case "linear":
+            return linear(base, cap=cap, **options)
+        case "fibonacci":
+            return fibonacci(base, cap=cap, **options)
+        case "delays":
+            return delays(draw(st.lists(heights | st.just(1.7e308), min_size=1, max_size=5)), **options)
+        case "computed":
+            return computed(draw(st.sampled_from([square, falling, explosive])), cap=draw(heights), **options)
+        case _:
+            return exponential(base, factor=draw(st.floats(min_value=1, max_value=1e308)), cap=cap, **options)
+
+
+def square(retry):
+    """A curve of the user's own; an int may be too large for a float."""
+    return retry**2
+
+
+def falling(retry):
+    """A curve that falls."""
+    return 5 / min(retry, 10**9)
+
+
+def explosive(retry):
+    """A curve that overflows."""
+    return 2.0**retry
 
 
 class Chance:
@@ -54,7 +89,7 @@ def test_a_whole_run_of_delays_lies_within_bounds_with_and_without_history(backo
         previous = delay
 
 
-@given(backoffs(), retries)
+@given(backoffs(grows=True), retries)
 def test_bounds_never_fall_from_one_retry_to_the_next(backoff, retry):
     """Both ends grow to the cap and stay there."""
     (low, high), (low_next, high_next) = backoff.bounds(retry), backoff.bounds(retry + 1)
@@ -75,4 +110,6 @@ def test_bounds_are_tight(backoff, retry, previous):
 @given(backoffs())
 def test_a_printed_backoff_is_the_same_backoff(backoff):
     """``eval(repr(x)) == x``."""
-    assert eval(repr(backoff), {"fixed": fixed, "exponential": exponential}) == backoff
+    if not isinstance(backoff.curve, Computed):
+        names = (fixed, linear, exponential, fibonacci, delays)
+        assert eval(repr(backoff), {made.__name__: made for made in names}) == backoff

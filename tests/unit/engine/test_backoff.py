@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from pytest_retrychaos.engine import exponential, fixed
+from pytest_retrychaos.engine import computed, delays, exponential, fibonacci, fixed, linear
 
 
 def test_exponential_doubles_up_to_its_cap():
@@ -51,8 +51,68 @@ def test_decorrelated_delays_that_reach_beyond_the_cap_fall_on_it():
     """The source caps what was drawn: of 10 to 300, nearly all is above 20."""
     backoff = exponential(10, cap=20, jitter="decorrelated")
     chance = random.Random(1)
-    delays = [backoff.delay(2, random=chance, previous=100) for _ in range(1000)]
-    assert delays.count(20.0) > 900
+    drawn = [backoff.delay(2, random=chance, previous=100) for _ in range(1000)]
+    assert drawn.count(20.0) > 900
+
+
+def heights(backoff, count):
+    """Tell the upper bounds of the first retries."""
+    return [backoff.bounds(retry)[1] for retry in range(1, count + 1)]
+
+
+def test_linear_adds_a_step_each_time():
+    """Up to the cap."""
+    assert heights(linear(0.5, cap=2, jitter="none"), 6) == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
+
+
+def test_fibonacci_adds_the_last_two():
+    """Up to the cap."""
+    assert heights(fibonacci(0.5, cap=5, jitter="none"), 7) == [0.5, 0.5, 1.0, 1.5, 2.5, 4.0, 5.0]
+
+
+def test_the_last_delay_of_a_list_repeats():
+    """How often to retry is the policy's business."""
+    assert heights(delays([1, 5, 2]), 5) == [1.0, 5.0, 2.0, 2.0, 2.0]
+
+
+def test_a_computed_height_is_capped():
+    """Whatever the function says."""
+    assert heights(computed(lambda n: n**2, cap=10, jitter="none"), 5) == [1.0, 4.0, 9.0, 10.0, 10.0]
+
+
+def test_a_function_that_overflows_is_capped():
+    """It meant a lot."""
+    assert computed(lambda n: 10.0**n, cap=60, jitter="none").bounds(999) == (60.0, 60.0)
+    assert computed(lambda n: 10**n, cap=60, jitter="none").bounds(999) == (60.0, 60.0)
+
+
+@pytest.mark.parametrize("told", [-1, float("nan"), "1", None])
+def test_a_function_that_tells_no_seconds_is_refused(told):
+    """The error says for which retry."""
+    with pytest.raises(ValueError, match=r"told .* for retry 3: it has to tell seconds, 0 or more"):
+        computed(lambda _: told, cap=60).bounds(3)
+
+
+def test_what_a_function_raises_goes_through():
+    """It is the user's own."""
+    with pytest.raises(ZeroDivisionError):
+        computed(lambda n: 1 / (n - 1), cap=60).bounds(1)
+
+
+def test_proportional_jitter_reaches_up_and_down_by_its_share():
+    """A fifth unless told."""
+    assert linear(10, cap=100, jitter="proportional").bounds(2) == (16.0, 24.0)
+    assert fixed(10, jitter="proportional", share=0.5).bounds(9) == (5.0, 15.0)
+    assert delays([10, 20], jitter="proportional", share=0.5).bounds(2) == (10.0, 30.0)
+
+
+def test_proportional_delays_at_the_cap_are_spread_below_it():
+    """They would all be the cap, and clients would come back together."""
+    backoff = exponential(10, cap=20, jitter="proportional")
+    chance = random.Random(1)
+    drawn = [backoff.delay(5, random=chance) for _ in range(1000)]
+    assert backoff.bounds(5) == (16.0, 20.0)
+    assert len(set(drawn)) == 1000
 
 
 def test_fixed_is_the_same_every_time():
@@ -88,6 +148,11 @@ def test_no_jitter_draws_no_number():
     [
         (fixed(1), 'fixed(1, jitter="none")'),
         (fixed(0.25, jitter="equal"), 'fixed(0.25, jitter="equal")'),
+        (linear(2, cap=9), 'linear(2, cap=9, jitter="full")'),
+        (fibonacci(cap=5, jitter="equal"), 'fibonacci(0.1, cap=5, jitter="equal")'),
+        (delays([1, 0.5, 30]), 'delays([1, 0.5, 30], jitter="none")'),
+        (fixed(2, jitter="proportional"), 'fixed(2, jitter="proportional", share=0.2)'),
+        (computed(max, cap=5), 'computed(<built-in function max>, cap=5, jitter="full")'),
         (exponential(), 'exponential(0.1, factor=2, cap=20, jitter="full")'),
         (
             exponential(1 / 3, factor=1.5, cap=1e9),
@@ -98,7 +163,9 @@ def test_no_jitter_draws_no_number():
 def test_repr_is_the_call_that_makes_it(backoff, text):
     """What is printed can be pasted."""
     assert repr(backoff) == text
-    assert eval(text, {"fixed": fixed, "exponential": exponential}) == backoff
+    if "<" not in text:
+        names = (fixed, linear, exponential, fibonacci, delays)
+        assert eval(text, {made.__name__: made for made in names}) == backoff
 
 
 def test_a_backoff_is_a_value():
@@ -137,14 +204,46 @@ def test_a_backoff_is_a_value():
         (lambda: exponential(factor=10**5000), "factor=(an int of 16610 bits): it has to be a finite number"),
         (
             lambda: exponential(jitter="ful"),
-            'jitter=\'ful\': it has to be one of "none", "full", "equal", "decorrelated"; did you mean "full"?',
+            (
+                'jitter=\'ful\': it has to be one of "none", "full", "equal", "proportional", "decorrelated"; '
+                'did you mean "full"?'
+            ),
         ),
         (
             lambda: fixed(1, jitter="decorrelated"),
             (
-                'jitter="decorrelated": a fixed backoff cannot have it, since its delays grow up to a cap; '
-                'write exponential(1, cap=..., jitter="decorrelated")'
+                'jitter="decorrelated": only exponential backoff can have it, since its delays grow from the wait '
+                'before, up to a cap, whatever the curve; write exponential(1, cap=..., jitter="decorrelated")'
             ),
+        ),
+        (
+            lambda: fibonacci(jitter="decorrelated"),
+            (
+                'jitter="decorrelated": only exponential backoff can have it, since its delays grow from the wait '
+                'before, up to a cap, whatever the curve; write exponential(..., jitter="decorrelated")'
+            ),
+        ),
+        (
+            lambda: linear(0),
+            "step=0: it has to be above 0 seconds; 0 would never grow: write fixed(0)",
+        ),
+        (
+            lambda: linear(5, cap=1),
+            "cap=1: it has to be at least step=5, the first wait; raise cap or lower step",
+        ),
+        (lambda: delays([]), "seconds=[]: it names no wait; write fixed(0) to retry at once"),
+        (lambda: delays([1, -2]), "seconds[1]=-2: it has to be 0 or more seconds"),
+        (
+            lambda: computed(abs, cap=float("inf")),
+            "cap=inf: it has to be a finite number; a wait without end is none: name the longest one",
+        ),
+        (
+            lambda: fixed(1, share=0.2),
+            'share=0.2: only proportional jitter has one; add jitter="proportional" or leave it',
+        ),
+        (
+            lambda: fixed(1, jitter="proportional", share=20),
+            "share=20: it has to be above 0 and at most 1, a part of the height; 0.2 means 20 % up and down",
         ),
         (
             lambda: exponential(factor=3, jitter="decorrelated"),
@@ -172,3 +271,21 @@ def test_what_is_no_number_is_refused(value):
     """True is no number of seconds either."""
     with pytest.raises(TypeError, match="it has to be a number of seconds, an int or a float"):
         fixed(value)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: delays(5), "seconds=5: it has to be a list of seconds; write fixed(seconds) for a single one"),
+        (lambda: delays("12"), "seconds[0]='1': it has to be a number of seconds, an int or a float"),
+        (
+            lambda: computed(3, cap=5),
+            "height=3: it has to be a function of the retry's number, such as lambda n: n ** 2",
+        ),
+    ],
+)
+def test_what_is_no_list_or_function_is_refused(make, text):
+    """With the way out."""
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value) == text
