@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from pytest_retrychaos.clock.errors import LeftRunning, Refused
 from pytest_retrychaos.clock.report import left_running
@@ -26,6 +26,7 @@ from pytest_retrychaos.trace import Attempt, Trace
 from pytest_retrychaos.views import OperationView, RunAssertions
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.herd import Herd, Herding
     from pytest_retrychaos.transports.function import Results
 
 P = ParamSpec("P")
@@ -189,6 +190,44 @@ class Chaos(RunAssertions):
                     f"itself, not its call; a blocking one is called by chaos.call({name}, …)"
                 )
             return telling.returns(await awaitable)
+
+    @overload
+    def herd(
+        self, n: int, client: Callable[..., Coroutine[Any, Any, R]], /, *, over: float = ..., window: float = ...,
+        as_: str | None = ...,
+    ) -> Herd[R]: ...  # fmt: skip
+
+    @overload
+    def herd(
+        self, n: int, client: Callable[..., R], /, *, over: float = ..., window: float = ..., as_: str | None = ...
+    ) -> Herd[R]: ...
+
+    def herd(
+        self, n: int, client: Callable[..., Any], /, *, over: float = 0.0, window: float = 1.0, as_: str | None = None
+    ) -> Herd[Any]:
+        """Run ``n`` copies of the code under test at once, each in a scope of its own, and tell how they arrived.
+
+        They come at one moment of virtual time, or spread ``over`` so many seconds, by the seed. A function that
+        blocks runs in threads, an async one in tasks of an event loop that is begun for it; ``as_`` says so where
+        the function does not. One that needs an argument is given the copy's number, from 0. ``window`` is the
+        length in seconds in which arrivals are counted.
+
+        What copies raise is collected. Bad arguments raise `TypeError` or `ValueError`; a herd within a herd and
+        ``transport="loopback"`` are refused.
+        """
+        return self._herding.run(n, client, over=over, window=window, as_=as_)
+
+    async def herd_async(
+        self, n: int, client: Callable[..., Awaitable[R]], /, *, over: float = 0.0, window: float = 1.0
+    ) -> Herd[R]:
+        """Run a herd of tasks in the event loop that runs already, asyncio's or trio's; see `herd`."""
+        return await self._herding.run_async(n, client, over=over, window=window)
+
+    @property
+    def _herding(self) -> Herding:
+        from pytest_retrychaos.herd import Herding
+
+        return Herding(self._run, lambda: self.trace)
 
     def faulty(
         self,

@@ -26,7 +26,7 @@ from pytest_retrychaos.options import Options
 from pytest_retrychaos.record import OperationSheet, Recorder, Sheet
 from pytest_retrychaos.service import Service
 from pytest_retrychaos.trace import RESOLUTION_NS as VIRTUAL_RESOLUTION_NS
-from pytest_retrychaos.trace import WHOLE, Attempt, Told, Trace
+from pytest_retrychaos.trace import WHOLE, Attempt, HerdRecord, Told, Trace
 
 if TYPE_CHECKING:
     from pytest_retrychaos.clock.strands import Strand
@@ -83,6 +83,8 @@ class Run:
         self.entropy = Entropy(self.seed, seeds_system=options.entropy == "seeded")
         self.given_script: Script | None = None
         """The script that stands in the marker, or was given to `Chaos`."""
+        self.herds: list[HerdRecord] = []
+        self.is_herding = False
         self.close_idle: Callable[[], None] = lambda: None
         """Closes idle connections that a coming step could not strike."""
         self._stack = contextlib.ExitStack()
@@ -308,6 +310,7 @@ class Run:
             stalls=tuple(self.recorder.stalls),
             script_is_own=given is None and bool(self.board.scripts),
             options=self.options.changed,
+            herds=tuple(self.herds),
             resolution_ns=RESOLUTION_NS if isinstance(self.clock, RealClock) else VIRTUAL_RESOLUTION_NS,
         )
 

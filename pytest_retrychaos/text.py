@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from pytest_retrychaos.chart import chart
+from pytest_retrychaos.laws.arrivals import Arrivals, arrivals
 from pytest_retrychaos.laws.calls import is_call
 from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, STATUS, Ended, Endings
 from pytest_retrychaos.laws.words import counted, grouped, seconds
@@ -237,6 +239,31 @@ def _silence(attempt: Attempt) -> str:
         return "no answer, and no timeout"
     spent = (attempt.ended_ns or attempt.began_ns) - attempt.began_ns
     return f"no answer in {seconds(spent)}"
+
+
+def arrivals_chart(found: Arrivals) -> str:
+    """Draw how a herd arrived at the service."""
+    return "\n".join(chart(found.counts, found.failed, found.window, found.capacity))
+
+
+def herd_text(trace: Trace, number: int) -> str:
+    """Write one herd of a run: its arrivals drawn, and what they come to."""
+    found = arrivals(trace, number)
+    return f"{arrivals_chart(found)}\n  {_arrivals_in_words(trace.herds[number].count, found)}"
+
+
+def _arrivals_in_words(count: int, found: Arrivals) -> str:
+    times = found.peak_over_capacity
+    parts = [
+        f"{counted(count, 'copy')}, {counted(found.attempts, 'attempt')}",
+        f"peak {grouped(found.peak)}" + ("" if times is None else f", {times:.3g} times the capacity"),
+        f"{found.attempts_per_operation:.3g} attempts an operation, {grouped(found.most_attempts)} at most",
+    ]
+    if found.cause_ended is not None:
+        parts[1] += f", {grouped(found.peak_after_cause)} after the cause"
+    if found.outlived_its_cause:
+        parts.append(f"over capacity until {found.outlived_by:.4g} s after the cause had ended")
+    return "; ".join(parts)
 
 
 def summary(trace: Trace, verdict: Verdict | None) -> str:

@@ -96,12 +96,18 @@ class Recorder:
         scope = self._scope.get()
         return self._inherited(self._scope) if scope is None else scope
 
-    def open_scope(self, name: str) -> tuple[int, Token[int | None]]:
-        """Begin a scope for this context; give its number and what `close_scope` needs."""
-        number = len(self.scopes)
+    def open_scope(self, name: str, herd: int | None = None) -> tuple[int, Token[int | None]]:
+        """Begin a scope for this context; give its number and what `close_scope` needs.
+
+        ``herd`` is the number of the herd of which it is a copy; what a copy opens belongs to its herd.
+        """
+        number, outer = len(self.scopes), self._scope.get()
+        if herd is None and outer is not None:
+            herd = self.scopes[outer].herd
         came_after = number - len(self._open_scopes)
-        self.scopes.append(Scope(name, self._now(), None, None, after=len(self.sheets), came_after=came_after))
-        self._open_scopes[number] = self._scope.get()
+        scope = Scope(name, self._now(), None, None, after=len(self.sheets), came_after=came_after, herd=herd)
+        self.scopes.append(scope)
+        self._open_scopes[number] = outer
         asked = self.lineages.cancellations_here()
         if asked is not None:
             self._asked[number] = asked

@@ -12,6 +12,7 @@ from pytest_retrychaos.trace.numbering import Numbering
 from pytest_retrychaos.trace.values import (
     RESOLUTION_NS,
     Attempt,
+    HerdRecord,
     Lineage,
     Operation,
     Option,
@@ -53,6 +54,8 @@ class Trace:
     """The threads, tasks and pool items that sent requests, in the order in which they first did."""
     stalls: tuple[Stall, ...] = ()
     """What blocked a running event loop."""
+    herds: tuple[HerdRecord, ...] = ()
+    """The herds, in the order in which they began."""
     resolution_ns: int = RESOLUTION_NS
     """By so much a measured time may exceed what the client meant: on real time, where scheduling adds to it, more."""
 

@@ -242,6 +242,28 @@ class Scope:
     """How many scopes had ended when it began."""
     ended_as: int | None = None
     """Which one it was to end, from 1."""
+    herd: int | None = None
+    """Index into `Trace.herds`, where it is a copy of one, or was opened inside a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class HerdRecord:
+    """Many copies of the code under test at once: ``chaos.herd(…)``. The copies are the scopes that name it."""
+
+    count: int
+    """How many copies."""
+    began_ns: int
+    ended_ns: int
+    over_ns: int
+    """Over so long the copies came; 0 is all at one moment."""
+    window_ns: int
+    """Arrivals are counted in windows of this length, from the beginning."""
+    cause_ended_ns: int | None
+    """When what the service was made to suffer was over: the last scripted fault that struck a copy, or else, where
+    the service had a limit, the coming of the last copy; ``None`` where there was neither."""
+    limit: int | None = None
+    """How many requests the service took in ``limit_ns``, where it had a limit."""
+    limit_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 import pytest_retrychaos as rc
 from pytest_retrychaos.engine import Retry, exponential, fixed
 from pytest_retrychaos.faults import Script, Step
+from pytest_retrychaos.herd import Herd
 from pytest_retrychaos.laws import Verdict
 from pytest_retrychaos.model import Effect, Request
 from pytest_retrychaos.trace import Attempt, Trace
@@ -61,6 +62,11 @@ def test_with_the_fixture(chaos: rc.Chaos) -> None:
     assert_type(chaos.clock.now, datetime)
     assert_type(chaos.clock.elapsed, float)
     chaos.clock.advance(1.5)
+    chaos.service.limit("100/s", burst=20)
+    chaos.service.limit(None)
+    assert_type(chaos.herd(100, charge, over=10), Herd[dict[str, str]])
+    assert_type(chaos.herd(100, charge_async).values, tuple[str | None, ...])
+    assert_type(chaos.herd(100, lambda: 5, window=0.5).arrivals.peak, int)
 
     retry = Retry(attempts=5, backoff=exponential(base=0.1, cap=20, jitter="full"), timeout=30)
     assert_type(chaos.verify(), Verdict)
