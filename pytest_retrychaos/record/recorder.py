@@ -11,10 +11,8 @@ Laws of this module:
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from dataclasses import replace
 from types import CodeType
 from typing import Final
 
@@ -22,9 +20,10 @@ from pytest_retrychaos.model import Request
 from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.apart import others_than
 from pytest_retrychaos.record.callsites import Callsites
-from pytest_retrychaos.record.lineages import Alone, Cancelled, Lineage, Lineages, Workers
+from pytest_retrychaos.record.lineages import Alone, Lineage, Lineages, Workers
 from pytest_retrychaos.record.operations import Index, OperationSheet
 from pytest_retrychaos.record.redirects import sent_to
+from pytest_retrychaos.record.scopes import Scopes
 from pytest_retrychaos.record.sheet import Identity, Sheet
 from pytest_retrychaos.record.streaks import Runaway, Streaks
 from pytest_retrychaos.trace import Lineage as LineageRecord
@@ -51,22 +50,15 @@ class Recorder:
         self._now = now
         self._wall = wall
         self.sheets: list[Sheet] = []
-        self.scopes: list[Scope] = []
         self._operations: list[OperationSheet] = []
         self._callsites = Callsites(test_code)
-        self._scope: ContextVar[int | None] = ContextVar("retrychaos_scope", default=None)
-        self._inherited = inherited
-        """Looks a variable up in the context in which this thread was begun."""
+        self._scopes = Scopes(now, inherited, sees_callers=sees_callers)
         self.lineages = Lineages(workers or Alone())
         self.stalls: list[Stall] = []
         """What blocked a running event loop."""
-        self._asked: dict[int, Cancelled] = {}
-        """By scope: what the test asks of the task that opened it."""
-        self._open_scopes: dict[int, int | None] = {}  # by number: the one that it was opened in
         self.sees_callers = sees_callers
         """Whether attempts begin in the thread that makes them. Where they do not (a real server), an attempt
         belongs to the one scope that is open, and no call of the test's is known."""
-        self._names_given: dict[int, int] = {}
         self._index = Index()
         self._streaks = Streaks(counts_successes=sees_callers)
         self._hooks = self._expect_redirect, self._note_end
@@ -85,47 +77,25 @@ class Recorder:
     # scopes
 
     @property
+    def scopes(self) -> list[Scope]:
+        """Those that were opened, in that order."""
+        return self._scopes.all
+
+    @property
     def is_in_scope(self) -> bool:
         """Whether a scope is open in this context."""
-        return self._scope_here() is not None
-
-    def _scope_here(self) -> int | None:
-        if not self.sees_callers:
-            innermost = self._open_scopes.keys() - set(self._open_scopes.values())
-            return innermost.pop() if len(innermost) == 1 else None
-        scope = self._scope.get()
-        return self._inherited(self._scope) if scope is None else scope
+        return self._scopes.here() is not None
 
     def open_scope(self, name: str, herd: int | None = None) -> tuple[int, Token[int | None]]:
         """Begin a scope for this context; give its number and what `close_scope` needs.
 
         ``herd`` is the number of the herd of which it is a copy; what a copy opens belongs to its herd.
         """
-        number, outer = len(self.scopes), self._scope.get()
-        if herd is None and outer is not None:
-            herd = self.scopes[outer].herd
-        came_after = number - len(self._open_scopes)
-        scope = Scope(name, self._now(), None, None, after=len(self.sheets), came_after=came_after, herd=herd)
-        self.scopes.append(scope)
-        self._open_scopes[number] = outer
-        asked = self.lineages.cancellations_here()
-        if asked is not None:
-            self._asked[number] = asked
-        return number, self._scope.set(number)
+        return self._scopes.open(name, self.lineages.cancellations_here(), after=len(self.sheets), herd=herd)
 
-    def close_scope(self, number: int, token: object, told: Told | None) -> None:
+    def close_scope(self, number: int, token: Token[int | None], told: Told | None) -> None:
         """End a scope and note what its caller was told."""
-        del self._open_scopes[number]
-        ended_as = len(self.scopes) - len(self._open_scopes)
-        scope = replace(
-            self.scopes[number], ended_ns=self._now(), told=told, ended_after=len(self.sheets), ended_as=ended_as
-        )
-        asked = self._asked.pop(number, None)
-        if asked is not None:
-            scope = replace(scope, cancelled_ns=_first_since(asked, scope.began_ns))
-        self.scopes[number] = scope
-        with contextlib.suppress(ValueError):  # closed in another context than it was opened in, as by a fixture
-            self._scope.reset(token)  # type: ignore[arg-type]  # the token of open_scope
+        self._scopes.close(number, token, told, after=len(self.sheets))
 
     # attempts
 
@@ -135,7 +105,7 @@ class Recorder:
         sheet = Sheet(len(self.sheets) + 1, self._now, self._wall, *self._hooks, lineage)
         sheet.host = host
         sheet.scheme = scheme
-        sheet.scope = self._scope_here()
+        sheet.scope = self._scopes.here()
         sheet.cancelled_ns = lineage.ends_since_ns
         place = self._callsites.here() if self.sees_callers else None
         if place is not None:
@@ -312,9 +282,7 @@ class Recorder:
         if sheet.scope is None:
             path = (sheet.target or "").partition("?")[0]
             return f"{sheet.host} (nothing was sent)" if sheet.method is None else f"{sheet.method} {path}"
-        count = self._names_given[sheet.scope] = self._names_given.get(sheet.scope, 0) + 1
-        name = self.scopes[sheet.scope].name
-        return name if count == 1 else f"{name}/{count}"
+        return self._scopes.name_operation(sheet.scope)
 
     def _add(self, operation: OperationSheet, sheet: Sheet, reason: str) -> None:
         sheet.operation = operation
@@ -370,10 +338,6 @@ class Recorder:
             operation.let_bodies_go()
         elif sheet.failed and operation.last is sheet:
             self._index.note_failure(operation)
-
-
-def _first_since(asked: Cancelled, moment_ns: int) -> int | None:
-    return next((one for one in asked.asked_ns if one >= moment_ns), None)
 
 
 def _freeze(operation: OperationSheet) -> Operation:
