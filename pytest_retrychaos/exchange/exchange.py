@@ -16,6 +16,7 @@ from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
 from pytest_retrychaos.exchange.postponed import Postponed
 from pytest_retrychaos.exchange.scripted import dressed
+from pytest_retrychaos.exchange.steps import Steps
 from pytest_retrychaos.faults import OK, Kind, Progress, Step
 from pytest_retrychaos.model import Outcome, Request, Response, Wire
 from pytest_retrychaos.record import Recorder, Sheet
@@ -61,7 +62,7 @@ class Exchange:
         self._wall = wall
         self._traffic = traffic
         self._postponed = Postponed(service, now, self._finish)
-        self._outage: tuple[int, Step, int] | None = None  # until when, which step, which script
+        self._steps = Steps(board, recorder, now)
 
     # before a request is sent
 
@@ -72,9 +73,9 @@ class Exchange:
     def connecting(self, host: str, port: int, timeout: float | None) -> Unsent | None:  # noqa: ARG002 - the seam's
         """Take a step that strikes at connecting, if it is next; an outage refuses as long as it lasts."""
         self._traffic()
-        outage = self._current_outage()
-        if outage is not None and strikes_at_connecting(outage[1]):
-            return Unsent(Wire.REFUSED, self._begin_unsent(host, outage[1], outage[2]))
+        outage = self._steps.outage
+        if outage is not None and strikes_at_connecting(outage.step):
+            return Unsent(Wire.REFUSED, self._begin_unsent(host, outage.step, outage.script))
         return self._strike(host, _AT_CONNECTING)
 
     def securing(self, host: str) -> Unsent | None:
@@ -89,54 +90,27 @@ class Exchange:
 
     def wants_idle_closed(self, host: str) -> bool:
         """Tell whether the next step for a host can strike only a new connection."""
-        outage = self._current_outage()
-        if outage is not None:
-            return strikes_at_connecting(outage[1])
-        active = self.board.for_host(_name(host)) if self.board.scripts else None
-        return active is not None and strikes_at_connecting(self._progress_at_connecting(active).peek())
+        outage = self._steps.outage
+        step = self._steps.next_at_connecting(host) if outage is None else outage.step
+        return step is not None and strikes_at_connecting(step)
 
     def strikes_handshake(self, host: str) -> bool:
         """Tell whether the next step for a host strikes before there is a connection to it."""
-        outage = self._current_outage()
-        if outage is not None:
-            return strikes_at_connecting(outage[1])
-        active = self.board.for_host(_name(host))
-        if active is None:
-            return False
-        step = self._progress_at_connecting(active).peek()
-        return step.kind in _AT_CONNECTING and strikes_at_connecting(step)
+        outage = self._steps.outage
+        step = self._steps.next_at_connecting(host) if outage is None else outage.step
+        return step is not None and step.kind in _AT_CONNECTING and strikes_at_connecting(step)
 
     def _strike(self, host: str, kinds: dict[Kind, Wire], scheme: str = "http") -> Unsent | None:
-        active = self.board.for_host(_name(host))
-        if active is None or self._current_outage() is not None:
-            return None  # an outage is one step: the next one waits for its end
-        progress = self._progress_at_connecting(active)
-        step = progress.peek()
-        if step.kind not in kinds or not strikes_at_connecting(step):
+        taken = self._steps.take_at_connecting(host, kinds)
+        if taken is None:
             return None
-        progress.take()
-        if step.kind is Kind.DOWN:
-            self._outage = (self._now() + (step.duration_ns or 0), step, active.number)
-        return Unsent(kinds[step.kind], self._begin_unsent(host, step, active.number, scheme))
-
-    def _progress_at_connecting(self, active: ActiveScript) -> Progress:
-        """Give how far a script has come for the request that is about to be sent, as far as is known."""
-        if active.per == "service":
-            return active.progress
-        last = self.recorder.sheets[-1] if self.recorder.sheets else None
-        is_retry = last is not None and last.failed and last.scope is not None and self.recorder.is_in_scope
-        known = active.known(id(last.operation)) if last is not None and is_retry else None
-        return known or active.progress
+        step, script = taken
+        return Unsent(kinds[step.kind], self._begin_unsent(host, step, script, scheme))
 
     def _begin_unsent(self, host: str, step: Step, script: int, scheme: str = "http") -> Sheet:
         sheet = self.recorder.begin(host, scheme)
         sheet.fault, sheet.script = str(step), script
         return sheet
-
-    def _current_outage(self) -> tuple[int, Step, int] | None:
-        if self._outage and self._now() >= self._outage[0]:
-            self._outage = None
-        return self._outage
 
     # a request
 
@@ -147,19 +121,19 @@ class Exchange:
             self.settle()
         sheet = self.recorder.begin_request(head)
         sheet.reached = True
-        active = self.board.for_request(_name(head.host), head.method, head.path) if self.board.scripts else None
+        active = self._steps.deciding_on(head)
         sheet.payload = arrival = _Arrival(head, active, reused)
-        if self._current_outage() is not None or active is None or active.per == "service":
+        if self._steps.outage is not None or active is None or active.per == "service":
             self._meet(sheet, arrival, None if active is None else active.progress)
         return sheet
 
     def _meet(self, sheet: Sheet, arrival: _Arrival, progress: Progress | None) -> None:
         """Let an attempt take the step that is next for it."""
         arrival.step = OK
-        outage = self._current_outage()
+        outage = self._steps.outage
         if outage is not None:
-            arrival.step, sheet.script = outage[1], outage[2]
-            sheet.reached = not strikes_at_connecting(outage[1])  # else it finds its connection closed
+            arrival.step, sheet.script = outage.step, outage.script
+            sheet.reached = not strikes_at_connecting(outage.step)  # else it finds its connection closed
         elif progress is not None and arrival.active is not None:
             step = progress.peek()
             if step.kind is Kind.STALE and not arrival.reused:
@@ -176,8 +150,7 @@ class Exchange:
             index, arrival.step = progress.take()
             if index is not None:
                 sheet.script = arrival.active.number
-            if step.kind is Kind.DOWN:
-                self._outage = (self._now() + (step.duration_ns or 0), step, arrival.active.number)
+            self._steps.note_taken(step, arrival.active.number)
         if arrival.step is not OK or sheet.script is not None:
             sheet.fault = str(arrival.step)
 
@@ -355,10 +328,3 @@ def _sheet(ticket: Ticket) -> Sheet:
     """Give what a ticket is here: every one was made by this exchange."""
     assert isinstance(ticket, Sheet)
     return ticket
-
-
-def _name(host: str) -> str:
-    """Give a host without its port, as `read_binding` writes it."""
-    name, colon, port = host.rpartition(":")
-    is_address = host.count(":") > 1 and not host.startswith("[")
-    return (name if colon and port.isdigit() and not is_address else host).strip("[]").lower()
