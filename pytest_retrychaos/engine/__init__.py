@@ -19,6 +19,7 @@ from pytest_retrychaos.engine.attempt import Attempt, this_attempt
 from pytest_retrychaos.engine.backoff import Backoff, computed, delays, exponential, fibonacci, fixed, linear
 from pytest_retrychaos.engine.breaker import CircuitBreaker
 from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+from pytest_retrychaos.engine.budget import RetryBudget
 from pytest_retrychaos.engine.circuit import TRANSITIONS, CircuitOpen, Event, State, Transition
 from pytest_retrychaos.engine.classify import (
     Kind,
@@ -47,6 +48,7 @@ __all__ = [
     "GivingUp",
     "Kind",
     "Retry",
+    "RetryBudget",
     "State",
     "Stop",
     "Transition",

@@ -3,8 +3,8 @@
 Laws of this module:
 1. ``True`` is a failure of the service, ``False`` shows it in health, ``None`` tells nothing about it.
 2. An answer about the request is a sign of health, however unwelcome: 4xx refusals, 409, 501 and 505.
-3. What ends the program or the task, what another open circuit refused, and (unless the user says what a failure
-   is) an exception that nobody knows: these tell nothing.
+3. What ends the program or the task or was made of its cancellation, what another open circuit refused, and (unless
+   the user says what a failure is) an exception that nobody knows: these tell nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pytest_retrychaos.engine.answers import answer_in_result, status_in_result
 from pytest_retrychaos.engine.circuit import CircuitOpen
 from pytest_retrychaos.engine.classify import answer_in_chain, classify_answer
 from pytest_retrychaos.engine.failures import HOPELESS, failure_of_error
+from pytest_retrychaos.engine.loops import is_being_cancelled
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def error_tells(error: BaseException, on: On) -> bool | None:
     """Judge by the exception that a call raised."""
     if not isinstance(error, Exception) or isinstance(error, CircuitOpen):
         return None
+    failed = _judged(error, on)
+    return None if failed and is_being_cancelled(error) else failed
+
+
+def _judged(error: Exception, on: On) -> bool | None:
     if isinstance(on, (type, tuple)):
         return isinstance(error, on)
     if on is not None:
