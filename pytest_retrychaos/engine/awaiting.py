@@ -54,6 +54,8 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                     refuse_blocking(fn, awaitable)
                 result = await awaitable
             except Misused:
+                if run is not None:
+                    run.cut_short()
                 raise
             except Exception as error:
                 run = run or Run(policy, started)

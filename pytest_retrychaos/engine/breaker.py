@@ -162,7 +162,7 @@ class CircuitBreaker:
         if type(result) not in self._bare:
             self._returned(period, result, fn)
         elif circuit.failures or period != circuit.open_door or self._counts_successes:
-            self._end(period, False)
+            self.end(period, False)
         return result
 
     async def call_async(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -182,7 +182,7 @@ class CircuitBreaker:
         if type(result) not in self._bare:
             self.end_with_result(period, result)
         elif circuit.failures or period != circuit.open_door or self._counts_successes:
-            self._end(period, False)
+            self.end(period, False)
         return result
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
@@ -214,7 +214,7 @@ class CircuitBreaker:
         if error is not None:
             self.end_with_error(period, error)
         elif circuit.failures or period != circuit.open_door or self._counts_successes:
-            self._end(period, False)
+            self.end(period, False)
 
     async def __aenter__(self) -> CircuitBreaker:
         return self.__enter__()
@@ -235,23 +235,37 @@ class CircuitBreaker:
             raise CircuitOpen(self.name, retry_in)
         return period
 
+    def refusal(self) -> CircuitOpen | None:
+        """Give the error that a call would meet now, ``None`` if it would pass. Changes nothing."""
+        retry_in = self.retry_in
+        return CircuitOpen(self.name, retry_in) if retry_in > 0 else None
+
     def end_with_error(self, period: int, error: BaseException) -> None:
         """End a call that raised; ``period`` is what `begin` returned."""
         try:
             failed = error_tells(error, self._on)
         except BaseException:
-            self._end(period, None)
+            self.end(period, None)
             raise
-        self._end(period, failed)
+        self.end(period, failed)
 
     def end_with_result(self, period: int, result: object) -> None:
-        """End a call that returned; ``period`` is what `begin` returned."""
+        """End a call that returned."""
         try:
             failed = result_tells(result, self._on)
         except BaseException:
-            self._end(period, None)
+            self.end(period, None)
             raise
-        self._end(period, failed)
+        self.end(period, failed)
+
+    def end(self, period: int, failed: bool | None) -> None:
+        """End a call whose end is known already: ``None`` tells nothing about the service, and gives a probe back."""
+        circuit = self._circuit
+        if not failed and not circuit.failures and not self._counts_successes and period == circuit.open_door:
+            return  # a success, and nothing to forget
+        with self._lock:
+            event = circuit.end(period, failed, self._now())
+        self._tell(event)
 
     def trip(self) -> None:
         """Open the circuit by hand, for a whole cooldown from now."""
@@ -282,14 +296,6 @@ class CircuitBreaker:
             self.end_with_error(period, error)
             raise
         self.end_with_result(period, result)
-
-    def _end(self, period: int, failed: bool | None) -> None:
-        circuit = self._circuit
-        if not failed and not circuit.failures and not self._counts_successes and period == circuit.open_door:
-            return  # a success, and nothing to forget
-        with self._lock:
-            event = circuit.end(period, failed, self._now())
-        self._tell(event)
 
     def _now(self) -> float:
         return (self._clock or time.monotonic)()

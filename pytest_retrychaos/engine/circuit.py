@@ -175,13 +175,15 @@ class Circuit:
 class CircuitOpen(Exception):
     """A call was refused, and the service not asked. It is never retried into: come back in ``retry_in`` seconds.
 
-    ``name`` is the breaker's. While a probe is out, ``retry_in`` is the longest that it may take.
+    ``name`` is the breaker's. While a probe is out, ``retry_in`` is the longest that it may take. Where it ended a
+    retry loop, its ``__cause__`` is the exception of the last attempt, or ``result`` is what that one returned.
     """
 
     def __init__(self, name: str, retry_in: float) -> None:
         super().__init__(name, retry_in)
         self.name = name
         self.retry_in = retry_in
+        self.result: object = None
 
     def __str__(self) -> str:
         named = f'the circuit "{self.name}"' if self.name else "the circuit"

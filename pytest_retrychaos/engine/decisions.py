@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.engine.retry import Retry
     from pytest_retrychaos.engine.retry_after import Asked
 
-    Reason = Literal["permanent", "attempts", "timeout", "retry-after", "cancelled"]
+    Reason = Literal["permanent", "attempts", "timeout", "retry-after", "cancelled", "breaker", "budget"]
 
 
 @value
@@ -38,7 +38,8 @@ class Stop:
     reason: Reason
     """``permanent``: it will not go away. ``attempts``: all are spent. ``timeout``: the next one would start too
     late. ``retry-after``: the server asked for a longer wait than the policy can keep. ``cancelled``: the task is
-    being cancelled, and its code made another error of that."""
+    being cancelled, and its code made another error of that. ``breaker``: the circuit is open. ``budget``: no retry is
+    left in it."""
 
 
 def decide(

@@ -4,13 +4,15 @@ Laws of this module:
 1. Only an `Exception` is judged. Cancellation, ``KeyboardInterrupt`` and every other ``BaseException`` never get here.
 2. A group of exceptions is as its members: retried if each of them would be. Of their kinds the gravest counts, of
    the waits that servers asked for the longest.
-3. A policy's own judge (``on=`` as a function) has the last word, and its word has to be clear.
+3. What an open circuit refused is not retried, whatever the policy is on: another attempt would meet it again.
+4. Apart from that, a policy's own judge (``on=`` as a function) has the last word, and its word has to be clear.
 """
 
 from __future__ import annotations
 
 from pytest_retrychaos.engine import arguments, hints
 from pytest_retrychaos.engine.answers import Answer, answer_in_result, status_in_result
+from pytest_retrychaos.engine.circuit import CircuitOpen
 from pytest_retrychaos.engine.classify import (
     Kind,
     answer_in_chain,
@@ -55,6 +57,8 @@ class Failure:
 
 def failure_of_error(error: Exception, on: On) -> Failure:
     """Judge an exception that ended an attempt."""
+    if isinstance(error, CircuitOpen):
+        return Failure(None, is_retryable=False)
     if isinstance(error, ExceptionGroup) and (on is None or isinstance(on, (type, tuple))):
         return _failure_of_group(error, on)
     answer = answer_in_chain(error)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_retrychaos.engine.decisions import Stop
-
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from pytest_retrychaos.engine.breaker import CircuitBreaker
     from pytest_retrychaos.engine.budget import RetryBudget
+    from pytest_retrychaos.engine.circuit import CircuitOpen
     from pytest_retrychaos.engine.retry import Retry
 
 
@@ -47,10 +46,10 @@ class Guard:
         if self._breaker is not None:
             self._breaker.end(self._period, failed)
 
-    def stop(self) -> Stop | None:
-        """Tell what stands against a retry that the policy wants; where nothing does, the budget pays for it."""
-        if self._breaker is not None and self._breaker.refusal() is not None:
-            return Stop("breaker")
-        if self._budget is not None and not self._budget.withdraw():
-            return Stop("budget")
-        return None
+    def refusal(self) -> CircuitOpen | None:
+        """Give the error that ends the operation in place of a retry, where the circuit is open."""
+        return None if self._breaker is None else self._breaker.refusal()
+
+    def pays(self) -> bool:
+        """Tell whether the budget grants a retry, and take it out."""
+        return self._budget is None or self._budget.withdraw()

@@ -15,6 +15,8 @@ _REASONS = {
     "timeout": "the next attempt would have started past the timeout",
     "retry-after": "the server asked for a longer wait than the policy can keep",
     "cancelled": "the task is being cancelled",
+    "breaker": "the circuit is open",
+    "budget": "the retry budget is spent",
 }
 
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 
 from pytest_retrychaos.engine import arguments, awaiting, blocking
 from pytest_retrychaos.engine.backoff import Backoff, exponential
+from pytest_retrychaos.engine.breaker import CircuitBreaker
+from pytest_retrychaos.engine.budget import RetryBudget
 from pytest_retrychaos.engine.callables import is_coroutine_function
 from pytest_retrychaos.engine.failures import check_on
 from pytest_retrychaos.engine.values import options
@@ -81,6 +83,11 @@ class Retry:
     """A `random.Random`; the module `random` unless given."""
     new_key: Callable[[], str] | None = None
     """Makes an idempotency key that was never used; a random UUID unless given."""
+    breaker: CircuitBreaker | None = None
+    """Asked before each attempt and told how it ended, by its own idea of a failure. Once it is open no retry follows:
+    in its place `CircuitOpen` is raised, from the last exception, and says when to come back."""
+    budget: RetryBudget | None = None
+    """Asked before each retry. Once it is spent an operation ends with the failure that it has."""
     before_attempt: Callable[[Beginning], object] | None = None
     """Told before each attempt. What a hook raises surfaces at once and ends the operation, with the failure at hand,
     if any, as its context."""
@@ -105,6 +112,10 @@ class Retry:
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise TypeError(f"{name}={value!r}: it has to be a function such as {example}")
+        for name, kind in (("breaker", CircuitBreaker), ("budget", RetryBudget)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"{name}={value!r}: it has to be a {kind.__name__} of this engine")
         if self.random is not None and not callable(getattr(self.random, "random", None)):
             raise TypeError(f"random={self.random!r}: it has to be a random.Random")
 

@@ -13,9 +13,11 @@ import contextlib
 import sys
 import time
 
+from pytest_retrychaos.engine.circuit import CircuitOpen
 from pytest_retrychaos.engine.decisions import Stop, Wait, decide
 from pytest_retrychaos.engine.events import Beginning, GivingUp, Waiting
 from pytest_retrychaos.engine.failures import Failure, failure_of_error, failure_of_result
+from pytest_retrychaos.engine.guard import Guard
 from pytest_retrychaos.engine.history import History, told
 from pytest_retrychaos.engine.keys import new_key
 from pytest_retrychaos.engine.loops import is_being_cancelled
@@ -25,7 +27,7 @@ TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from collections.abc import Callable
     from logging import Logger
-    from typing import Any
+    from typing import Any, NoReturn
 
     from pytest_retrychaos.engine.backoff import Chance
     from pytest_retrychaos.engine.retry import Retry
@@ -42,6 +44,8 @@ def is_watched(policy: Retry) -> bool:
     """
     return (
         policy.clock is not None
+        or policy.breaker is not None
+        or policy.budget is not None
         or policy.before_attempt is not None
         or policy.before_wait is not None
         or policy.giving_up is not None
@@ -51,7 +55,18 @@ def is_watched(policy: Retry) -> bool:
 class Run:
     """One operation of a policy. What it keeps of attempts that failed is text, not exceptions."""
 
-    __slots__ = ("_clock", "_failure", "_history", "_keys", "_previous_wait", "_started", "_wait", "number", "policy")
+    __slots__ = (
+        "_clock",
+        "_failure",
+        "_guard",
+        "_history",
+        "_keys",
+        "_previous_wait",
+        "_started",
+        "_wait",
+        "number",
+        "policy",
+    )
 
     def __init__(self, policy: Retry, started: float | None = None) -> None:
         """Begin now, or have begun at ``started``, a reading of `time.monotonic`."""
@@ -59,6 +74,7 @@ class Run:
         self.number = 1
         self._clock = policy.clock or time.monotonic
         self._started = self._clock() if started is None else started
+        self._guard = Guard(policy)
         self._failure: Failure | None = None
         self._wait = 0.0
         self._previous_wait: float | None = None
@@ -87,11 +103,19 @@ class Run:
 
     def begins(self) -> None:
         """Ask whether the next attempt may start: who refuses raises. Every attempt of a watched policy passes here."""
-        if self.policy.before_attempt is not None:
+        if self.number == 1:
+            self._guard.first()
+        if self.policy.before_attempt is None:
+            return
+        try:
             _tell(self.policy.before_attempt, Beginning(self.number, self.elapsed()))
+        except BaseException:
+            self._guard.ended(None)
+            raise
 
     def after_error(self, error: Exception) -> float | None:
         """Note that the attempt ended in an exception; give the seconds to wait, ``None`` where it is to be raised."""
+        self._guard.raised(error)
         failure = failure_of_error(error, self.policy.on)
         if failure.is_retryable and is_being_cancelled(error):
             self._failure = failure
@@ -101,14 +125,17 @@ class Run:
 
     def after_result(self, result: object) -> float | None:
         """Note that the attempt ended in a value; give the seconds to wait, ``None`` where it is to be returned."""
+        self._guard.returned(result)
         failure = failure_of_result(result, self.policy.on)
         return None if failure is None else self._after(failure, result)
 
     def after_block(self) -> None:
         """Note that a block came to its end: whatever it did is a success."""
+        self._guard.ended(False)
 
     def cut_short(self) -> None:
         """Note that the attempt ended in a cancellation or another exception that is no `Exception`."""
+        self._guard.ended(None)
 
     def goes_on(self, outcome: object) -> bool:
         """Tell, once the wait is over, whether another attempt follows; where not, ``outcome`` stands."""
@@ -116,6 +143,10 @@ class Run:
         if timeout is not None and self.elapsed() >= timeout:
             self._gives_up(Stop("timeout"), outcome)
             return False
+        try:
+            self._guard.another()
+        except CircuitOpen as refusal:
+            self._ends_open(refusal, outcome)
         self._history = self._history or History()
         self._history.add(self.number, outcome, self._wait)
         self._previous_wait = self._wait
@@ -125,6 +156,11 @@ class Run:
     def _after(self, failure: Failure, outcome: object) -> float | None:
         self._failure = failure
         decision = self._decide(failure)
+        if isinstance(decision, Wait):
+            if refusal := self._guard.refusal():
+                self._ends_open(refusal, outcome)
+            if not self._guard.pays():
+                decision = Stop("budget")
         if isinstance(decision, Stop):
             self._gives_up(decision, outcome)
             return None
@@ -138,11 +174,25 @@ class Run:
             logger.info("attempt %d: %s; waiting %.3g s", self.number, told(outcome), decision.seconds)
         return decision.seconds
 
-    def _gives_up(self, stop: Stop, outcome: object) -> None:
-        if self._history is not None and isinstance(outcome, BaseException):
+    def _ends_open(self, refusal: CircuitOpen, outcome: object) -> NoReturn:
+        """Give up for an open circuit: its error is raised from the last one, or takes the last result along."""
+        self._gives_up(Stop("breaker"), outcome)
+        if isinstance(outcome, BaseException):
+            raise refusal from outcome
+        refusal.result = outcome
+        self._note(Stop("breaker"), refusal)
+        raise refusal from None
+
+    def _note(self, stop: Stop, error: BaseException) -> None:
+        history = History() if self._history is None and stop.reason in ("breaker", "budget") else self._history
+        if history is not None:
             with contextlib.suppress(Exception):  # an exception that takes no notes is raised without them
-                for note in self._history.notes(self.number, stop):
-                    outcome.add_note(note)
+                for note in history.notes(self.number, stop):
+                    error.add_note(note)
+
+    def _gives_up(self, stop: Stop, outcome: object) -> None:
+        if isinstance(outcome, BaseException):
+            self._note(stop, outcome)
         if self.policy.giving_up is not None:
             kind = None if self._failure is None else self._failure.kind
             _tell(self.policy.giving_up, GivingUp(self.number, self.elapsed(), stop.reason, outcome, kind))
