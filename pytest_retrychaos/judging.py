@@ -14,7 +14,7 @@ from pytest_retrychaos.options import Options
 from pytest_retrychaos.policies.breakers import read_breaker
 from pytest_retrychaos.record.telling import tell_error
 from pytest_retrychaos.run import Run
-from pytest_retrychaos.text import again, failure_text, timeline
+from pytest_retrychaos.text import again, failure_text, herd_text, timeline
 from pytest_retrychaos.trace import Told, Trace
 from pytest_retrychaos.views import CannotTell, LawsBroken
 
@@ -105,6 +105,7 @@ class Judge:
         if self.shown and not trace.notes and not problems:
             return ""
         lines = [] if self.shown else [timeline(trace)] if trace.attempts else ["  nothing was sent"]
+        lines += [] if self.shown else [herd_text(trace, number) for number in range(len(trace.herds))]
         lines += [f"note   {note}" for note in trace.notes]
         if not self.shown and trace.attempts:
             broken = judge(trace, ignore=(*self._options.expect, "NV01")).broken

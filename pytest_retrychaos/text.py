@@ -68,8 +68,11 @@ def failure_text(trace: Trace, verdict: Verdict) -> str:
         raise ValueError("no law is broken: there is no failure to tell; verdict_text() lists what held")
     numbered = trace.numbered()
     blocks: list[str] = []
+    drawn: set[int | None] = set()
     for result in verdict.broken:
-        blocks += ["\n".join(_finding(numbered, found)) for found in result.findings[:MOST_FINDINGS]]
+        for found in result.findings[:MOST_FINDINGS]:
+            blocks.append("\n".join(_finding(numbered, found, draws=found.herd not in drawn)))
+            drawn.add(found.herd)
         more = len(result.findings) - MOST_FINDINGS
         if more > 0:
             blocks.append(f"{result.code} and {grouped(more)} more")
@@ -94,10 +97,12 @@ def _ruling(result: LawResult, width: int) -> str:
     return f"{result.code}  {result.ruling.value:<{width}}  {result.reason}"
 
 
-def _finding(trace: Trace, finding: Finding) -> list[str]:
+def _finding(trace: Trace, finding: Finding, *, draws: bool = True) -> list[str]:
     lines = [finding.headline]
     if trace.attempts and (finding.operation is not None or finding.marks):
         lines += _timeline(trace, finding.operation, finding.marks)
+    if finding.herd is not None and draws:
+        lines += herd_text(trace, finding.herd).splitlines()
     lines += [f"  why   {finding.why}", f"  fix   {finding.fix}", f"  again {again(trace)}"]
     lines += [f"  or    {hint}" for hint in (finding.hint or "").splitlines()]
     return lines

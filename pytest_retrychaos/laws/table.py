@@ -13,6 +13,8 @@ from pytest_retrychaos.laws.cancelled import rt08
 from pytest_retrychaos.laws.deadline import bk05, bk07
 from pytest_retrychaos.laws.ends import DAMAGED
 from pytest_retrychaos.laws.idempotency import id01, id02, id03, id04
+from pytest_retrychaos.laws.jitter import bk03
+from pytest_retrychaos.laws.load import ld03
 from pytest_retrychaos.laws.loops import bk06
 from pytest_retrychaos.laws.retry import PERMANENT, RETRIED, rt01, rt02, rt03, rt07
 from pytest_retrychaos.laws.same_request import FIXES, rt04
@@ -27,6 +29,7 @@ FAMILIES: Final = {
     "BK": "backing off",
     "ID": "idempotency",
     "CB": "circuit breakers",
+    "LD": "load on the service",
     "NV": "the test's own validity",
 }
 
@@ -42,7 +45,7 @@ class Law:
 
     @property
     def family(self) -> str:
-        """The first letters of the code: ``RT``, ``BK``, ``ID``, ``CB`` or ``NV``."""
+        """The first letters of the code: ``RT``, ``BK``, ``ID``, ``CB``, ``LD`` or ``NV``."""
         return self.code[:2]
 
     @property
@@ -74,6 +77,7 @@ LAWS: Final[tuple[Law, ...]] = (
     Law("RT09", "a damaged answer is not taken for a success", rt09, tuple(sorted(DAMAGED))),
     Law("BK01", "there is a wait before every retry", bk01),
     Law("BK02", "waits stay inside the policy's envelope, its cap included", bk02, ("long", "short")),
+    Law("BK03", "waits are jittered, and by the kind of jitter claimed", bk03, ("cap", "kind", "none")),
     Law(
         "BK04",
         "`Retry-After` is obeyed: seconds, milliseconds and HTTP-date, in any time zone;"
@@ -103,6 +107,7 @@ LAWS: Final[tuple[Law, ...]] = (
     Law("CB02", "nothing reaches the service while it is open", cb02),
     Law("CB03", "one probe at a time when half open", cb03, ("no-probe", "two-probes")),
     Law("CB04", "it closes after success and opens again after a failed probe", cb04, ("stays-closed", "stays-open")),
+    Law("LD03", "many clients' retries are spread out, not synchronised", ld03),
     Law("NV01", "every scripted fault fired (else the test cannot tell)", nv01),
 )
 """Every law that is judged, in the order in which verdicts list them."""

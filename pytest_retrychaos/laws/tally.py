@@ -75,7 +75,8 @@ def finding(
     why: str,
     fix: str,
     hint: str | None = None,
+    herd: int | None = None,
 ) -> Finding:
     """Make a finding of a law's shape; the headline is given without the code, which is put before it."""
     code = shape.partition("/")[0]
-    return Finding(code, shape, f"{code} {headline}", operation, tuple(marks), why, fix, hint)
+    return Finding(code, shape, f"{code} {headline}", operation, tuple(marks), why, fix, hint, herd)

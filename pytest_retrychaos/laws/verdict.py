@@ -35,6 +35,8 @@ class Finding:
     fix: str
     hint: str | None = None
     """What would settle it, where one habit looks exactly like a bug; several hints on lines of their own."""
+    herd: int | None = None
+    """Index into `Trace.herds`, where the finding is about all copies of one."""
 
 
 @dataclass(frozen=True, slots=True)

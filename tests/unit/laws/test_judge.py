@@ -14,15 +14,15 @@ def test_the_table_lists_the_laws_in_order():
     """Each code once."""
     assert [law.code for law in LAWS] == [
         *("RT01", "RT02", "RT03", "RT04", "RT05", "RT06", "RT07", "RT08", "RT09"),
-        *("BK01", "BK02", "BK04", "BK05", "BK06", "BK07"),
+        *("BK01", "BK02", "BK03", "BK04", "BK05", "BK06", "BK07"),
         *("ID01", "ID02", "ID03", "ID04", "ID05"),
-        *("CB01", "CB02", "CB03", "CB04", "NV01"),
+        *("CB01", "CB02", "CB03", "CB04", "LD03", "NV01"),
     ]
 
 
 def test_every_law_has_a_statement_and_a_family():
     """A statement is one line and ends without a full stop."""
-    assert {law.family for law in LAWS} == {"RT", "BK", "ID", "CB", "NV"}
+    assert {law.family for law in LAWS} == {"RT", "BK", "ID", "CB", "LD", "NV"}
     assert not [law for law in LAWS if not law.statement or "\n" in law.statement or law.statement.endswith(".")]
 
 
@@ -72,7 +72,7 @@ def test_an_unknown_law_is_refused_with_the_nearest(name, near):
         judge(Trace("t", 0, ""), ignore=[name])
 
     assert str(caught.value) == (
-        f"ignore: {name!r} is no law; it has to be a code (RT01), a family (RT, BK, ID, CB, NV)"
+        f"ignore: {name!r} is no law; it has to be a code (RT01), a family (RT, BK, ID, CB, LD, NV)"
         f' or a shape (BK04/early); did you mean "{near}"?'
     )
 
