@@ -5,6 +5,7 @@ It is the process's, because the functions are. While nobody is, ``owner`` is 0:
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from types import FrameType
@@ -59,6 +60,7 @@ def place(frame: FrameType | None = None) -> str:
     return f"{_shown(found.f_code.co_filename)}:{found.f_lineno} {found.f_code.co_name}"
 
 
+@functools.cache  # deadlines ask it of every frame that they begin in
 def is_foreign(path: str) -> bool:
     """Whether a file is this package's, the standard library's or an installed one's."""
     return path.startswith((_OURS, _LIBRARY, "<frozen")) or any(f"{os.sep}{one}{os.sep}" in path for one in _INSTALLED)

@@ -39,6 +39,10 @@ _EXPIRIES = {
 _LOOPS = {("asyncio.events", "Handle._run"), ("trio._core._run", "unrolled_run")}
 """Functions that let a task go on, or a timer strike."""
 
+_WAIT_FOR = ("asyncio.tasks", "wait_for")
+_NAMED = {name for _, name in (*_EXPIRIES, *_LOOPS, _WAIT_FOR)}
+"""By their names alone, since most frames have none of them."""
+
 
 def _is_of_test(frame: FrameType | None, *, is_deadline: bool) -> bool:
     """Whether the nearest code that is no library's is the test's own."""
@@ -47,12 +51,13 @@ def _is_of_test(frame: FrameType | None, *, is_deadline: bool) -> bool:
         code = frame.f_code
         if code is test:
             return True
-        name = (frame.f_globals.get("__name__"), code.co_qualname)
-        if name in _EXPIRIES and frame.f_locals.get(_EXPIRIES[name]) in _DEADLINES:
-            return True
-        is_deadline = is_deadline or name == ("asyncio.tasks", "wait_for")
-        if name in _LOOPS:
-            return False  # below lies who runs the loop
+        if code.co_qualname in _NAMED:
+            name = (frame.f_globals.get("__name__"), code.co_qualname)
+            if name in _EXPIRIES and frame.f_locals.get(_EXPIRIES[name]) in _DEADLINES:
+                return True
+            is_deadline = is_deadline or name == _WAIT_FOR
+            if name in _LOOPS:
+                return False  # below lies who runs the loop
         if not is_foreign(code.co_filename):
             is_inside = code.co_qualname.startswith(f"{test.co_qualname}.<locals>.")
             return is_inside and code.co_filename == test.co_filename and not is_deadline
