@@ -295,8 +295,8 @@ class Chaos(RunAssertions):
 
         Returns the verdict: held, broken or does not apply, each with its reason. ``policy`` makes the laws
         exact. ``breaker`` is what a circuit breaker promises: a `BreakerPolicy`, or the breaker itself, the engine's,
-        pybreaker's or aiobreaker's. ``only`` and ``ignore`` take codes, families or shapes (``ID04``, ``BK``,
-        ``BK04/early``).
+        pybreaker's or aiobreaker's; the policy's own unless given. ``only`` and ``ignore`` take codes, families or
+        shapes (``ID04``, ``BK``, ``BK04/early``).
 
         Raises `LawsBroken` with every finding, `CannotTell` before any request, and what went wrong in the
         test's own service.

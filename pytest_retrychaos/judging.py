@@ -63,6 +63,8 @@ class Judge:
             raise TypeError(
                 f"verify({policy!r}): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)"
             )
+        if breaker is None and policy is not None:
+            breaker = policy.breaker
         promise = None if breaker is None else read_breaker(breaker)
         self.has_judged = True
         self.raise_problems()

@@ -24,6 +24,7 @@ import pytest
 
 from pytest_retrychaos import cli, plugin
 from pytest_retrychaos.chaos import Chaos
+from pytest_retrychaos.engine import TRANSITIONS, Event, State
 from pytest_retrychaos.faults.vocabulary import FAULTS, OPTIONS
 from pytest_retrychaos.laws import FAMILIES, LAWS
 from pytest_retrychaos.options import Options
@@ -135,6 +136,18 @@ def fault_options() -> str:
 
 def laws() -> str:
     return _table(("code", "law"), *((f"[{law.code}](docs/laws.md#{law.code.lower()})", law.statement) for law in LAWS))
+
+
+def transitions() -> str:
+    """Show what each event makes of each state of a circuit breaker."""
+    rows = [
+        (
+            f"*{event.value}*",
+            *(TRANSITIONS[state][event].value if event in TRANSITIONS[state] else "" for state in State),
+        )
+        for event in Event
+    ]
+    return _table(("event", *(f"while {state.value}" for state in State)), *rows)
 
 
 def law(code: str) -> str:
@@ -256,7 +269,7 @@ def command_line() -> str:
 TABLES = {
     "faults": faults, "fault-options": fault_options, "laws": laws, "law": law, "families": families,
     "options": options, "marker": marker, "profiles": profiles, "fixture": fixture, "defaults": defaults,
-    "command-line": command_line,
+    "command-line": command_line, "transitions": transitions,
 }  # fmt: skip
 MAKERS = {"code": code, "output": output, "table": table}
 

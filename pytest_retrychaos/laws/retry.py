@@ -43,7 +43,7 @@ def rt01(view: View, terms: Terms) -> LawResult:
     for operation in view.operations:
         if policy is not None and policy.attempts == 1:
             tally.pass_over("the policy allows one attempt")
-        elif policy is None or policy.on is not None or terms.breaker is not None:
+        elif policy is None or policy.on is not None or policy.budget is not None or terms.breaker is not None:
             _judge_first_failure(view, operation, tally)
         else:
             _judge_by_policy(view, operation, policy, tally)
