@@ -1,18 +1,80 @@
-"""LD03: what many clients do to a service together."""
+"""LD02 and LD03: what many clients do to a service together: how many retries, and when."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.laws.ends import TOLERANCE_NS
 from pytest_retrychaos.laws.spread import LEAST_COPIES, are_together, chosen, median, width_ns
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.words import counted, seconds
+from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.engine.budget import RetryBudget
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.laws.view import Retry, View
+
+
+def ld02(view: View, terms: Terms) -> LawResult:
+    """Judge that retries stay within the budget that the policy claims, however many operations fail at once."""
+    tally = Tally("LD02")
+    budget = None if terms.policy is None else terms.policy.budget
+    if budget is None:
+        otherwise = "no policy with a budget was given: chaos.verify(Retry(budget=RetryBudget(ratio=0.1)))"
+        return tally.result(noun="", did="", otherwise=otherwise)
+    retries = [retry for operation in view.operations for retry in operation.retries if not retry.is_login]
+    if len(retries) <= budget.burst:
+        tally.pass_over(
+            f"{counted(len(retries), 'retry')}: the budget grants {budget.burst:g} at once, "
+            "so it was not put to the test; make a longer outage, or a larger herd"
+        )
+    else:
+        slack = budget.per_second * view.trace.resolution_ns / SECOND
+        begun = [operation.attempts[0].began_ns for operation in view.operations]
+        # A client may ask when an attempt has failed, or when it is about to send the next one.
+        spent = [_first_over(budget, begun, retries, at, slack) for at in (_failed_at, _sent_at)]
+        if None in spent:
+            tally.held = len(retries)
+        else:
+            tally.accuse(_overdrawn(budget, len(retries), len(begun), spent[0] or spent[1], view))
+    return tally.result(noun="retry", did="stayed within the budget", otherwise="nothing was retried")
+
+
+def _first_over(
+    budget: RetryBudget, begun: list[int], retries: list[Retry], at: Callable[[Retry], int], slack: float
+) -> Retry | None:
+    """Find the first retry that a budget, full at first, would not have granted."""
+    events: list[tuple[int, int, Retry | None]] = [(moment, 0, None) for moment in begun]
+    events += [(at(retry), 1, retry) for retry in retries]
+    tokens, since = budget.burst, 0
+    for moment, _, retry in sorted(events, key=lambda event: event[:2]):
+        tokens = min(budget.burst, tokens + budget.per_second * (moment - since) / SECOND)
+        since = moment
+        if retry is None:
+            tokens = min(budget.burst, tokens + budget.ratio)
+        else:
+            tokens -= 1
+            if tokens < -slack - 1e-6:
+                return retry
+    return None
+
+
+def _overdrawn(budget: RetryBudget, retries: int, operations: int, first: Retry | None, view: View) -> Finding:
+    herd = first.attempt.scope if first is not None else None
+    scope = view.scope_of(herd)
+    return finding(
+        "LD02",
+        f"budget overdrawn: {counted(retries, 'retry')} for {counted(operations, 'operation')}, more than"
+        f" {budget.ratio:.0%} of them and {budget.per_second:g} a second, {budget.burst:g} at once".replace("%", " %"),
+        operation=None,
+        marks=[],
+        why="in an outage each retry is load upon a service that cannot take it, and keeps it down",
+        fix="share one RetryBudget among all policies, threads and loops that call the service",
+        hint="has each copy a budget of its own? The law judges one for all",
+        herd=None if scope is None else scope.herd,
+    )
 
 
 def ld03(view: View, terms: Terms) -> LawResult:
@@ -60,6 +122,10 @@ def _crowds(view: View) -> Iterator[tuple[int | None, list[Retry]]]:
 
 def _failed_at(retry: Retry) -> int:
     return retry.attempt.began_ns - retry.wait_ns
+
+
+def _sent_at(retry: Retry) -> int:
+    return retry.attempt.began_ns
 
 
 def _synchronised(herd: int | None, crowd: list[Retry], wait_ns: int) -> Finding:

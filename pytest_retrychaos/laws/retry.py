@@ -43,7 +43,7 @@ def rt01(view: View, terms: Terms) -> LawResult:
     for operation in view.operations:
         if policy is not None and policy.attempts == 1:
             tally.pass_over("the policy allows one attempt")
-        elif policy is None or policy.on is not None or policy.budget is not None or terms.breaker is not None:
+        elif policy is None or policy.on is not None or _may_be_ended_by_others(policy, terms):
             _judge_first_failure(view, operation, tally)
         else:
             _judge_by_policy(view, operation, policy, tally)
@@ -52,6 +52,11 @@ def rt01(view: View, terms: Terms) -> LawResult:
         did="went on after a transient failure",
         otherwise="no transient failure was met that every client should retry",
     )
+
+
+def _may_be_ended_by_others(policy: Policy, terms: Terms) -> bool:
+    """Whether a breaker or a budget, which other operations use up, may end one before its last attempt."""
+    return terms.breaker is not None or policy.breaker is not None or policy.budget is not None
 
 
 def _judge_first_failure(view: View, operation: OperationView, tally: Tally) -> None:

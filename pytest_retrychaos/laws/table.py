@@ -14,7 +14,7 @@ from pytest_retrychaos.laws.deadline import bk05, bk07
 from pytest_retrychaos.laws.ends import DAMAGED
 from pytest_retrychaos.laws.idempotency import id01, id02, id03, id04
 from pytest_retrychaos.laws.jitter import bk03
-from pytest_retrychaos.laws.load import ld03
+from pytest_retrychaos.laws.load import ld02, ld03
 from pytest_retrychaos.laws.loops import bk06
 from pytest_retrychaos.laws.retry import PERMANENT, RETRIED, rt01, rt02, rt03, rt07
 from pytest_retrychaos.laws.same_request import FIXES, rt04
@@ -107,6 +107,7 @@ LAWS: Final[tuple[Law, ...]] = (
     Law("CB02", "nothing reaches the service while it is open", cb02),
     Law("CB03", "one probe at a time when half open", cb03, ("no-probe", "two-probes")),
     Law("CB04", "it closes after success and opens again after a failed probe", cb04, ("stays-closed", "stays-open")),
+    Law("LD02", "under a long outage the retry ratio stays within the budget", ld02),
     Law("LD03", "many clients' retries are spread out, not synchronised", ld03),
     Law("NV01", "every scripted fault fired (else the test cannot tell)", nv01),
 )

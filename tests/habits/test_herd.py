@@ -12,9 +12,9 @@ import pytest
 import requests
 import trio
 
-from pytest_retrychaos import Chaos, NoTimeout
+from pytest_retrychaos import Chaos, LawsBroken, NoTimeout
 from pytest_retrychaos.clock.errors import Refused
-from pytest_retrychaos.engine import Retry, fixed
+from pytest_retrychaos.engine import Retry, RetryBudget, exponential, fixed
 
 
 def pay(url, number, attempts=5, wait=1.0):
@@ -266,3 +266,45 @@ def test_trace_of_a_herd_reads_back_the_same(chaos):
 
     assert arrivals(Trace.from_json(chaos.trace.to_json()), 0) == herd.arrivals
     assert herd.arrivals.cause_ended == 1.0
+
+
+def test_engine_with_a_budget_keeps_its_retries_within_it(chaos):
+    """A hundred clients share it through an outage of a minute; it grants ten at once, and one each second."""
+    chaos.script("down=60s")
+    retry = Retry(attempts=30, backoff=exponential(0.5, cap=4), budget=RetryBudget(per_second=1, burst=10, ratio=0.1))
+
+    herd = chaos.herd(100, retry(lambda: requests.get(f"{chaos.url}/orders", timeout=5)), over=60)
+
+    assert herd.arrivals.retry_ratio < 1
+    assert "LD02" in [result.code for result in chaos.verify(retry).held]
+
+
+def test_engine_without_a_budget_is_held_to_one(chaos):
+    """The same clients, each on its own."""
+    chaos.script("down=60s")
+    backoff = exponential(0.5, cap=4)
+    client = Retry(attempts=30, backoff=backoff)(lambda: requests.get(f"{chaos.url}/orders", timeout=5))
+
+    chaos.herd(100, client, over=60)
+
+    with pytest.raises(LawsBroken, match=r"^LD02 budget overdrawn"):
+        chaos.verify(Retry(attempts=30, backoff=backoff, budget=RetryBudget(per_second=1, burst=10)))
+
+
+def test_fixed_delays_are_synchronised_and_full_jitter_is_not(chaos):
+    """The laws say what the chart shows."""
+    chaos.script("down=5s", strict=False)
+
+    def client(backoff):
+        return Retry(attempts=10, backoff=backoff)(lambda: requests.get(f"{chaos.url}/orders", timeout=5))
+
+    chaos.herd(30, client(exponential(1, cap=8)))
+    held = [result.code for result in chaos.verify().held]
+    chaos.script("down=5s", strict=False)
+    chaos.herd(30, client(fixed(1)))
+
+    assert {"BK03", "LD03"} <= set(held)
+    with pytest.raises(LawsBroken) as broken:
+        chaos.verify()
+    assert broken.value.verdict.codes == ("BK03", "LD03")
+    assert str(broken.value).count("arrivals in every") == 1

@@ -16,7 +16,7 @@ def test_the_table_lists_the_laws_in_order():
         *("RT01", "RT02", "RT03", "RT04", "RT05", "RT06", "RT07", "RT08", "RT09"),
         *("BK01", "BK02", "BK03", "BK04", "BK05", "BK06", "BK07"),
         *("ID01", "ID02", "ID03", "ID04", "ID05"),
-        *("CB01", "CB02", "CB03", "CB04", "LD03", "NV01"),
+        *("CB01", "CB02", "CB03", "CB04", "LD02", "LD03", "NV01"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""LD03 on crowds that come back together, apart, or too few to tell."""
+"""LD02 on retries within and over a budget; LD03 on crowds that come back together, apart, or too few to tell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_retrychaos.engine import Retry, exponential, fixed
+from pytest_retrychaos.engine import Retry, RetryBudget, exponential, fixed
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.trace import HerdRecord
 
@@ -102,4 +102,69 @@ def test_ld03_draws_the_arrivals(run, text):
         "  why   each spike fails as the one before it did, and a service that is well again goes down under the next\n"
         '  fix   let chance spread the waits, as exponential(0.1, cap=20, jitter="full") does\n'
         "  again @pytest.mark.chaos(seed=42)"
+    )
+
+
+def budgeted(**budget):
+    return Retry(attempts=9, budget=RetryBudget(**budget))
+
+
+def outage(run, operations, retries, *, every=1.0):
+    """Make a run of operations that begin at one moment, each with retries so many seconds apart."""
+    one = run()
+    for _ in range(operations):
+        one.open("pay").new()
+        one.now = 0
+        one.send("503", key="k")
+        for _ in range(retries):
+            one.wait(every).again("503")
+        one.close()
+    return one
+
+
+def test_ld02_is_broken_by_retries_that_the_budget_does_not_grant(run, ruling):
+    """Ten at once and one in ten operations: eleven for ten operations, and here are thirty."""
+    assert ruling(outage(run, 10, 3), "LD02", budgeted(ratio=0.1, per_second=0)) == ("broken", "LD02")
+
+
+def test_ld02_is_held_where_the_budget_grants_them(run, ruling):
+    """The floor of ten a second grants thirty in three seconds."""
+    assert ruling(outage(run, 10, 3), "LD02", budgeted(ratio=0.1, per_second=10, burst=10)) == ("held",)
+
+
+def test_ld02_grants_what_a_share_of_the_operations_allows(run, ruling):
+    """Ten at once and two for every operation but those that begin while it is full."""
+    assert ruling(outage(run, 6, 2), "LD02", budgeted(ratio=2, per_second=0, burst=11)) == ("broken", "LD02")
+    assert ruling(outage(run, 6, 2), "LD02", budgeted(ratio=0.1, per_second=1, burst=6)) == ("broken", "LD02")
+    assert ruling(outage(run, 6, 2), "LD02", budgeted(ratio=0.1, per_second=6, burst=6)) == ("held",)
+
+
+def test_ld02_lets_a_client_ask_when_it_sends(run, ruling):
+    """Asked at the failures, 20 at one moment are too many for 15 at once; ten seconds later 5 more were there."""
+    assert ruling(outage(run, 20, 1, every=10), "LD02", budgeted(ratio=0.1, per_second=1, burst=20)) == NOT_APPLIED
+    assert ruling(outage(run, 20, 1, every=10), "LD02", budgeted(ratio=0.1, per_second=1, burst=19)) == (
+        "broken",
+        "LD02",
+    )
+
+
+def test_ld02_does_not_apply_to_fewer_retries_than_are_granted_at_once(run, ruling):
+    """The budget was not put to the test."""
+    assert ruling(outage(run, 10, 3), "LD02", budgeted(ratio=0.1, per_second=0, burst=30)) == NOT_APPLIED
+
+
+@pytest.mark.parametrize("policy", [None, Retry()])
+def test_ld02_does_not_apply_without_a_budget(run, ruling, policy):
+    """No bound is known."""
+    assert ruling(outage(run, 10, 3), "LD02", policy) == NOT_APPLIED
+
+
+def test_ld02_tells_the_budget(run, text):
+    """The whole failure text."""
+    assert text(outage(run, 10, 3), "LD02", budgeted(ratio=0.1, per_second=0)) == (
+        "LD02 budget overdrawn: 30 retries for 10 operations, more than 10 % of them and 0 a second, 10 at once\n"
+        "  why   in an outage each retry is load upon a service that cannot take it, and keeps it down\n"
+        "  fix   share one RetryBudget among all policies, threads and loops that call the service\n"
+        "  again @pytest.mark.chaos(seed=42)\n"
+        "  or    has each copy a budget of its own? The law judges one for all"
     )

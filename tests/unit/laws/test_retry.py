@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_retrychaos.engine import Retry, exponential, fixed
+from pytest_retrychaos.engine import CircuitBreaker, Retry, RetryBudget, exponential, fixed
 from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
 from pytest_retrychaos.trace import Raised, Told
 
@@ -191,6 +191,15 @@ def test_rt01_by_policy_judges_later_operations_too(run, ruling):
     one = run().send("503").wait(1).again("ok").new().send("503")
 
     assert ruling(one, "RT01", Retry(attempts=2)) == ("broken", "RT01/503")
+
+
+@pytest.mark.parametrize("part", [{"breaker": CircuitBreaker()}, {"budget": RetryBudget()}], ids=["breaker", "budget"])
+def test_rt01_by_policy_lets_its_own_breaker_or_budget_end_operations(run, ruling, part):
+    """Other operations may have used up what the policy shares among them."""
+    one = run().new().send("503", "GET").wait(1).again("503").new().send("503", "GET")
+
+    assert ruling(one, "RT01", Retry(attempts=3, **part)) == ("held",)
+    assert ruling(one, "RT01", Retry(attempts=3)) == ("broken", "RT01/503")
 
 
 def test_rt01_by_policy_lets_a_breaker_end_later_operations(run, ruling):
