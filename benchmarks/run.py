@@ -2,7 +2,7 @@
 
 Times are processor time, the process's own and the system's for it: what else runs on the machine changes that
 little. Rounds of the rivals are interleaved and the median of each is taken; what counts is the ratio.
-``--write`` puts the result into RESULTS.md.
+``--write`` puts the result into RESULTS.md: all sections, or those whose titles contain a word given.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import concurrency
 from keep_alive import keep_alive
 from stub import BODY, Stubbed
 
@@ -408,24 +409,31 @@ def main() -> None:
     random.seed(0)
     _quiet()
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
-    text = [
-        "# Benchmark results",
-        "",
-        (
-            f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {platform.python_implementation()} "
-            f"{platform.python_version()}, {platform.system()} {platform.machine()}, by `make bench`. "
-            f"Processor time, {os.cpu_count()} processors with a load of {os.getloadavg()[2]:.1f} at the start; "
-            "medians of interleaved rounds. What counts is the ratio within one run."
-        ),
-    ]
-    for title, (measure, aim, remark) in SECTIONS.items():
+    for title, (measure, aim, remark) in (SECTIONS | concurrency.SECTIONS).items():
         if words and not any(word in title for word in words):
             continue
-        block = ["", f"## {title}", "", f"Aim: {aim}", "", *measure(), *remark.rstrip().split("\n")]
-        print("\n".join(block), flush=True)
-        text += block
-    if "--write" in sys.argv:
-        (HERE / "RESULTS.md").write_text("\n".join(text) + "\n")
+        lines = [f"## {title}", "", f"Aim: {aim} {_circumstances()}", "", *measure(), *remark.rstrip().split("\n")]
+        block = "\n".join(lines) + "\n"
+        print(block, flush=True)
+        if "--write" in sys.argv:
+            _write(title, block)
+
+
+def _circumstances() -> str:
+    return (
+        f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {platform.python_implementation()} "
+        f"{platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} processors with a "
+        f"load of {os.getloadavg()[2]:.1f}."
+    )
+
+
+def _write(title: str, block: str) -> None:
+    """Put a section in the place of the one of its title, or at the end."""
+    results = HERE / "RESULTS.md"
+    head, *sections = results.read_text().split("\n## ")
+    kept = {section.partition("\n")[0]: f"## {section.rstrip()}\n" for section in sections}
+    kept[title] = block
+    results.write_text("\n".join([head.rstrip() + "\n", *kept.values()]))
 
 
 if __name__ == "__main__":
