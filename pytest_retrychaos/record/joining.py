@@ -196,6 +196,11 @@ def _by_key(operation: OperationSheet, sheet: Sheet) -> str | None:
     return "hedge" if kind == SAME else None
 
 
+def is_retry(operation: OperationSheet, sheet: Sheet) -> bool:
+    """Whether an attempt can be a retry of an operation, whoever sends it: one that failed, and had a request."""
+    return operation.counterpart(sheet) is not None and _as_retry(operation, sheet) is None
+
+
 def _as_retry(operation: OperationSheet, sheet: Sheet) -> Against | str | None:
     """Say what keeps an attempt from being a retry of an operation; ``None``: nothing."""
     last = operation.last

@@ -94,6 +94,7 @@ class Index:
         self._equal: dict[tuple[object, ...], OperationSheet] = {}
         self._recent: dict[tuple[object, ...], deque[OperationSheet]] = {}
         self._latest: dict[Lineage, OperationSheet] = {}
+        self._latest_below: dict[Lineage, OperationSheet] = {}
         self._expected: dict[Lineage, tuple[OperationSheet, Place, int | None]] = {}
         self._failed: dict[tuple[object, ...], dict[OperationSheet, None]] = {}
 
@@ -126,12 +127,17 @@ class Index:
         return None if key is None else self._key_users.get(key)
 
     def latest(self, lineage: Lineage) -> OperationSheet | None:
-        """Give the latest operation of a lineage."""
-        return self._latest.get(lineage)
+        """Give the latest operation of a lineage, and of those that it began: a task that connects, or that sends."""
+        own, below = self._latest.get(lineage), self._latest_below.get(lineage)
+        if own is None or below is None:
+            return own or below
+        return max(own, below, key=lambda operation: operation.last.index)
 
     def add(self, operation: OperationSheet, sheet: Sheet) -> None:
         """Note that an attempt belongs to an operation."""
         self._latest[sheet.lineage] = operation
+        if sheet.lineage.parent is not None:
+            self._latest_below[sheet.lineage.parent] = operation
         if sheet.identity is None:
             return
         kind = _kind(sheet)

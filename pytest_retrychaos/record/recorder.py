@@ -145,7 +145,7 @@ class Recorder:
         place = (sheet.host, sheet.lineage)
         waiting = self._waiting.get(place)
         if waiting is None:
-            waiting = self._waiting_child(sheet)
+            waiting = self._waiting_kin(sheet)
         if waiting is not None and joining.goes_on(waiting, sheet):
             home = waiting[-1].operation
             waiting.append(sheet)
@@ -192,15 +192,19 @@ class Recorder:
         decision = joining.decide(sheet, candidates, is_sender_known=self.sees_callers)
         waiting = self._waiting.pop((sheet.host, sheet.lineage), None)
         if waiting is None and self._waiting:
-            waiting = self._waiting_child(sheet)
+            waiting = self._waiting_kin(sheet)
         if waiting is not None and not joining.goes_on(waiting, sheet):
             waiting = None
         operation, reason = decision.operation, decision.reason
         if decision.follows is not None:
             decision.follows.is_passed_over = True
         if operation is None and waiting is not None:
-            operation, reason = self._begun_by(waiting, sheet), NOT_SENT
-            operation.follows = decision.follows
+            home = waiting[0].operation
+            if isinstance(home, OperationSheet) and joining.is_retry(home, sheet):
+                operation, reason = home, "retry"
+            else:
+                operation, reason = self._begun_by(waiting, sheet), NOT_SENT
+                operation.follows = decision.follows
         if operation is None:
             operation = self._new(sheet)
             operation.follows = decision.follows
@@ -234,17 +238,29 @@ class Recorder:
 
     def _failed_before(self, sheet: Sheet) -> OperationSheet | None:
         """Give the operation of which an attempt that was not sent is the next, as far as is known."""
-        latest = self._index.latest(sheet.lineage)
+        lineage = sheet.lineage
+        latest = self._index.latest(lineage)
+        if latest is None and lineage.parent is not None:  # a task that only connects, begun after the failure
+            latest = self._index.latest(lineage.parent)
+            if latest is not None and lineage.born <= latest.last.ended_as:
+                return None
+        elif latest is not None and latest.last.lineage is not lineage and not latest.last.lineage.has_ended:
+            return None  # another task of its own
         if latest is None or not latest.last.failed or latest.last.host != sheet.host:
             return None
         is_next = joining.had_ended(latest, sheet) and joining.are_in_one_call(latest.last, sheet)
         return latest if is_next else None
 
-    def _waiting_child(self, sheet: Sheet) -> list[Sheet] | None:
+    def _waiting_kin(self, sheet: Sheet) -> list[Sheet] | None:
         """Take what was not sent on a lineage that has ended, and that this one had begun, or begun by the same.
 
         A task that connects: of the sender's own, or one for each attempt, begun after the one before had failed.
+        Or what who began this one could not send: a task that writes the request, once another has connected.
         """
+        parent = sheet.lineage.parent
+        above = None if parent is None else self._waiting.get((sheet.host, parent))
+        if parent is not None and above is not None and sheet.lineage.born > above[-1].ended_as:
+            return self._waiting.pop((sheet.host, parent))
         for (host, lineage), waiting in self._waiting.items():
             if host == sheet.host and joining.is_handed_on(waiting[-1], sheet):
                 return self._waiting.pop((host, lineage))

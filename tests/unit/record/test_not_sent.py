@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 
+import aiohttp
 import anyio
 import httpx
 import pytest
@@ -208,6 +209,7 @@ def test_a_retry_in_a_scope_leaves_the_names_of_others_alone(chaos: Chaos) -> No
         ("refuse x3, ok", ["began", "not sent", "not sent", "not sent"]),
         ("503, refuse x3, ok", ["began", "not sent", "not sent", "not sent", "retry"]),
         ("refuse x3", ["began", "not sent", "not sent"]),
+        ("503, refuse x3", ["began", "not sent", "not sent", "not sent"]),
     ],
 )
 def test_each_attempt_to_connect_may_be_a_task_of_its_own(
@@ -224,6 +226,31 @@ def test_each_attempt_to_connect_may_be_a_task_of_its_own(
                 await anyio.sleep(1)
 
     anyio.run(client, backend=backend)
+
+    assert groups(chaos) == [list(range(1, len(reasons_) + 1))]
+    assert reasons(chaos) == reasons_
+
+
+@pytest.mark.parametrize(
+    ("script", "reasons_"),
+    [
+        ("503, refuse x2", ["began", "not sent", "not sent"]),
+        ("refuse x2, ok", ["began", "not sent", "not sent"]),
+        ("refuse, 503, refuse, ok", ["began", "not sent", "not sent", "retry"]),
+    ],
+)
+def test_who_connects_and_who_writes_may_be_two_tasks(chaos: Chaos, script: str, reasons_: list[str]) -> None:
+    """As in aiohttp: a task of its own writes the request, the caller's connects."""
+    chaos.script(script)
+
+    async def client(url: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            for _ in reasons_:
+                with contextlib.suppress(aiohttp.ClientError):
+                    await (await session.post(url, json={"amount": 1})).read()
+                await asyncio.sleep(1)
+
+    asyncio.run(chaos.call_async(client, chaos.url + "/payments"))
 
     assert groups(chaos) == [list(range(1, len(reasons_) + 1))]
     assert reasons(chaos) == reasons_
