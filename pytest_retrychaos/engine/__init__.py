@@ -33,6 +33,7 @@ from pytest_retrychaos.engine.events import Beginning, GivingUp, Waiting
 from pytest_retrychaos.engine.failures import Failure, is_transient
 from pytest_retrychaos.engine.retry import Retry
 from pytest_retrychaos.engine.retry_after import Asked
+from pytest_retrychaos.engine.unknown import OutcomeUnknown
 
 __all__ = [
     "TRANSITIONS",
@@ -47,6 +48,7 @@ __all__ = [
     "Failure",
     "GivingUp",
     "Kind",
+    "OutcomeUnknown",
     "Retry",
     "RetryBudget",
     "State",

@@ -40,6 +40,11 @@ class Attempt:
         """
         return self._run.key()
 
+    @property
+    def may_be_done(self) -> bool:
+        """Whether an earlier attempt may have been carried out: it timed out, was cut, or met a 5xx other than 503."""
+        return self._run.may_be_done is not None
+
     def __enter__(self) -> Attempt:
         if self.was_entered:
             raise RuntimeError("the attempt was entered before: take the next one from the loop")

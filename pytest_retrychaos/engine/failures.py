@@ -5,10 +5,13 @@ Laws of this module:
 2. A group of exceptions is as its members: retried if each of them would be. Of their kinds the gravest counts, of
    the waits that servers asked for the longest.
 3. What an open circuit refused is not retried, whatever the policy is on: another attempt would meet it again.
+   Nor is an `OutcomeUnknown`: a retry layer inside has done what could be done.
 4. Apart from that, a policy's own judge (``on=`` as a function) has the last word, and its word has to be clear.
 """
 
 from __future__ import annotations
+
+import functools
 
 from pytest_retrychaos.engine import arguments, hints
 from pytest_retrychaos.engine.answers import Answer, answer_in_result, status_in_result
@@ -20,6 +23,7 @@ from pytest_retrychaos.engine.classify import (
     classify_exception,
     lower_fields,
 )
+from pytest_retrychaos.engine.unknown import OutcomeUnknown
 from pytest_retrychaos.engine.values import value
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
@@ -57,8 +61,8 @@ class Failure:
 
 def failure_of_error(error: Exception, on: On) -> Failure:
     """Judge an exception that ended an attempt."""
-    if isinstance(error, CircuitOpen):
-        return Failure(None, is_retryable=False)
+    if isinstance(error, (CircuitOpen, OutcomeUnknown)):
+        return Failure(Kind.AMBIGUOUS if isinstance(error, OutcomeUnknown) else None, is_retryable=False)
     if isinstance(error, ExceptionGroup) and (on is None or isinstance(on, (type, tuple))):
         return _failure_of_group(error, on)
     answer = answer_in_chain(error)
@@ -68,8 +72,8 @@ def failure_of_error(error: Exception, on: On) -> Failure:
         return Failure(kind, _is_transient(kind, answer), headers)
     if isinstance(on, (type, tuple)):
         return Failure(kind, isinstance(error, on), headers)
-    verdict = _asked_judge(on, error)
-    return Failure(kind, verdict is not False, headers, float(verdict))
+    wanted, delay = _asked_judge(on, error)
+    return Failure(kind, wanted, headers, delay)
 
 
 def failure_of_result(result: object, on: On) -> Failure | None:
@@ -80,14 +84,31 @@ def failure_of_result(result: object, on: On) -> Failure | None:
         status = status_in_result(result)
         if status is None or 100 <= status < 400:  # the headers of a success are not looked at
             return None
-    verdict = False if on is None else _asked_judge(on, result)
-    if on is not None and verdict is False:
+    wanted, delay = (False, 0.0) if on is None else _asked_judge(on, result)
+    if on is not None and not wanted:
         return None
     answer = answer_in_result(result)
     kind = None if answer is None else classify_answer(answer)
     if on is None and not _is_transient(kind, answer):
         return None
-    return Failure(kind, True, () if answer is None else answer.headers, float(verdict))
+    return Failure(kind, True, () if answer is None else answer.headers, delay)
+
+
+def failure_of(outcome: object, on: On) -> Failure | None:
+    """Judge what an attempt ended in, the exception raised or the value returned."""
+    return failure_of_error(outcome, on) if isinstance(outcome, Exception) else failure_of_result(outcome, on)
+
+
+def narrowed(on: On, rule: Callable[[Failure, object], bool]) -> Judge:
+    """Make a judge that retries what ``on`` does, where the rule agrees; it is given failure and outcome."""
+    return functools.partial(_judge, on, rule)  # unlike a closure it can be pickled, where on and rule can
+
+
+def _judge(on: On, rule: Callable[[Failure, object], bool], outcome: object) -> bool | float:
+    failure = failure_of(outcome, on)
+    if failure is None or not failure.is_retryable or not rule(failure, outcome):
+        return False
+    return failure.delay or True
 
 
 def is_transient(outcome: object) -> bool:
@@ -145,12 +166,13 @@ def _is_transient(kind: Kind | None, answer: Answer | None) -> bool:
     return answer.status not in HOPELESS if hint is None else hint
 
 
-def _asked_judge(on: Judge, outcome: object) -> bool | float:
+def _asked_judge(on: Judge, outcome: object) -> tuple[bool, float]:
+    """Give a judge's verdict, and the least wait in seconds that it asked for."""
     verdict = on(outcome)
     if isinstance(verdict, bool):
-        return verdict
+        return verdict, 0.0
     try:
-        return arguments.seconds("a delay", verdict, above_zero=True)  # 0 could be meant as no
+        return True, arguments.seconds("a delay", verdict, above_zero=True)  # 0 could be meant as no
     except (TypeError, ValueError):
         raise TypeError(
             f"on={on!r} returned {verdict!r}: it has to return True (retry), False, or, to retry, the least wait in "

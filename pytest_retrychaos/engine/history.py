@@ -28,10 +28,12 @@ class History:
     def __init__(self) -> None:
         self._lines: list[str] = []
 
-    def add(self, number: int, outcome: object, waited: float) -> None:
-        """Keep what attempt ``number`` came to, and the seconds waited after it."""
-        self._lines.append(f"attempt {number}: {told(outcome)}; then waited {waited:.3g} s")
+    def add(self, number: int, outcome: object, waited: float) -> str:
+        """Keep what attempt ``number`` came to, and the seconds waited after it; give the first as text."""
+        line = f"attempt {number}: {told(outcome)}"
+        self._lines.append(f"{line}; then waited {waited:.3g} s")
         del self._lines[:-KEPT]
+        return line
 
     def notes(self, number: int, stop: Stop) -> list[str]:
         """List the notes for the exception that ended attempt ``number``, the last."""

@@ -22,6 +22,7 @@ _NOT_SENT = {
 
 _AMBIGUOUS = {
     "builtins": "ConnectionError ConnectionResetError ConnectionAbortedError BrokenPipeError TimeoutError",
+    "pytest_retrychaos.engine.unknown": "OutcomeUnknown",
     "ssl": "SSLError SSLEOFError SSLZeroReturnError SSLSyscallError",
     "http.client": "HTTPException RemoteDisconnected IncompleteRead BadStatusLine LineTooLong UnknownProtocol",
     "urllib.error": "ContentTooShortError",

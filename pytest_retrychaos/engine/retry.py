@@ -148,6 +148,11 @@ class Retry:
         """Yield attempts for ``async for``, each to be entered by ``with``, as `__iter__` does."""
         return awaiting.Attempts(self)
 
+    if TYPE_CHECKING:  # every value has it; who changes a policy is to see its type
+
+        def __replace__(self, **changes: Any) -> Retry:  # Any: any of the fields
+            """Make the policy that differs in these fields."""
+
     def __repr__(self) -> str:
         given = [name for name in Retry.__annotations__ if getattr(self, name) != getattr(_DEFAULT, name)]
         return f"Retry({', '.join(f'{name}={getattr(self, name)!r}' for name in given)})"

@@ -14,6 +14,7 @@ import sys
 import time
 
 from pytest_retrychaos.engine.circuit import CircuitOpen
+from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.decisions import Stop, Wait, decide
 from pytest_retrychaos.engine.events import Beginning, GivingUp, Waiting
 from pytest_retrychaos.engine.failures import Failure, failure_of_error, failure_of_result
@@ -22,6 +23,7 @@ from pytest_retrychaos.engine.history import History, told
 from pytest_retrychaos.engine.keys import new_key
 from pytest_retrychaos.engine.loops import is_being_cancelled
 from pytest_retrychaos.engine.retry_after import retry_after
+from pytest_retrychaos.engine.unknown import OutcomeUnknown, put_beside
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Run:
         "_previous_wait",
         "_started",
         "_wait",
+        "may_be_done",
         "number",
         "policy",
     )
@@ -80,6 +83,8 @@ class Run:
         self._previous_wait: float | None = None
         self._history: History | None = None
         self._keys: dict[str, str] = {}
+        self.may_be_done: str | None = None
+        """The last failure after which the request may have been carried out, in words."""
 
     def elapsed(self) -> float:
         """Seconds since the operation began; a clock that jumps back counts as standing."""
@@ -148,7 +153,9 @@ class Run:
         except CircuitOpen as refusal:
             self._ends_open(refusal, outcome)
         self._history = self._history or History()
-        self._history.add(self.number, outcome, self._wait)
+        line = self._history.add(self.number, outcome, self._wait)
+        if self._failure is not None and self._failure.kind is Kind.AMBIGUOUS:
+            self.may_be_done = line
         self._previous_wait = self._wait
         self.number += 1
         return True
@@ -193,6 +200,9 @@ class Run:
     def _gives_up(self, stop: Stop, outcome: object) -> None:
         if isinstance(outcome, BaseException):
             self._note(stop, outcome)
+            kind = None if self._failure is None else self._failure.kind
+            if self.may_be_done is not None and kind is not None and kind.did_nothing:
+                put_beside(outcome, OutcomeUnknown(f"it may have been carried out before: {self.may_be_done}"))
         if self.policy.giving_up is not None:
             kind = None if self._failure is None else self._failure.kind
             _tell(self.policy.giving_up, GivingUp(self.number, self.elapsed(), stop.reason, outcome, kind))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_retrychaos.engine import Kind, is_transient
+from pytest_retrychaos.engine import Kind, OutcomeUnknown, Retry, fixed, is_transient
 from pytest_retrychaos.engine.failures import failure_of_error, failure_of_result
 from tests.unit.engine.drives import Script, answer
 
@@ -67,11 +67,17 @@ def test_of_a_group_the_longest_wait_asked_for_is_kept(policy, clock, drive):
     assert clock.slept == [7.0]
 
 
-@pytest.mark.parametrize(("delay", "slept"), [(0.25, 1.0), (1, 1.0), (5, 5.0), (True, 1.0)])
+@pytest.mark.parametrize(("delay", "slept"), [(0.25, 1.0), (1, 1.0), (5, 5.0), (2.5, 2.5)])
 def test_a_delay_that_a_judge_names_is_the_least_wait(policy, clock, delay, slept):
     """It is a floor under the backoff, as Retry-After is."""
     policy(on=lambda outcome: outcome == "pending" and delay).call(Script("pending", "done"))
     assert clock.slept == [slept]
+
+
+def test_a_plain_yes_asks_for_no_delay(policy, clock):
+    """True is no second."""
+    policy(on=lambda outcome: outcome == "pending", backoff=fixed(0.5)).call(Script("pending", "done"))
+    assert clock.slept == [0.5]
 
 
 def test_a_judge_cannot_come_before_the_server_asked(policy, clock):
@@ -136,3 +142,41 @@ def test_the_headers_of_a_success_are_not_read():
     response = answer(200)
     response.headers = Headers()
     assert failure_of_result(response, None) is None
+
+
+def test_a_refusal_after_a_timeout_stands_beside_what_may_have_been_done(policy, drive):
+    """The error alone would say that nothing was done."""
+    last = Answered(400)
+    with pytest.raises(Answered) as caught:
+        drive(policy(), Script(LATE, last))
+    assert caught.value is last
+    assert isinstance(last.__context__, OutcomeUnknown)
+    assert str(last.__context__) == "it may have been carried out before: attempt 1: TimeoutError: late"
+
+
+def test_it_stands_at_the_end_of_the_chain_that_is_shown(policy):
+    """A client's own causes stay what they are."""
+    cause = ConnectionRefusedError(111, "refused")
+    last = RuntimeError("payment failed")
+    last.__cause__ = cause
+    with pytest.raises(RuntimeError):
+        policy(attempts=2).call(Script(TimeoutError("late"), last))
+    assert last.__cause__ is cause
+    assert isinstance(cause.__context__, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("first", [Answered(503), ConnectionRefusedError(111, "refused")])
+def test_a_refusal_after_what_did_nothing_stands_alone(policy, first):
+    """Nothing was done, and nobody has to wonder."""
+    last = Answered(400)
+    with pytest.raises(Answered):
+        policy().call(Script(first, last))
+    assert last.__context__ is None
+
+
+def test_an_unknown_outcome_is_never_retried():
+    """With a new key it would be a second operation."""
+    script = Script(OutcomeUnknown("the last answer was 400"))
+    with pytest.raises(OutcomeUnknown):
+        Retry(on=Exception).call(script)
+    assert script.calls == 1

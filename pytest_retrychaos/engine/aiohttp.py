@@ -1,0 +1,92 @@
+"""Retry in aiohttp (3.12 and later): ``ClientSession(middlewares=[retry_middleware(Retry(attempts=5))])``."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import BytesPayload, ClientError, ClientHandlerType, ClientMiddlewareType, ClientRequest, ClientResponse
+
+from pytest_retrychaos.engine import unknown
+from pytest_retrychaos.engine.failures import Failure, narrowed
+from pytest_retrychaos.engine.resending import (
+    KEY_HEADER,
+    READ_ONCE,
+    UNKNOWN,
+    Attempt,
+    Retry,
+    resending,
+    this_attempt,
+    within,
+)
+
+
+class OutcomeUnknown(unknown.OutcomeUnknown, ClientError):
+    """A request was refused at last, but an earlier attempt may have been carried out; ``answer`` is the refusal."""
+
+
+def retry_middleware(
+    retry: Retry = Retry(),  # noqa: B008 - a value
+    *,
+    key_header: str | None = KEY_HEADER,
+) -> ClientMiddlewareType:
+    """Make a client middleware that sends each request by a policy, underneath whatever uses the session.
+
+    ::
+
+        session = aiohttp.ClientSession(middlewares=[retry_middleware(Retry(attempts=5, timeout=30))])
+
+    What is no read, PUT, DELETE or guarded write gets an idempotency key in ``key_header``, the same on all attempts,
+    unless the caller gave one. With ``key_header=None``, for a service that knows no keys, such a request is
+    sent again only where nothing was done. A body that can be read only once is sent once; a file is rewound.
+
+    The time that is left of the policy's ``timeout`` cuts each attempt. aiohttp's own ``ClientTimeout.total``, five
+    minutes unless set, counts all attempts and waits together. A failed answer that may be retried is
+    read at once, so that its connection is free during the wait. `OutcomeUnknown` takes the place of a refusal (400,
+    404, …) of what an earlier attempt may have done.
+    """
+    made = resending(retry, key_header)
+
+    async def middleware(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        last: list[Attempt] = []
+
+        async def once(*, attempt: Attempt = this_attempt) -> ClientResponse:
+            last[:] = [attempt]
+            made.add_key(request, request.method, request.headers, attempt)
+            async with asyncio.timeout(within(None, attempt.remaining)):
+                response = await handler(request)
+                if made.is_failure(response):
+                    await _read(response)
+            return response
+
+        policy = made.policy_for(request.method, request.headers)
+        response = await _unless_consumed(policy, request).call_async(once)
+        if made.is_unknown(request.method, request.headers, last[0], response):
+            await _read(response)
+            error = OutcomeUnknown(UNKNOWN.format(status=response.status))
+            error.answer = response
+            raise error
+        return response
+
+    return middleware
+
+
+def _unless_consumed(policy: Retry, request: ClientRequest) -> Retry:
+    """Give the policy that does not retry once the body is read up: only afterwards aiohttp knows."""
+    if isinstance(request.body, (bytes, BytesPayload)):
+        return policy
+
+    def is_there(_: Failure, outcome: object) -> bool:
+        is_consumed = bool(getattr(request.body, "consumed", False))
+        if is_consumed and isinstance(outcome, Exception):
+            outcome.add_note(READ_ONCE)
+        return not is_consumed
+
+    return policy.__replace__(on=narrowed(policy.on, is_there))
+
+
+async def _read(response: ClientResponse) -> None:
+    """Read a failed answer, so that its connection can be used again; what breaks meanwhile stays a failed answer."""
+    try:
+        await response.read()
+    except Exception:
+        response.close()

@@ -1,0 +1,308 @@
+"""The engine's adapters: every law holds for them under every fault, and they take care of keys and bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import pickle
+
+import aiohttp
+import httpx
+import pytest
+import requests
+
+from pytest_retrychaos import Chaos
+from pytest_retrychaos.engine import OutcomeUnknown, Retry, fixed
+from pytest_retrychaos.engine.aiohttp import retry_middleware
+from pytest_retrychaos.engine.httpx import AsyncRetryTransport, RetryTransport
+from pytest_retrychaos.engine.requests import RetryAdapter
+from tests.clients.adapters import CLIENTS, POLICY, VOCABULARY, judged, worlds
+
+PAYMENT = {"json": {"amount": 1000, "currency": "USD"}}
+FEW = ("503 retry-after=2", "429 retry-after=90", "timeout", "reset after-commit", "refuse", "eof", "down=30s", "404")
+IS_LONG = bool(os.environ.get("RETRYCHAOS_LONG"))
+
+
+@pytest.fixture(params=CLIENTS)
+def send(request):
+    """Send through each client."""
+    return CLIENTS[request.param]
+
+
+@pytest.mark.parametrize("fault", VOCABULARY)
+def test_every_law_holds_for_a_payment_under_each_fault(send, fault):
+    """With a key that the adapter made."""
+    judged(fault, send, "POST", **PAYMENT)
+
+
+@pytest.mark.parametrize("fault", VOCABULARY)
+def test_every_law_holds_for_a_read_under_each_fault(send, fault):
+    """Without a key."""
+    judged(fault, send, "GET")
+
+
+@pytest.mark.parametrize("fault", VOCABULARY)
+def test_every_law_holds_for_a_payment_without_a_key(send, fault):
+    """It is sent again only where nothing was done."""
+    judged(fault, send, "POST", key_header=None, **PAYMENT)
+
+
+@pytest.mark.timeout(3600 if IS_LONG else 120)
+def test_every_law_holds_in_every_world(send):
+    """Three faults of the whole vocabulary in the long run, two of the main ones else."""
+    words, depth = (VOCABULARY, 3) if IS_LONG else (FEW, 2)
+    made: dict[str, int] = {}
+    for script in worlds(words, depth, made.__getitem__):
+        made[script] = judged(script, send, "POST", **PAYMENT)
+    assert len(made) > (3000 if IS_LONG else 40)
+
+
+def test_a_payment_gets_one_key_for_all_its_attempts(send):
+    """And the next one another."""
+    with Chaos("503, reset after-commit, ok, ok") as chaos:
+        assert send(chaos, "POST", **PAYMENT) == 201
+        assert send(chaos, "POST", **PAYMENT) == 201
+        keys = [one.headers.get("Idempotency-Key") for one in chaos.attempts]
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+    assert all(len(key) == 36 for key in keys)
+
+
+def test_the_callers_own_key_is_kept(send):
+    """Whatever its case."""
+    with Chaos("503, ok") as chaos:
+        send(chaos, "POST", headers={"idempotency-key": "mine"}, **PAYMENT)
+        assert [one.headers.get("Idempotency-Key") for one in chaos.attempts] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_what_may_be_repeated_gets_no_key(send, method):
+    """It needs none."""
+    with Chaos("reset, ok", strict=False) as chaos:
+        send(chaos, method)
+        assert [one.headers.get("Idempotency-Key") for one in chaos.attempts] == [None, None]
+
+
+def test_a_guarded_write_gets_no_key_and_is_retried(send):
+    """Its precondition fails once it was carried out."""
+    with Chaos("reset, ok") as chaos:
+        send(chaos, "PATCH", headers={"If-Match": '"1"'}, **PAYMENT)
+        assert [one.headers.get("Idempotency-Key") for one in chaos.attempts] == [None, None]
+
+
+@pytest.mark.parametrize(("fault", "attempts"), [("reset", 1), ("500", 1), ("503", 2), ("refuse", 2), ("429", 2)])
+def test_without_keys_a_payment_is_sent_again_only_where_nothing_was_done(send, fault, attempts):
+    """``key_header=None`` is for a service that knows no keys."""
+    with Chaos(f"{fault}, ok", strict=False) as chaos:
+        try:
+            send(chaos, "POST", key_header=None, **PAYMENT)
+        except Exception:
+            assert fault == "reset"
+        chaos.assert_attempts(attempts)
+
+
+def body_of(send, script, **more):
+    """Send a body under a script; give what arrived, and the notes of what was raised."""
+    notes = []
+    with Chaos(script, strict=False) as chaos:
+        try:
+            send(chaos, "POST", **more)
+        except Exception as error:
+            notes = getattr(error, "__notes__", [])
+        return [one.body.start for one in chaos.attempts], notes
+
+
+@pytest.mark.parametrize("name", ["requests", "aiohttp"])
+def test_a_file_is_rewound_to_where_it_stood(name):
+    """Not to its beginning."""
+    file = io.BytesIO(b"header" + b"x" * 70_000)
+    file.seek(6)
+    with Chaos("503, reset, ok") as chaos:
+        CLIENTS[name](chaos, "POST", data=file)
+        assert [one.body.size for one in chaos.attempts] == [70_000] * 3
+        chaos.verify(POLICY)
+
+
+def test_a_form_with_a_file_is_sent_again_whole(send, request):
+    """Each client makes the form in its own way."""
+    form = (
+        {"data": {"file": io.BytesIO(b"receipt")}}
+        if "aiohttp" in request.node.name
+        else {"files": {"file": b"receipt"}}
+    )
+    bodies, _ = body_of(send, "503, ok", **form)
+    assert len(bodies) == 2
+    assert all(b"receipt" in body for body in bodies)
+
+
+def generator():
+    """A body that can be read once."""
+    yield b"part one, "
+    yield b"part two"
+
+
+async def async_generator():
+    """The same for async clients."""
+    yield b"part one, "
+    yield b"part two"
+
+
+ONCE = {
+    "requests": lambda: {"data": generator()},
+    "httpx": lambda: {"content": generator()},
+    "httpx-asyncio": lambda: {"content": async_generator()},
+    "httpx-trio": lambda: {"content": async_generator()},
+    "aiohttp": lambda: {"data": async_generator()},
+}
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_a_body_that_can_be_read_once_is_sent_once_and_the_error_says_so(name):
+    """An empty or half body would be worse than none."""
+    bodies, notes = body_of(CLIENTS[name], "reset, ok", **ONCE[name]())
+    assert len(bodies) == 1
+    assert [note for note in notes if "the body is a stream that can be read only once" in note]
+
+
+def test_the_time_that_is_left_cuts_the_attempts_own_limit(send):
+    """The operation ends within its budget, the attempt in flight counted."""
+    policy = Retry(attempts=5, backoff=fixed(1), timeout=8)
+    with Chaos("timeout*") as chaos:
+        with pytest.raises(Exception, match=r"(?i)time|^$"):
+            send(chaos, "GET", policy)
+        assert chaos.clock.elapsed == pytest.approx(8, abs=0.01)
+        chaos.assert_attempts(2)
+        chaos.verify(policy)
+
+
+def test_a_failed_answer_frees_its_connection(send):
+    """The next attempt goes over the same one: only such a one can be stale."""
+    with Chaos('503 body="busy", stale, ok') as chaos:
+        send(chaos, "GET")
+        chaos.assert_attempts(3)
+
+
+def test_the_last_answer_can_be_read():
+    """When the policy gives up, the caller gets it whole."""
+    with Chaos('503 body="busy" x4'), requests.Session() as session:
+        session.mount("http://", RetryAdapter(POLICY))
+        assert session.get("http://service.test/", timeout=5).text == "busy"
+    with Chaos('503 body="busy" x4'), httpx.Client(transport=RetryTransport(POLICY)) as client:
+        response = client.get("http://service.test/")
+        assert response.text == "busy"
+        assert response.elapsed.total_seconds() >= 0
+
+    async def main():
+        middlewares = [retry_middleware(POLICY)]
+        async with (
+            aiohttp.ClientSession(middlewares=middlewares) as session,
+            session.get("http://service.test") as answer,
+        ):
+            return await answer.text()
+
+    with Chaos('503 body="busy" x4'):
+        assert asyncio.run(main()) == "busy"
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422])
+def test_a_refusal_of_what_may_have_been_done_is_an_unknown_outcome(send, status):
+    """The first attempt was carried out, and its answer lost; who hears 400 would pay again."""
+    with Chaos(f"timeout after-commit, {status}") as chaos:
+        with pytest.raises(
+            OutcomeUnknown, match=f"the last answer was {status}, but an earlier attempt may have"
+        ) as caught:
+            send(chaos, "POST", **PAYMENT)
+        chaos.verify(POLICY)
+    answer = caught.value.answer
+    assert getattr(answer, "status_code", None) or answer.status == status
+
+
+def test_a_refusal_of_a_read_is_the_answer(send):
+    """Nobody asks whether it was carried out."""
+    with Chaos("timeout, 404") as chaos:
+        assert send(chaos, "GET") == 404
+
+
+def test_a_request_object_sent_twice_is_two_operations():
+    """Each gets a key of its own, and its time limits stay what they were."""
+    with Chaos("503, ok") as chaos, httpx.Client(transport=RetryTransport(POLICY), timeout=5) as client:
+        request = client.build_request("POST", f"{chaos.url}/payments", json={"amount": 5})
+        limits = dict(request.extensions["timeout"])
+        client.send(request)
+        client.send(request)
+        keys = [one.headers.get("Idempotency-Key") for one in chaos.attempts]
+    assert keys[0] == keys[1] != keys[2]
+    assert request.extensions["timeout"] == limits
+    with Chaos("503, ok") as chaos, requests.Session() as session:
+        session.mount("http://", RetryAdapter(POLICY))
+        prepared = requests.Request("POST", f"{chaos.url}/payments", json={"amount": 5}).prepare()
+        session.send(prepared, timeout=5)
+        session.send(prepared, timeout=5)
+        keys = [one.headers.get("Idempotency-Key") for one in chaos.attempts]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_redirected_payment_keeps_its_key(request):
+    """307 is the same request elsewhere."""
+    for name in ("requests", "httpx"):
+        with Chaos('307 header="Location: /payments/new", ok') as chaos:
+            more = {"follow_redirects": True} if name == "httpx" else {}
+            CLIENTS[name](chaos, "POST", **PAYMENT, **more)
+            keys = [one.headers.get("Idempotency-Key") for one in chaos.attempts]
+        assert len(keys) == 2
+        assert len(set(keys)) == 1
+
+
+def test_an_adapter_survives_pickling():
+    """Sessions are handed to other processes."""
+    adapter = pickle.loads(pickle.dumps(RetryAdapter(Retry(attempts=7), key_header="X-Key")))
+    assert adapter._resending.policy == Retry(attempts=7)
+    assert adapter._resending.key_header == "X-Key"
+
+
+def test_a_second_retry_layer_is_refused():
+    """The layers would multiply."""
+    with pytest.raises(TypeError, match="max_retries=3: two layers would multiply; the policy retries"):
+        RetryAdapter(max_retries=3)
+
+
+@pytest.mark.parametrize("make", [RetryAdapter, RetryTransport, AsyncRetryTransport, retry_middleware])
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"retry": 3}, r"retry=3: it has to be a policy, such as Retry\(attempts=5\)"),
+        ({"key_header": ""}, "key_header='': it has to be the name of a header; None sends no key"),
+        ({"key_header": 5}, "key_header=5: it has to be the name of a header"),
+    ],
+)
+def test_a_bad_argument_is_refused_where_the_adapter_is_made(make, arguments, text):
+    """Errors name argument, value, rule and way out."""
+    with pytest.raises(TypeError, match=text):
+        make(**arguments)
+
+
+def test_a_cancelled_request_is_not_sent_again():
+    """Neither by aiohttp nor by httpx."""
+
+    async def by_aiohttp(url):
+        async with (
+            aiohttp.ClientSession(middlewares=[retry_middleware(POLICY)]) as session,
+            session.get(url, timeout=aiohttp.ClientTimeout(total=100)) as response,
+        ):
+            return response.status
+
+    async def by_httpx(url):
+        async with httpx.AsyncClient(transport=AsyncRetryTransport(POLICY), timeout=100) as client:
+            return (await client.get(url)).status_code
+
+    async def cancelled(send, url):
+        task = asyncio.create_task(send(url))
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    for send in (by_aiohttp, by_httpx):
+        with Chaos("timeout, ok", strict=False) as chaos:
+            asyncio.run(cancelled(send, f"{chaos.url}/slow"))
+            chaos.assert_attempts(1)
