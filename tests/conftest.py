@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import gc
 import os
 import select
 import socket
@@ -55,3 +57,69 @@ def _nothing_stays_patched() -> Iterator[None]:
     ]
     assert not changed
     assert set(after) - set(before) <= {name for name in after if name.endswith("__abstractmethods__")}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the suite's own markers."""
+    config.addinivalue_line("markers", "leaves_threads: daemon threads go on after the test, which is about them")
+
+
+POOLED = ("ThreadPoolExecutor-", "asyncio_", "AnyIO worker thread", "Trio thread")
+"""Names of workers that idle in pools of modules and libraries: they belong to no test."""
+
+
+def open_descriptors() -> dict[int, str]:
+    """List the open descriptors, each with what it leads to."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one of the listing itself
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+    return found
+
+
+def kept_descriptors() -> set[int]:
+    """Give those that the package keeps for the whole process."""
+    from pytest_retrychaos.transports.sockets import _hung_up_descriptor
+
+    return {_hung_up_descriptor()} if _hung_up_descriptor.cache_info().currsize else set()
+
+
+def _belongs_to_library(thread: threading.Thread) -> bool:
+    return thread.name.startswith(POOLED) or "_run_safe_shutdown_loop" in thread.name  # the latter: pycares
+
+
+def left_threads(before: set[threading.Thread]) -> list[str]:
+    """Name the threads that are new and go on, after a second in which they may end."""
+    new = [thread for thread in threading.enumerate() if thread not in before and not _belongs_to_library(thread)]
+    for thread in new:
+        thread.join(1.0)
+    return [thread.name for thread in new if thread.is_alive()]
+
+
+def left_descriptors(before: dict[int, str]) -> list[str]:
+    """Name what new descriptors lead to, after a second in which threads that end may close theirs."""
+    end = time.monotonic() + 1.0
+    while True:
+        new = {number: to for number, to in open_descriptors().items() if before.get(number) != to}
+        left = sorted(to for number, to in new.items() if number not in kept_descriptors())
+        if not left or time.monotonic() > end:
+            return left
+        gc.collect()  # what hangs in a cycle, as a traceback does
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, _nothing_stays_patched: None
+) -> Iterator[None]:
+    """Fail a test that leaves a thread, an open descriptor or a running loop behind."""
+    import asyncio
+
+    threads, descriptors = set(threading.enumerate()), open_descriptors()
+    yield
+    assert asyncio._get_running_loop() is None
+    if request.node.get_closest_marker("leaves_threads") is None:
+        assert left_threads(threads) == []
+    for phase in ("setup", "call"):
+        caplog.get_records(phase).clear()  # they keep errors, which keep connections
+    assert left_descriptors(descriptors) == []

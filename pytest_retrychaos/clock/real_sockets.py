@@ -180,8 +180,10 @@ def _accept(real: Method) -> Method:
             _await(sock, _CONNECTION, _until(timeout))
         accepted = real(sock)
         near = borrow(accepted[0])
-        deliver_at_once(near)
-        near.detach()
+        try:
+            deliver_at_once(near)
+        finally:
+            near.detach()
         return accepted
 
     return accept

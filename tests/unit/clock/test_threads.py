@@ -152,6 +152,7 @@ def test_a_condition_from_before_works(clock: VirtualClock) -> None:
     assert clock.now_ns == 4 * SECOND
 
 
+@pytest.mark.leaves_threads
 def test_a_daemon_thread_holds_nothing_up(clock: VirtualClock) -> None:
     """A refresher that sleeps for ever in a loop does not keep the test from its end."""
     ticks: list[int] = []
@@ -224,6 +225,7 @@ def test_the_seed_decides_the_order() -> None:
     assert len({tuple(order(seed)) for seed in range(5)}) == 5
 
 
+@pytest.mark.leaves_threads
 def test_a_deadlock_is_reported_at_once() -> None:
     """Who waits for what is said of every thread, with its stack."""
     one, other = threading.Lock(), threading.Lock()

@@ -18,6 +18,8 @@ from pytest_retrychaos.clock import VirtualClock, install
 from pytest_retrychaos.clock.errors import Stuck
 from pytest_retrychaos.clock.functions import real
 
+pytestmark = pytest.mark.leaves_threads
+
 SLEEP = ctypes.CDLL(None).poll
 """Blocks in C, unseen: poll(2) with no descriptors, for so many milliseconds."""
 
