@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 import gc
@@ -9,6 +10,7 @@ import os
 import select
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,10 +19,19 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pytest_retrychaos.clock.cpython import in_place
+from pytest_retrychaos.clock.imports import Imports
+from pytest_retrychaos.clock.outsiders import OUTSIDERS
+from pytest_retrychaos.transports.network import _INSTALLED
+
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")  # how fast this machine is just now is no property of the code
 
 pytest_plugins = ["pytester"]
+
+
+TIME_NAMES = ("sleep", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "time", "time_ns", "_time")
+"""Under which modules that stay on real time hold functions of `time`, or `time` itself."""
 
 
 def patched_state() -> dict[str, Any]:
@@ -39,8 +50,9 @@ def patched_state() -> dict[str, Any]:
         state.update({f"{owner.__module__}.{owner.__qualname__}.{name}": value for name, value in vars(owner).items()})
     for module in (time, datetime, socket, ssl, select, os, threading, _socket, _thread):
         state.update({f"{module.__name__}.{name}": value for name, value in vars(module).items()})
-    for name in ("sleep", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "time", "time_ns"):
-        state[f"repr of time.{name}"] = repr(getattr(time, name))
+    for name in OUTSIDERS:
+        held = vars(sys.modules[name]) if name in sys.modules else {}
+        state.update({f"{name}.{key}": held[key] for key in TIME_NAMES if key in held})
     state["zone"] = (os.environ.get("TZ"), time.tzname)
     state["environment"] = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     return state
@@ -48,9 +60,12 @@ def patched_state() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_patched() -> Iterator[None]:
-    """Fail a test that leaves anything patched behind."""
+    """Fail a test that leaves a name, a type or a built-in function patched behind."""
     before = patched_state()
     yield
+    assert in_place() == []
+    assert _INSTALLED == []
+    assert [one for one in sys.meta_path if isinstance(one, Imports)] == []
     after = patched_state()
     changed = [
         name for name in before if name in after and before[name] is not after[name] and before[name] != after[name]
@@ -113,8 +128,6 @@ def _nothing_goes_on(
     request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, _nothing_stays_patched: None
 ) -> Iterator[None]:
     """Fail a test that leaves a thread, an open descriptor or a running loop behind."""
-    import asyncio
-
     threads, descriptors = set(threading.enumerate()), open_descriptors()
     yield
     assert asyncio._get_running_loop() is None

@@ -19,6 +19,7 @@ import select
 import sys
 import sysconfig
 import time
+import weakref
 from collections.abc import Callable
 from types import BuiltinFunctionType, ModuleType
 from typing import Any
@@ -62,6 +63,8 @@ _WEAK = 3
 _kept: list[object] = []
 _originals: dict[int, int] = {}
 """By a built-in's address, where its own definition is: of those that have a swap, on or off."""
+_made: weakref.WeakSet[BuiltinSwap | TypePatch] = weakref.WeakSet()
+"""Every swap and patch there is, on or off."""
 
 
 def _address(name: str) -> int:
@@ -161,6 +164,13 @@ class BuiltinSwap:
         self._size = ctypes.sizeof(ctypes.c_void_p) * (2 if kept_convention else _WORDS)
         _originals.setdefault(id(builtin), ctypes.addressof(old))
         _kept.append((builtin, stand_in, new, self))
+        self.name = f"{builtin.__module__}.{builtin.__name__}"
+        _made.add(self)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the replacement is in."""
+        return self._words[1] == self._mine[1]
 
     def on(self) -> None:
         """Put the replacement in; doing it twice is harmless."""
@@ -184,6 +194,14 @@ class TypePatch:
         self._original = target.__dict__[name]
         self._flags = ctypes.c_ulong.from_address(id(target) + TP_FLAGS)
         self._immutable = self._flags.value & IMMUTABLE
+        self.name = f"{target.__module__}.{target.__qualname__}.{name}"
+        _made.add(self)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the replacement is in, or the type still open to it."""
+        is_open = self._flags.value & IMMUTABLE != self._immutable
+        return is_open or self._target.__dict__[self._name] is not self._original
 
     def on(self) -> None:
         """Put the replacement in."""
@@ -212,6 +230,11 @@ def patch_type(target: type, name: str, value: object) -> Callable[[], None]:
     patch = TypePatch(target, name, value)
     patch.on()
     return patch.off
+
+
+def in_place() -> list[str]:
+    """Name what is replaced just now, of all that was ever made here: nothing outside of a run."""
+    return sorted(one.name for one in list(_made) if one.is_on)
 
 
 def polled_descriptors(poll: object) -> list[tuple[int, int]]:

@@ -52,6 +52,15 @@ def test_every_reference_follows(swapped) -> None:
     assert seen == ["new"] * 6
 
 
+def test_what_is_replaced_is_named(swapped) -> None:
+    """By it a tear-down can be checked: nothing is named that has been put back."""
+    swap, unpatch = swapped(time.gmtime, lambda: "new"), patch_type(_queue.SimpleQueue, "qsize", len)
+    assert cpython.in_place() == ["_queue.SimpleQueue.qsize", "time.gmtime"]
+    unpatch()
+    swap.off()
+    assert cpython.in_place() == []
+
+
 CONVENTIONS = {
     "no argument": (time.process_time, (), {}),
     "one argument": (time.pthread_getcpuclockid, (5,), {}),

@@ -276,6 +276,7 @@ def test_a_server_and_clients_in_threads_of_the_test(kind: type[http.server.HTTP
         assert patient.now_ns == 20 * SECOND
         with pytest.raises(TimeoutError):
             urllib.request.urlopen(url, timeout=1)
+        time.sleep(5)  # what nobody waits for any more is answered, too, and its thread ends
 
 
 def test_a_child_calls_a_server_in_a_thread_of_the_test(clock: VirtualClock) -> None:
