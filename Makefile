@@ -23,7 +23,7 @@ types: $(READY)
 pytest: $(READY) tools
 	$(RUN) -m pytest -q -n 2
 
-# Clients in other languages that the tests run; where one is missing its tests are skipped, and fail under CI.
+# Clients in other languages that the tests run: where one is missing they fail and name it.
 tools:
 	@command -v curl >/dev/null || apt-get install -y -q curl || echo "curl is missing and could not be installed"
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 CHARGE = Path(__file__).with_name("charge.sh")
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("curl") is None and "CI" not in os.environ, reason="curl is not installed: make tools"
-)
 
 
 @pytest.mark.chaos("503, ok", "reset after-commit, ok", transport="loopback")
