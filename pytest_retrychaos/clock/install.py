@@ -167,6 +167,7 @@ class Installation:
     def _own(self) -> None:
         ACTIVE.turns = self.turns
         self.clock.sleeper = self.turns.sleep_until
+        self.clock.waiter, self.clock.wake = self.turns.wait_for, self.turns.wake
         self.clock.alarm = self.turns.alarm
         ACTIVE.owner = get_ident()
 
@@ -178,7 +179,7 @@ class Installation:
             self.left_running = self.turns.end()
         ACTIVE.owner = 0
         ACTIVE.turns = None
-        self.clock.sleeper = self.clock.move_to
+        self.clock.alone()
 
 
 def current() -> Installation | None:

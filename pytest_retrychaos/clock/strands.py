@@ -27,6 +27,7 @@ class Woke(enum.Enum):
 
     BY_KEY = "what it waited for was announced"
     BY_TIME = "its deadline came"
+    BY_SILENCE = "nobody will ever announce what it waited for"
     BY_END = "virtual time has ended: it repeats its wait for real"
 
 

@@ -5,7 +5,8 @@ Laws of this module:
    it whole; a gate is only a doorbell, and may be rung in vain.
 2. Who is next: a thread that has to raise an interrupt; one that is ready (the seed chooses among them); one
    whose descriptor is ready; one that something outside wakes within bounded real time; then time jumps.
-3. Nobody who could go on and no deadline is a deadlock, raised in the test's own thread.
+3. Nobody who could go on and no deadline is a deadlock, raised in the test's own thread; but first those are told
+   who wait for another thread without a limit and can tell their caller (`wait_for`).
 4. Threads without the turn touch nothing here but by one atomic append: `arrive` and an interrupt.
 5. After the end everyone who waits is told so, and repeats its wait in real time.
 """
@@ -30,6 +31,9 @@ _WINDOW = 64
 """So many turns may be taken by others before one that is ready: the seed decides, but nobody starves."""
 _RETURN = 2.0
 """Real seconds for which an interrupt waits for whoever has the turn to come to where it would block."""
+LONGEST_SILENCE = 3600 * SECOND
+"""So long one waits without a limit while others go on: a refresher may tick for ever. Time-outs of clients and of
+who waits for them are shorter (the longest default of a client in the tests is 600 s)."""
 _SETTLING = 10_000
 """So many turns may be taken at the end without time passing; a thread that wants more spins."""
 
@@ -58,6 +62,8 @@ class Turns:
         self._looking: dict[int, Strand] = {}
         """Of those that wait, the ones that no one may announce anything to: only looking finds out."""
         self._ready = Ready()
+        self._patient: dict[int, tuple[int, Strand]] = {}
+        """Those that `wait_for` something without a limit, and since when."""
         self._granted_so_far = 0
         self._deadlines = Deadlines()
         self._count = 0
@@ -88,6 +94,24 @@ class Turns:
             return
         if self.block(None, deadline_ns, "a moment to come") is Woke.BY_END:
             real("sleep")(max(0, deadline_ns - self.clock.now_ns) / SECOND)
+
+    def wait_for(self, key: int, deadline_ns: int | None, waits_for: str) -> bool | None:
+        """Block as `VirtualClock.wait_for` says."""
+        me = self.granted
+        if me.ident != get_ident():
+            return None
+        if len(self._strands) == 1:
+            if deadline_ns is None:
+                return False
+            self.sleep_until(deadline_ns)
+            return True
+        if deadline_ns is None:
+            self._patient[id(me)] = self.clock.now_ns, me
+        try:
+            woke = self.block(key, deadline_ns, waits_for)
+        finally:
+            self._patient.pop(id(me), None)
+        return None if woke is Woke.BY_END else woke is not Woke.BY_SILENCE
 
     def skip_to(self, deadline_ns: int) -> bool:
         """Move time to a moment, if it is certain that nothing else can happen before; whether it was.
@@ -303,6 +327,8 @@ class Turns:
             if self._look():
                 continue
             due = self._deadlines.earliest()
+            if self._patient and self._tell(due):
+                continue
             if self.outside.wait(self, due):
                 continue
             if due is not None:
@@ -334,6 +360,15 @@ class Turns:
     def has_news(self) -> bool:
         """Whether something came from outside that `_choose` has to look at."""
         return bool(self._arrivals or self._interrupted) or self._look()
+
+    def _tell(self, due_ns: int | None) -> bool:
+        """Wake the first that has waited for too long, or for nothing, if there is one."""
+        for since_ns, strand in self._patient.values():
+            if due_ns is None or due_ns - since_ns > LONGEST_SILENCE:
+                self.waiting.remove(strand)
+                self._make_ready(strand, Woke.BY_SILENCE)
+                return True
+        return False
 
     def _jump(self, due_ns: int) -> None:
         """Move time to a moment and make everyone ready whose moment it is."""

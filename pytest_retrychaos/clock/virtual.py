@@ -70,6 +70,8 @@ class VirtualClock:
         "stalls",
         "stops",
         "test_code",
+        "waiter",
+        "wake",
         "watch_at",
         "why_stuck",
     )
@@ -104,6 +106,10 @@ class VirtualClock:
         """The test's own function: what it does by itself is not the doing of the code under test."""
         self.sleeper: Callable[[int], None] = self.move_to
         """What a wait does: it moves time, unless there are other threads, which run first."""
+        self.waiter: Callable[[int, int | None, str], bool | None] = self._wait_alone
+        """What `wait_for` does."""
+        self.wake: Callable[[int], None] = lambda _: None
+        """Announces a key that someone waits for by `wait_for`, while there is a scheduler."""
         self._spun_ns = 0
         self._graced: weakref.WeakSet[Any] = weakref.WeakSet()  # Any: tasks of several libraries
         self._places: set[str] = set()
@@ -129,6 +135,25 @@ class VirtualClock:
         else:
             self.readings += 1
         self.sleeper(deadline_ns)
+
+    def wait_for(self, key: int, deadline_ns: int | None, waits_for: str) -> bool | None:
+        """Wait until another thread announces a key, or a moment comes; whether it may have.
+
+        False where there is no moment and nobody could ever announce it, ``None`` where virtual time has ended.
+        ``waits_for`` says in words what is waited for.
+        """
+        self.note_traffic()
+        return self.waiter(key, deadline_ns, waits_for)
+
+    def _wait_alone(self, key: int, deadline_ns: int | None, waits_for: str) -> bool:  # noqa: ARG002 - a scheduler's
+        if deadline_ns is None:
+            return False
+        self.move_to(deadline_ns)
+        return True
+
+    def alone(self) -> None:
+        """Wait by itself again: the scheduler has gone."""
+        self.sleeper, self.waiter, self.wake = self.move_to, self._wait_alone, lambda _: None
 
     def move_to(self, deadline_ns: int) -> None:
         """Move time to a moment of the run; it never goes back."""

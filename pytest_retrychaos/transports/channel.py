@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from pytest_retrychaos.transports import greeting
 from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Send
@@ -33,6 +33,12 @@ class Clock(Waiting, Protocol):
 
     alarm: Callable[[int, Callable[[], None]], None]
     """Has something done when a moment comes."""
+    wake: Callable[[int], None]
+    """Announces a key that another thread waits for."""
+
+    def wait_for(self, key: int, deadline_ns: int | None, waits_for: str) -> bool | None:
+        """Wait for a key or a moment; False where neither ever comes, ``None`` where virtual time has ended."""
+
     why_stuck: Callable[[], BaseException | None]
     """Asked when nobody can go on."""
 
@@ -45,9 +51,9 @@ def os_error(number: int) -> OSError:
 class Channel:
     """One simulated connection as its client sees it."""
 
-    __slots__ = ("_agenda", "_announced", "_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_reset",
-                 "_silence", "address", "conversation", "host", "is_closed", "port", "signal", "timed_out_text",
-                 "timeout")  # fmt: skip
+    __slots__ = ("_agenda", "_announced", "_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_readers",
+                 "_reset", "_silence", "address", "conversation", "host", "is_closed", "port", "signal",
+                 "timed_out_text", "timeout")  # fmt: skip
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class Channel:
         self._reset = False
         self._has_ended = False
         self._is_deaf = False
+        self._readers = 0
         self._announced: int | None = None  # for which moment the clock was asked to call `show`
 
     # writing
@@ -103,8 +110,12 @@ class Channel:
         return [Send(greeting.ALERT), End.EOF]
 
     def show(self) -> None:
-        """Show whether something can be read, now and when that changes by time alone."""
-        if self.signal is None or self.is_closed:
+        """Show whether something can be read, now and when that changes by time alone; wake a thread that reads."""
+        if self.is_closed:
+            return
+        if self._readers:
+            self._clock.wake(id(self))
+        if self.signal is None:
             return
         self.signal.set(on=self.is_readable)
         due = self._agenda.ripen()
@@ -135,9 +146,9 @@ class Channel:
             self.show()
 
     def _receive(self, limit: int, *, peek: bool) -> bytes:
+        self._await_something()
         if self._is_deaf and not self.is_readable:
             return b""
-        self._await_something()
         head = self._queue[0]
         if head is End.EOF:
             if not peek:
@@ -186,28 +197,40 @@ class Channel:
                 self.conversation.ticket = None
 
     def _await_something(self) -> None:
-        """Wait on virtual time until the head of the queue is bytes or an end."""
-        until = None if self.timeout is None else self._clock.now_ns + round(self.timeout * 1e9)
-        while (due := self._agenda.ripen()) is not None or not self._queue:
-            if due is None:
-                self._await_nothing(until)
-            elif self.timeout == 0:
+        """Wait on virtual time until the head of the queue is bytes or an end.
+
+        Another thread may bring that about: by what it writes, or by shutting the connection down.
+        """
+        timeout = self.timeout
+        until = None if timeout is None else self._clock.now_ns + round(timeout * 1e9)
+        while not self._is_deaf and ((due := self._agenda.ripen()) is not None or not self._queue):
+            if timeout == 0:
                 raise os_error(errno.EAGAIN)
-            elif until is not None and due > until:
+            if until is not None and until <= self._clock.now_ns:
                 self._time_out(until)
-            else:
-                self._clock.wait_until(due)
+            goes_on = self._block(min((one for one in (due, until) if one is not None), default=None))
+            if not goes_on and until is not None:
+                self._time_out(until)
+            elif goes_on is None:
+                raise SystemExit("the run has ended, and with it a thread that would have waited for ever")
+            elif not goes_on:
+                raise self._met_silence()
 
-    def _await_nothing(self, until: int | None) -> None:
-        if self.timeout == 0:
-            raise os_error(errno.EAGAIN)
-        if until is None:
-            error = self._silence(self.host)
-            self._report(error, silent=True)
-            raise error
-        self._time_out(until)
+    def _block(self, until: int | None) -> bool | None:
+        if self.conversation.ticket is not None:
+            self.conversation.ticket.waits(self.timeout)
+        self._readers += 1
+        try:
+            return self._clock.wait_for(id(self), until, f"an answer from {self.host}")
+        finally:
+            self._readers -= 1
 
-    def _time_out(self, until: int) -> None:
+    def _met_silence(self) -> BaseException:
+        error = self._silence(self.host)
+        self._report(error, silent=True)
+        return error
+
+    def _time_out(self, until: int) -> NoReturn:
         self._clock.wait_until(until)
         error = TimeoutError(self.timed_out_text)
         self._report(error)
@@ -227,9 +250,7 @@ class Channel:
         """Make the error for a client that waits for an answer that never comes, if this one does."""
         if self.is_closed or self._queue or self.conversation.ticket is None:
             return None
-        error = self._silence(self.host)
-        self._report(error, silent=True)
-        return error
+        return self._met_silence()
 
     # closing
 

@@ -37,6 +37,12 @@ class Line:
         """Let virtual time pass: the clock that a channel needs."""
         self.now_ns = max(self.now_ns, deadline_ns)
 
+    def wait_for(self, _key: int, deadline_ns: int | None, _waits_for: str) -> bool:
+        """The same for who has a limit; one without has nobody to wait for."""
+        if deadline_ns is not None:
+            self.wait_until(deadline_ns)
+        return deadline_ns is not None
+
     def conversation(self) -> Conversation:
         return Conversation(self.exchange, self.host, "http")
 
