@@ -178,7 +178,7 @@ class Exchange:
         return outcome._replace(delay_ns=outcome.delay_ns + latency_ns) if latency_ns else outcome
 
     def _note_request(self, sheet: Sheet, request: Request) -> None:
-        traits = self.service.traits(request)
+        traits = self.service.answering.traits(request)
         sheet.key_carrier, sheet.key = traits.carrier, traits.key
         sheet.is_read, sheet.is_guarded = traits.is_read, traits.is_guarded
 
@@ -218,7 +218,7 @@ class Exchange:
         return Outcome(Wire.ANSWER, answer.response)
 
     def _handle(self, sheet: Sheet, request: Request) -> Answer:
-        answer = self.service.handle(request, attempt=sheet.index)
+        answer = self.service.answering.handle(request, attempt=sheet.index)
         self._note_answer(sheet, answer)
         return answer
 
@@ -239,12 +239,12 @@ class Exchange:
         status = step.status or 0
         if status < 300 and answer is not None:
             return dressed(replace(answer.response, status=status), step, self._wall())
-        return dressed(self.service.error_shape(status, request) or Response(status), step, self._wall())
+        return dressed(self.service.answering.error_shape(status, request) or Response(status), step, self._wall())
 
     # postponed requests
 
     def _postpone(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
-        result = self.service.reserve(request, attempt=sheet.index)
+        result = self.service.answering.reserve(request, attempt=sheet.index)
         if isinstance(result, Answer):
             return self._finish(sheet, result)
         self._postponed.add(sheet, result, step.duration_ns or 0)

@@ -33,4 +33,4 @@ class Postponed:
             if late_ns < 0 and not all_of_them:
                 return
             self._waiting.remove(first)
-            self._finish(sheet, self._service.complete(reservation, late_ns=late_ns))
+            self._finish(sheet, self._service.answering.complete(reservation, late_ns=late_ns))

@@ -44,11 +44,11 @@ class Keys(RuleBasedStateMachine):
     @rule(key=KEYS, amount=AMOUNTS, outcome=OUTCOMES)
     def send(self, key: str, amount: int, outcome: int | None) -> None:
         self.outcome = outcome
-        self.service.handle(payment(key, amount), attempt=1)
+        self.service.answering.handle(payment(key, amount), attempt=1)
 
     @rule(key=KEYS, amount=AMOUNTS)
     def begin(self, key: str, amount: int) -> None:
-        taken = self.service.reserve(payment(key, amount), attempt=1)
+        taken = self.service.answering.reserve(payment(key, amount), attempt=1)
         if isinstance(taken, Reservation):
             assert key not in [waiting.key for waiting in self.waiting]
             self.waiting.append(taken)
@@ -57,7 +57,7 @@ class Keys(RuleBasedStateMachine):
     def end(self, outcome: int | None, give_up: bool) -> None:
         if self.waiting:
             self.outcome = outcome
-            (self.service.release if give_up else self.service.complete)(self.waiting.pop(0))
+            (self.service.answering.release if give_up else self.service.answering.complete)(self.waiting.pop(0))
 
     @rule(hours=st.integers(1, 30))
     def wait(self, hours: int) -> None:

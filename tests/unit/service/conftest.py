@@ -23,7 +23,7 @@ class Bench:
 
     def send(self, request: Request) -> Answer:
         self.attempt += 1
-        return self.service.handle(request, attempt=self.attempt)
+        return self.service.answering.handle(request, attempt=self.attempt)
 
     def __call__(self, method: str, target: str, body: Any = b"", **more: Any) -> Answer:
         return self.send(ask(method, target, body, **more))

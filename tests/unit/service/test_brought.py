@@ -38,7 +38,7 @@ def test_it_answers_before_route_app_and_store(make_bench, ask):
     bench.service.mount(app)
 
     answers = [
-        bench.service.handle(replace(ask("POST", path, {"amount": 1}), answerer=own), attempt=number)
+        bench.service.answering.handle(replace(ask("POST", path, {"amount": 1}), answerer=own), attempt=number)
         for number, path in enumerate(["/payments", "/other"], 1)
     ]
 
@@ -52,7 +52,7 @@ def test_its_key_is_remembered(make_bench, ask):
     bench, own = make_bench(), Own()
     request = replace(ask("CALL", "/charge", {"amount": 1}, key="k"), answerer=own)
 
-    answers = [bench.service.handle(request, attempt=number) for number in (1, 2)]
+    answers = [bench.service.answering.handle(request, attempt=number) for number in (1, 2)]
 
     assert [(answer.response.status, answer.replayed) for answer in answers] == [(201, False), (201, True)]
     assert len(own.asked) == len(bench.service.effects) == 1
@@ -63,7 +63,7 @@ def test_an_exception_in_place_of_an_answer_has_no_effect(make_bench, ask):
     error = LookupError("gone")
     bench, own = make_bench(), Own(error)
 
-    answer = bench.service.handle(replace(ask("POST", "/payments", {}), answerer=own), attempt=1)
+    answer = bench.service.answering.handle(replace(ask("POST", "/payments", {}), answerer=own), attempt=1)
 
     assert isinstance(answer.response, Unanswered)
     assert (answer.response.error, answer.error, answer.effects) == (error, None, 0)

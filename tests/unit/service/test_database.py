@@ -29,10 +29,10 @@ def count(statement):
         os.kill(os.getpid(), signal.SIGKILL)
 
 if left:
-    service._database._connection.set_trace_callback(count)
+    service.answering.database._connection.set_trace_callback(count)
 for number in range(100):
     headers = Headers({"Content-Type": "application/json", "Idempotency-Key": f"k{number}"})
-    answer = service.handle(
+    answer = service.answering.handle(
         Request("POST", "a.test", "/payments", headers, b'{"n": %d}' % number), attempt=number
     )
     sys.stdout.write(answer.response.body.decode() + "\\n")
@@ -209,7 +209,7 @@ def test_failed_transaction_leaves_nothing(bench):
     bench("POST", "/payments", {"a": 1})
 
     with pytest.raises(ZeroDivisionError):
-        fail_in_the_middle(bench.service._database)
+        fail_in_the_middle(bench.service.answering.database)
 
     assert len(bench.service.effects) == 1
 

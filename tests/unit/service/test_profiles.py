@@ -114,7 +114,7 @@ def test_stripe_refuses_other_parameters(make_bench):
 def test_stripe_tells_of_a_key_in_use(make_bench, ask):
     """While the first request runs Stripe answers 409."""
     bench = make_bench(profile="stripe")
-    bench.service.reserve(ask("POST", "/v1/charges", PAY, media=FORM, key="k"), attempt=1)
+    bench.service.answering.reserve(ask("POST", "/v1/charges", PAY, media=FORM, key="k"), attempt=1)
 
     refused = bench("POST", "/v1/charges", PAY, media=FORM, key="k")
 
@@ -162,7 +162,7 @@ def test_stripe_ignores_keys_on_delete(make_bench):
 )
 def test_stripe_words_scripted_statuses(make_bench, ask, status, kind, code):
     """A scripted status has Stripe's error body and a request id."""
-    shape = make_bench(profile="stripe").service.error_shape(status, ask("POST", "/v1/charges"))
+    shape = make_bench(profile="stripe").service.answering.error_shape(status, ask("POST", "/v1/charges"))
     found = json.loads(shape.body)["error"]
 
     assert (shape.status, found["type"], found.get("code")) == (status, kind, code)
@@ -171,7 +171,7 @@ def test_stripe_words_scripted_statuses(make_bench, ask, status, kind, code):
 
 def test_ietf_words_scripted_statuses(make_bench, ask):
     """A scripted status is a problem document."""
-    shape = make_bench(profile="ietf").service.error_shape(503, ask("POST", "/x"))
+    shape = make_bench(profile="ietf").service.answering.error_shape(503, ask("POST", "/x"))
 
     assert shape.headers["Content-Type"] == "application/problem+json"
     assert json.loads(shape.body)["title"] == "Service Unavailable"
@@ -180,7 +180,7 @@ def test_ietf_words_scripted_statuses(make_bench, ask):
 @pytest.mark.parametrize(("profile", "status"), [("default", 503), ("naive", 400), ("stripe", 302)])
 def test_other_statuses_have_no_shape(make_bench, ask, profile, status):
     """Where the profile has no way of its own, there is none."""
-    assert make_bench(profile=profile).service.error_shape(status, ask("POST", "/x")) is None
+    assert make_bench(profile=profile).service.answering.error_shape(status, ask("POST", "/x")) is None
 
 
 def test_ietf_needs_a_key(make_bench):

@@ -148,9 +148,9 @@ def test_is_read_knows_routes_and_protocols(bench, ask):
     """A request is asked about before it is handled."""
     bench.service.route("POST", "/quotes", lambda _: {}, effect=False)
 
-    assert bench.service.traits(ask("POST", "/quotes")).is_read
-    assert bench.service.traits(ask("POST", "/orders/_search")).is_read
-    assert not bench.service.traits(ask("POST", "/orders")).is_read
+    assert bench.service.answering.traits(ask("POST", "/quotes")).is_read
+    assert bench.service.answering.traits(ask("POST", "/orders/_search")).is_read
+    assert not bench.service.answering.traits(ask("POST", "/orders")).is_read
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
@@ -202,10 +202,10 @@ def test_key_is_in_flight_between_reserve_and_complete(bench, ask):
     """Meanwhile the same request is told so; afterwards it is replayed."""
     request = ask("POST", "/payments", PAY, key="k")
 
-    reservation = bench.service.reserve(request, attempt=1)
+    reservation = bench.service.answering.reserve(request, attempt=1)
     meanwhile = bench("POST", "/payments", PAY, key="k")
     assert isinstance(reservation, Reservation)
-    done = bench.service.complete(reservation)
+    done = bench.service.answering.complete(reservation)
 
     assert (meanwhile.response.status, meanwhile.committed) == (409, False)
     assert (done.response.status, done.effects) == (201, 1)
@@ -214,20 +214,20 @@ def test_key_is_in_flight_between_reserve_and_complete(bench, ask):
 
 def test_released_reservation_was_never_carried_out(bench, ask):
     """Giving up frees the key."""
-    reservation = bench.service.reserve(ask("POST", "/payments", PAY, key="k"), attempt=1)
-    bench.service.release(reservation)
+    reservation = bench.service.answering.reserve(ask("POST", "/payments", PAY, key="k"), attempt=1)
+    bench.service.answering.release(reservation)
 
     assert bench.service.effects == ()
     assert bench("POST", "/payments", PAY, key="k").effects == 1
     with pytest.raises(RuntimeError, match=r"^this reservation was completed or released already"):
-        bench.service.complete(reservation)
+        bench.service.answering.complete(reservation)
 
 
 def test_reserve_answers_at_once_where_the_layer_does(bench, ask):
     """A replay needs no reservation."""
     bench("POST", "/payments", PAY, key="k")
 
-    assert bench.service.reserve(ask("POST", "/payments", PAY, key="k"), attempt=2).replayed
+    assert bench.service.answering.reserve(ask("POST", "/payments", PAY, key="k"), attempt=2).replayed
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "1", None, True])
@@ -264,9 +264,9 @@ def test_a_write_that_repeats_nothing_by_post_has_one_effect(bench, ask):
     item = {"TableName": "t", "Item": {"id": {"S": "1"}}}
     put = ask("POST", "/", item, **{"X-Amz-Target": "DynamoDB_20120810.PutItem"})
 
-    answers = [bench.service.handle(put, attempt=number) for number in (1, 2)]
+    answers = [bench.service.answering.handle(put, attempt=number) for number in (1, 2)]
 
-    assert bench.service.traits(put).is_guarded
+    assert bench.service.answering.traits(put).is_guarded
     assert [answer.effects for answer in answers] == [1, 0]
 
 
@@ -274,6 +274,6 @@ def test_a_route_counts_as_used_though_its_request_was_never_carried_out(bench, 
     """A fault may strike every request that it takes."""
     bench.service.route("POST", "/charges", lambda _: {})
 
-    bench.service.traits(ask("POST", "/charges"))
+    bench.service.answering.traits(ask("POST", "/charges"))
 
     assert bench.service.unused_routes == ()

@@ -16,7 +16,7 @@ from pytest_retrychaos.model import Headers, Request
 service = Service(now=lambda: 0, wall=lambda: 0, seed=7)
 for path in sys.argv[1:]:
     request = Request("POST", "a.test", path, Headers({"Content-Type": "application/json"}), b'{"a": 1}')
-    print(service.handle(request, attempt=1).response.body.decode())
+    print(service.answering.handle(request, attempt=1).response.body.decode())
 print("faker" in sys.modules)
 """
 
