@@ -101,7 +101,7 @@ def output(how: str, path: str) -> str:
         )
     assert not run.stderr, run.stderr
     lines = [line.rstrip() for line in run.stdout.splitlines()]
-    return _fenced("text", re.sub(r" in \d+\.\d+s", " in 0.05s", "\n".join(lines)))
+    return _fenced("text", re.sub(r" in \d+\.\d+s( \(\d+:\d+:\d+\))?", " in 0.05s", "\n".join(lines)))
 
 
 def _fenced(language: str, text: str) -> str:
