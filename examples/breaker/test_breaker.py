@@ -7,7 +7,7 @@ import contextlib
 import pybreaker
 import requests
 
-from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+from pytest_retrychaos.engine import BreakerPolicy
 
 POLICY = BreakerPolicy(threshold=3, cooldown=30)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_retrychaos.laws.guarded import Call, Event, Refusal, Sign
+from pytest_retrychaos.laws.tries import Tries
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
@@ -61,76 +62,6 @@ class Slip(NamedTuple):
     probe: Call | None = None
 
 
-class Tries:
-    """Failures since the circuit closed: how many there are for sure, and how many there may be."""
-
-    def __init__(self, policy: BreakerPolicy) -> None:
-        self._policy = policy
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget everything: the circuit has closed."""
-        self.sure = self.possible = 0
-        self.is_in_doubt = False
-        self.last: Call | None = None
-        self._total = self._healthy = self._failed = 0
-        self._began_ns = 0
-
-    def doubt(self) -> None:
-        """Note that the circuit may be open."""
-        self.clear()
-        self.is_in_doubt = True
-
-    def add(self, call: Call) -> None:
-        """Count the end of a call."""
-        ended, is_mixed = call.ended_ns or 0, self._is_mixed(call)
-        if ended - self._began_ns > (self._policy.window or 0) * SECOND:
-            self._total = self._healthy = self._failed = 0
-            self._began_ns = ended
-        self._total += 1
-        self._healthy += call.sign is Sign.HEALTHY
-        self._failed += call.sign is Sign.FAILED
-        if call.sign is Sign.HEALTHY:
-            self.sure = 0
-            self.possible = self.possible if is_mixed else 0
-        else:
-            self.sure = self.sure + 1 if call.sign is Sign.FAILED and not is_mixed else 0
-            self.possible += 1
-        self.last = call
-
-    @property
-    def has_opened(self) -> bool:
-        """Whether the last failure opened the circuit for sure."""
-        policy = self._policy
-        if policy.threshold is not None:
-            return self.sure >= policy.threshold
-        if self.last is None or self.last.sign is not Sign.FAILED:
-            return False
-        is_enough = self._healthy + self._failed >= (policy.minimum_calls or 1)
-        window_ns = (policy.window or 0) * SECOND * 0.9  # it is counted in slices
-        is_in_window = (self.last.ended_ns or 0) - self._began_ns < window_ns
-        return is_enough and is_in_window and self._failed >= (policy.failure_rate or 1) * self._total
-
-    @property
-    def may_have_opened(self) -> bool:
-        """Whether the circuit may be open."""
-        if self.is_in_doubt:
-            return True
-        if self._policy.threshold is not None:
-            return self.possible >= self._policy.threshold
-        return self._total >= (self._policy.minimum_calls or 1)
-
-    def _is_mixed(self, call: Call) -> bool:
-        """Whether calls side by side ended otherwise at the same moment: which was first is not known."""
-        last = self.last
-        return (
-            last is not None
-            and last.ended_ns == call.ended_ns
-            and last.last.lineage != call.last.lineage
-            and last.sign is not call.sign
-        )
-
-
 class Circuit:
     """One circuit while its events are gone through."""
 
@@ -150,6 +81,9 @@ class Circuit:
         self._has_recovered = False
         """A probe closed it, and nothing has been tried or has failed since."""
         self._last_begun: Call | None = None
+        self._under_way = 0
+        self._early: list[Refusal] = []
+        """Turned away when a probe was due: perhaps beside one that had sent nothing yet."""
         self._doubted_ns = -1
 
     def take(self, event: Event) -> None:
@@ -158,10 +92,13 @@ class Circuit:
             MACHINE[self.state][event.kind](self, event)
         if event.kind == "begin":
             self._last_begun = event.call
+        self._under_way += (event.kind == "begin") - (event.kind == "end")
 
     # closed
 
-    def _begins_while_closed(self, event: Event) -> None:  # noqa: ARG002 - every event is taken the same way
+    def _begins_while_closed(self, event: Event) -> None:
+        if self._under_way or not _call(event).is_alone:
+            self.tries.is_crowded = True
         if self._has_recovered:
             self.held["CB04"] += 1
             self._has_recovered = False
@@ -180,11 +117,17 @@ class Circuit:
         if not refusal.says_so:
             if self.tries.possible and not self.tries.may_have_opened:
                 self._pass_over("CB01", "a call sent nothing, and nothing says that it was a breaker that stopped it")
+            self.tries.add_unseen()
         elif self.tries.may_have_opened:
             self._is_open_by(refusal)
             self._was_tried = event.kind == "refused"
+        elif self.tries.possible and (self.tries.is_crowded or not (refusal.is_alone and refusal.is_prompt)):
+            self._pass_over("CB01", "a call that failed before it was sent, as in a full pool, may have counted")
+            self._is_open_by(refusal)
         elif self.tries.possible:
             self.slip = Slip("CB01/early", refusal=refusal, call=self.tries.last, failures=self.tries.possible)
+        elif self._has_recovered and self._probe is not None and refusal.came_beside(self._probe):
+            self.held["CB03"] += 1
         elif self._has_recovered:
             self.slip = Slip("CB04/stays-open", self.opening, refusal=refusal, probe=self._probe)
         else:
@@ -239,8 +182,10 @@ class Circuit:
         if refusal.at_ns <= opening.latest_ns + self._cooldown_ns + self._tolerance_ns:
             self._hold_open(opening)
             self.held["CB02"] += 1
-        elif refusal.says_so:
+        elif refusal.says_so and refusal.is_alone:
             self.slip = Slip("CB03/no-probe", opening, refusal=refusal)
+        else:
+            self._early.append(refusal)
 
     def _tripped_while_open(self, event: Event) -> None:  # noqa: ARG002 - every event is taken the same way
         self._hold_open(self._opened())
@@ -255,6 +200,8 @@ class Circuit:
     def _begin_probe(self, call: Call) -> None:
         self.state = State.PROBING
         self._probe = call
+        self.held["CB03"] += sum(refusal.came_beside(call) for refusal in self._early)
+        self._early.clear()
 
     def _begins_while_probing(self, event: Event) -> None:
         call, probe = _call(event), self._probing()

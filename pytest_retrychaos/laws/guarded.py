@@ -48,6 +48,11 @@ class Call(NamedTuple):
     """It was let through then or later: its sender was busy with something else until then."""
     scope: Scope | None = None
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether every scope before its own had ended when that began."""
+        return self.scope is None or self.scope.came_after == self.first.scope
+
     def is_sequel_to(self, other: Call) -> bool:
         """Whether it began only when the other had ended for its caller, though perhaps at the same moment."""
         if self.first.lineage == other.last.lineage and self.first.index > other.last.index:
@@ -59,12 +64,33 @@ class Call(NamedTuple):
 class Refusal(NamedTuple):
     """A scope that sent nothing, or one that ended in a breaker's own error."""
 
+    number: int
+    """Of the scope."""
     scope: Scope
     at_ns: int
     after: int
     """How many attempts had begun."""
+    since_ns: int
+    """When the scope began, or what it sent last had ended."""
     says_so: bool
     """It was told by a breaker's error."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether every scope before it had ended: no call was under way that had sent nothing yet."""
+        return self.scope.came_after == self.number
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether it was told at once: nothing else was tried before that, such as a wait for a full pool."""
+        return self.at_ns == self.since_ns
+
+    def came_beside(self, call: Call) -> bool:
+        """Whether it began while the call was under way, though that may have sent nothing yet."""
+        scope, number = call.scope, call.first.scope
+        if scope is None or number is None or number > self.number:
+            return False
+        return scope.ended_as is None or scope.ended_as > self.scope.came_after
 
 
 class Event(NamedTuple):
@@ -175,16 +201,20 @@ def _sign(end: Ended) -> Sign:
 
 
 def _refusals(view: View) -> Iterator[tuple[str, Refusal]]:
-    senders = {attempt.scope for attempt in view.trace.attempts}
+    senders = {end.attempt.scope: end.at_ns for end in view.ends}
     for number, scope in enumerate(view.trace.scopes):
         if scope.ended_ns is None or scope.ended_after is None:
             continue
         raised = () if scope.told is None else scope.told.raised
         if number in senders:
             if raised and _is_breakers(raised[0]):
-                yield "tripped", Refusal(scope, scope.ended_ns, scope.ended_after, says_so=True)
+                yield (
+                    "tripped",
+                    Refusal(number, scope, scope.ended_ns, scope.ended_after, senders[number] or 0, says_so=True),
+                )
         elif scope.ended_after == scope.after:
-            yield "refused", Refusal(scope, scope.ended_ns, scope.after, any(map(_is_breakers, raised)))
+            says_so = any(map(_is_breakers, raised))
+            yield "refused", Refusal(number, scope, scope.ended_ns, scope.after, scope.began_ns, says_so)
 
 
 def _is_breakers(raised: Raised) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
@@ -327,6 +329,32 @@ def test_a_call_turned_away_beside_the_probe_is_right(cb):
         return one.wait(1)
 
     assert cb(one_probe) == [HELD, HELD, HELD, NOT_ASKED]
+
+
+def test_a_call_turned_away_before_the_probe_has_sent_anything_is_right(cb):
+    """Two tasks at one moment: the first has the place, and still connects."""
+
+    def beside(one):
+        opened(one).wait(31).open("fetch", DONE)
+        probe = one.scope
+        refused(one)
+        return one.new().send("ok", "GET", "/items", scope=probe)
+
+    assert cb(beside) == [HELD, HELD, HELD, NOT_ASKED]
+
+
+def test_a_call_turned_away_at_the_moment_when_the_probe_succeeds_is_right(cb):
+    """The answer has come, and the breaker has not seen it yet."""
+
+    def beside(one):
+        opened(one).wait(31).open("fetch", DONE)
+        probe = one.scope
+        one.new().send("ok", "GET", "/items", lasts=2)
+        refused(one)
+        one.scopes[probe] = replace(one.scopes[probe], ended_ns=one.now, ended_after=4, ended_as=6)
+        return one
+
+    assert cb(beside) == [HELD, HELD, HELD, NOT_ASKED]
 
 
 def test_a_probe_that_takes_too_long_leaves_its_place(cb):

@@ -1,0 +1,73 @@
+"""A right breaker is never accused, however calls run side by side; and what is right is found to be."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_retrychaos import Chaos
+from pytest_retrychaos.engine import CircuitBreaker, CircuitOpen
+
+LAWS = ("CB01", "CB02", "CB03", "CB04")
+FAULTS = ["ok", "503", "500", "404", "429", "reset", "refuse", "timeout", "slow=3s", "slow=7s", "truncate"]
+STARTS = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 9.9, 10.0, 10.1, 12.0]), st.booleans()),
+    min_size=1,
+    max_size=14,
+)
+
+
+async def _run(chaos, breaker, starts, *, tries):
+    async with httpx.AsyncClient(timeout=5, limits=httpx.Limits(max_connections=2)) as client:
+
+        async def fetch():
+            response = await client.get(f"{chaos.url}/items")
+            response.raise_for_status()
+
+        guarded = breaker(fetch)
+
+        async def once():
+            for left in reversed(range(tries)):
+                try:
+                    return await guarded()
+                except (httpx.HTTPError, CircuitOpen):
+                    if not left:
+                        raise
+                await asyncio.sleep(0.5)
+            return None
+
+        async def call(after):
+            await asyncio.sleep(after)
+            try:
+                await chaos.call_async(once)
+            except (httpx.HTTPError, CircuitOpen):
+                return
+
+        tasks = []
+        for gap, is_beside in starts:
+            if is_beside:
+                tasks.append(asyncio.create_task(call(gap)))
+            else:
+                await call(gap)
+        await asyncio.gather(*tasks)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    faults=st.lists(st.sampled_from(FAULTS), max_size=16),
+    starts=STARTS,
+    threshold=st.integers(1, 4),
+    tries=st.integers(1, 3),
+)
+def test_the_engines_breaker_is_never_accused(faults, starts, threshold, tries):
+    """Side by side and one after the other, inside retries, with a pool that makes calls wait."""
+    breaker = CircuitBreaker(threshold=threshold, cooldown=10)
+    with Chaos(", ".join(faults) or "ok", strict=False) as chaos:
+        asyncio.run(_run(chaos, breaker, starts, tries=tries))
+        if not chaos.attempts:
+            return
+
+        assert chaos.verify(breaker=breaker, only=LAWS).ok
