@@ -288,6 +288,7 @@ class Chaos(RunAssertions):
         policy: Retry | None = None,
         *,
         breaker: object | None = None,
+        amplification: float | None = None,
         only: Collection[str] = (),
         ignore: Collection[str] = (),
     ) -> Verdict:
@@ -295,8 +296,9 @@ class Chaos(RunAssertions):
 
         Returns the verdict: held, broken or does not apply, each with its reason. ``policy`` makes the laws
         exact. ``breaker`` is what a circuit breaker promises: a `BreakerPolicy`, or the breaker itself, the engine's,
-        pybreaker's or aiobreaker's; the policy's own unless given. ``only`` and ``ignore`` take codes, families or
-        shapes (``ID04``, ``BK``, ``BK04/early``).
+        pybreaker's or aiobreaker's; the policy's own unless given. ``amplification`` is the most attempts that one
+        operation may become, through every retry layer. ``only`` and ``ignore`` take codes, families or shapes
+        (``ID04``, ``BK``, ``BK04/early``).
 
         Raises `LawsBroken` with every finding, `CannotTell` before any request, and what went wrong in the
         test's own service.
@@ -306,7 +308,7 @@ class Chaos(RunAssertions):
             raise TypeError(
                 f"verify({policy!r}): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)"
             )
-        return self.judge.verify(policy, breaker=breaker, only=only, ignore=ignore)
+        return self.judge.verify(policy, breaker=breaker, amplification=amplification, only=only, ignore=ignore)
 
     @property
     def verdict(self) -> Verdict | None:

@@ -8,15 +8,14 @@ from types import CodeType
 
 from pytest_retrychaos.clock.report import left_running
 from pytest_retrychaos.engine import Retry
-from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
-from pytest_retrychaos.laws import Verdict, judge
+from pytest_retrychaos.laws import Terms, Verdict, judge, judge_by
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.policies.breakers import read_breaker
 from pytest_retrychaos.record.telling import tell_error
 from pytest_retrychaos.run import Run
 from pytest_retrychaos.text import again, failure_text, herd_text, timeline
 from pytest_retrychaos.trace import Told, Trace
-from pytest_retrychaos.views import CannotTell, LawsBroken
+from pytest_retrychaos.views import CannotTell, LawsBroken, check_amplification
 
 
 class Judge:
@@ -54,6 +53,7 @@ class Judge:
         policy: Retry | None,
         *,
         breaker: object | None,
+        amplification: float | None,
         only: Collection[str],
         ignore: Collection[str],
     ) -> Verdict:
@@ -66,6 +66,8 @@ class Judge:
         if breaker is None and policy is not None:
             breaker = policy.breaker
         promise = None if breaker is None else read_breaker(breaker)
+        if amplification is not None:
+            check_amplification("verify(amplification", amplification, ")")
         self.has_judged = True
         self.raise_problems()
         if not self._run.recorder.sheets:
@@ -74,7 +76,8 @@ class Judge:
                 f"with the service's address ({self._run.url}), or any other but loopback"
             )
         self._run.settle()
-        verdict = self._judge(policy, breaker=promise, only=only, ignore=ignore, scripts="closed")
+        terms = Terms(policy, promise, "closed", amplification)
+        verdict = self._judge(terms, only=only, ignore=ignore)
         self._raise_swallowed()
         return verdict
 
@@ -85,9 +88,9 @@ class Judge:
         self._raise_swallowed()
         if (judge_all or self._options.expect) and not self.has_judged and self._run.recorder.sheets:
             self._run.settle()
-            self._judge(scripts="all")
+            self._judge(Terms())
         else:
-            self._judge(only=("NV01",), scripts="all")
+            self._judge(Terms(), only=("NV01",))
         self._require_routes()
 
     def raise_problems(self) -> None:
@@ -120,29 +123,18 @@ class Judge:
         left = [one for one in self._run.left_running if self.ended is not None or not one.holds_up]
         return left_running(left) if left else ""
 
-    def _judge(
-        self,
-        policy: Retry | None = None,
-        *,
-        breaker: BreakerPolicy | None = None,
-        only: Collection[str] = (),
-        ignore: Collection[str] = (),
-        scripts: str,
-    ) -> Verdict:
+    def _judge(self, terms: Terms, *, only: Collection[str] = (), ignore: Collection[str] = ()) -> Verdict:
         __tracebackhide__ = True
         trace = self.trace
         ignored = (*ignore, *self._options.expect)
-        verdict = judge(trace, policy, only=only, ignore=ignored, scripts=scripts, breaker=breaker)
+        verdict = judge_by(trace, terms, only=only, ignore=ignored)
         if self.verdict is None or not only:
             self.verdict = verdict
         if not verdict.ok:
             self.shown = True
             raise LawsBroken(failure_text(trace, verdict), verdict)
-        held = [
-            one
-            for one in (() if only else self._options.expect)
-            if judge(trace, policy, only=(one,), scripts=scripts, breaker=breaker).ok
-        ]
+        expected = () if only else self._options.expect
+        held = [one for one in expected if judge_by(trace, terms, only=(one,)).ok]
         if held:
             raise LawsBroken(f"{', '.join(held)} expected to be broken, but it is not: take it out of expect=", verdict)
         return verdict

@@ -54,6 +54,12 @@ class Assertions:
         _check_whole("assert_attempts", count)
         self._check(assertions.attempts, count)
 
+    def assert_amplification(self, at_most: float) -> None:
+        """Assert that no operation became more attempts than that, through every retry layer."""
+        __tracebackhide__ = True
+        check_amplification("assert_amplification(at_most", at_most, ")")
+        self._check(assertions.amplification, at_most)
+
     def assert_backoff(self, backoff: Backoff) -> None:
         """Assert that every wait lies within the back-off's bounds, or between them and what the server asked."""
         __tracebackhide__ = True
@@ -96,6 +102,12 @@ class Assertions:
 
     def _showed_timeline(self) -> None:
         """Note that a failure text has the timeline already."""
+
+
+def check_amplification(before: str, limit: object, after: str = "") -> None:
+    """Refuse what is no number of attempts; ``before`` and ``after`` stand around the value in the error."""
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 1 <= limit < float("inf"):
+        raise ValueError(f"{before}={limit!r}{after}: give a number of attempts, 1 or more; 1 means no retry")
 
 
 class RunAssertions(Assertions):

@@ -190,9 +190,9 @@ class Exchange:
             return self._postpone(sheet, request, step)
         answer = self._handle(sheet, request) if step.commits else None
         if kind is Kind.DUPLICATE:
-            replayed = sheet.replayed
+            first = sheet.replayed, sheet.key_conflict
             self._handle(sheet, request)
-            sheet.replayed = replayed  # the client gets the first answer, not the twin's
+            sheet.replayed, sheet.key_conflict = first  # the client gets the first answer, not the twin's
         if kind in _LOST:
             return Outcome(_LOST[kind])
         if kind is Kind.GARBAGE:
@@ -226,6 +226,7 @@ class Exchange:
         sheet.committed = sheet.committed or answer.committed
         sheet.effects += answer.effects
         sheet.replayed = sheet.replayed or answer.replayed
+        sheet.key_conflict = sheet.key_conflict or answer.key_conflict
         if answer.error is not None:
             problem = HandlerFailed(
                 f"the handler for {sheet.method} {sheet.target} failed, not the client: "

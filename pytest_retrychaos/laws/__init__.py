@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.engine.retry import Retry
     from pytest_retrychaos.trace import Trace
 
-__all__ = ["FAMILIES", "LAWS", "Finding", "Law", "LawResult", "Ruling", "Verdict", "judge"]
+__all__ = ["FAMILIES", "LAWS", "Finding", "Law", "LawResult", "Ruling", "Terms", "Verdict", "judge", "judge_by"]
 
 NOTHING_SENT: Final = "nothing was sent"
 
@@ -36,20 +36,26 @@ def judge(
     ignore: Collection[str] = (),
     scripts: str = "all",
     breaker: BreakerPolicy | None = None,
+    amplification: float | None = None,
 ) -> Verdict:
     """Judge a trace by every law, or by those named.
 
     ``policy`` makes the bounds exact: did the code behave like this policy? ``only`` and ``ignore`` take codes
     (``RT01``), families (``RT``) and shapes (``BK04/early``). ``scripts="closed"`` judges NV01 only for scripts
     that were replaced or closed, for judging in the middle of a run. A ``breaker`` is held to
-    its promise, and operations that follow a failure may end early. `ValueError` names an unknown law and the nearest
+    its promise, and operations that follow a failure may end early. ``amplification`` is the most attempts
+    that one operation may make. `ValueError` names an unknown law and the nearest
     known one.
     """
     if scripts not in ("all", "closed"):
         raise ValueError(f'scripts={scripts!r}: it has to be "all" or "closed"')
+    return judge_by(trace, Terms(policy, breaker, scripts, amplification), only=only, ignore=ignore)
+
+
+def judge_by(trace: Trace, terms: Terms, *, only: Collection[str] = (), ignore: Collection[str] = ()) -> Verdict:
+    """Judge a trace by terms that were made before; see `judge`."""
     wanted, unwanted = choose("only", only), choose("ignore", ignore)
     laws = [law for law in LAWS if not only or law.code in wanted.touched]
-    terms = Terms(policy, breaker, scripts)
     results = {law.code: _chosen(result, wanted, unwanted) for law, result in _judge(trace, laws, terms)}
     broken = [law for law in laws if results[law.code].ruling is Ruling.BROKEN]
     if broken:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pytest_retrychaos.laws.amplification import judge_amplification
 from pytest_retrychaos.laws.backoff import bk04, judge_envelope
 from pytest_retrychaos.laws.calls import one_key, subject_of, taker_of
 from pytest_retrychaos.laws.deadline import within as judge_within
@@ -86,6 +87,17 @@ def attempts(trace: Trace, number: int, *, operation: int | None = None) -> Find
         why="the test says how many attempts the code makes",
         fix="change the retry policy, or the number in the test",
     )
+
+
+def amplification(trace: Trace, at_most: float, *, operation: int | None = None) -> Finding | None:
+    """Ask whether no operation made more attempts than that, through every retry layer."""
+    _, chosen = _chosen(trace, operation)
+    if not chosen:
+        return cannot_tell(NOTHING_SENT)
+    tally = Tally("LD01")
+    for one in chosen:
+        judge_amplification(one, at_most, tally)
+    return _outcome(tally.result(noun="operation", did="", otherwise=NO_FAILURE))
 
 
 def backoff(trace: Trace, policy: Backoff, *, operation: int | None = None) -> Finding | None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from pytest_retrychaos.laws.amplification import ld01
 from pytest_retrychaos.laws.backoff import bk01, bk02, bk04
 from pytest_retrychaos.laws.breaker import cb01, cb02, cb03, cb04
 from pytest_retrychaos.laws.cancelled import rt08
+from pytest_retrychaos.laws.conflicts import id06
 from pytest_retrychaos.laws.deadline import bk05, bk07
 from pytest_retrychaos.laws.ends import DAMAGED
 from pytest_retrychaos.laws.idempotency import id01, id02, id03, id04
@@ -103,10 +105,18 @@ LAWS: Final[tuple[Law, ...]] = (
         id05,
         ("false-failure", "false-success"),
     ),
+    Law(
+        "ID06",
+        "key conflicts are handled: in flight → wait and retry with the same key, or give up;"
+        " different payload → not retried",
+        id06,
+        ("mismatch", "new-key", "no-wait"),
+    ),
     Law("CB01", "the breaker opens at its threshold", cb01, ("early", "late")),
     Law("CB02", "nothing reaches the service while it is open", cb02),
     Law("CB03", "one probe at a time when half open", cb03, ("no-probe", "two-probes")),
     Law("CB04", "it closes after success and opens again after a failed probe", cb04, ("stays-closed", "stays-open")),
+    Law("LD01", "attempts per operation stay under the amplification limit through every layer", ld01),
     Law("LD02", "under a long outage the retry ratio stays within the budget", ld02),
     Law("LD03", "many clients' retries are spread out, not synchronised", ld03),
     Law("NV01", "every scripted fault fired (else the test cannot tell)", nv01),

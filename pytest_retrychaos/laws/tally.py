@@ -31,6 +31,8 @@ class Terms:
     policy: Policy | None = None
     breaker: BreakerPolicy | None = None
     scripts: str = "all"
+    amplification: float | None = None
+    """How many attempts an operation may make at most, through every layer."""
 
 
 @dataclass(slots=True)

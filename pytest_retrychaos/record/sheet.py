@@ -40,10 +40,10 @@ class Sheet:
         "_kept_body", "_now", "_on_end", "_on_redirect", "_sent_body", "_wall", "announced", "arrived_ns",
         "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns", "effects",
         "ended_as", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index",
-        "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "last_byte_ns", "lineage", "method",
-        "operation", "outer_call", "own_answer", "payload", "reached", "relation", "replayed", "response", "scheme",
-        "scope", "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns", "was_silent",
-        "went_well",
+        "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "key_conflict", "last_byte_ns",
+        "lineage", "method", "operation", "outer_call", "own_answer", "payload", "reached", "relation", "replayed",
+        "response", "scheme", "scope", "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns",
+        "was_silent", "went_well",
     )
     # fmt: on
 
@@ -106,6 +106,7 @@ class Sheet:
         self.committed = False
         self.effects = 0
         self.replayed = False
+        self.key_conflict: str | None = None
         self.arrived_ns: int | None = None
         self.headers_ns: int | None = None
         self.last_byte_ns: int | None = None
@@ -269,5 +270,5 @@ class Sheet:
             headers_ns=self.headers_ns, last_byte_ns=self.last_byte_ns, ended_ns=self.ended_ns,
             error=self.error, failed=self.failed, cut=self.cut, timeout_ns=self.timeout_ns,
             was_silent=self.was_silent, wall_ns=self.wall_ns,
-            cancelled_ns=self.cancelled_ns,
+            cancelled_ns=self.cancelled_ns, key_conflict=self.key_conflict,
         )  # fmt: skip

@@ -98,7 +98,7 @@ class Answering:
         if isinstance(admitted, Refuse):
             problem = refusal(admitted.status, admitted.reason, key, settings, self.profile)
             response = self._dress(self.profile.render(problem), key)
-            return Answer(response, False, 0, False, key, False)
+            return Answer(response, False, 0, False, key, False, key_conflict=admitted.reason.value)
         reservation.claim = admitted
         return reservation
 

@@ -42,6 +42,8 @@ class Answer(NamedTuple):
     is_read: bool
     error: BaseException | None = None
     """What a handler raised, or why what it returned is no answer."""
+    key_conflict: str | None = None
+    """Why its key was turned away, where it was: ``in flight``, ``mismatch``, ``missing``, ``too long``."""
 
 
 @dataclass(slots=True, eq=False)

@@ -122,6 +122,8 @@ class Attempt:
     """The wall clock (epoch) when the answer's headers were handed over."""
     cancelled_ns: int | None = None
     """When the test had asked who sends it to end, if that was before it began and had not been taken back."""
+    key_conflict: str | None = None
+    """Why the service turned its key away, where it did: ``in flight``, ``mismatch``, ``missing``, ``too long``."""
 
     @property
     def started(self) -> float:

@@ -15,8 +15,8 @@ def test_the_table_lists_the_laws_in_order():
     assert [law.code for law in LAWS] == [
         *("RT01", "RT02", "RT03", "RT04", "RT05", "RT06", "RT07", "RT08", "RT09"),
         *("BK01", "BK02", "BK03", "BK04", "BK05", "BK06", "BK07"),
-        *("ID01", "ID02", "ID03", "ID04", "ID05"),
-        *("CB01", "CB02", "CB03", "CB04", "LD02", "LD03", "NV01"),
+        *("ID01", "ID02", "ID03", "ID04", "ID05", "ID06"),
+        *("CB01", "CB02", "CB03", "CB04", "LD01", "LD02", "LD03", "NV01"),
     ]
 
 
