@@ -108,9 +108,13 @@ class Circuit:
         if self.tries.is_in_doubt and call.sign is Sign.HEALTHY and call.admitted_ns >= self._doubted_ns:
             self.tries.clear()
         self._has_recovered = False
+        may_be_open = self.tries.may_have_opened
         self.tries.add(call)
         if self.tries.has_opened:
-            self._open(Opening("threshold", call, call.ended_ns or 0, call.ended_ns or 0))
+            ended = call.ended_ns or 0
+            # It may have opened already, but not before the last call was let through.
+            since = self._last_begun.admitted_ns if may_be_open and self._last_begun is not None else ended
+            self._open(Opening("threshold", call, min(since, ended), ended))
 
     def _refused_while_closed(self, event: Event) -> None:
         refusal = _refusal(event)
@@ -135,7 +139,7 @@ class Circuit:
 
     def _is_open_by(self, refusal: Refusal) -> None:
         begun, ended = self._last_begun, self.tries.last
-        earliest = refusal.at_ns if begun is None else begun.first.began_ns
+        earliest = refusal.at_ns if begun is None else begun.admitted_ns
         if self.tries.is_in_doubt and self.opening is not None:
             earliest = self.opening.earliest_ns
         latest = refusal.at_ns if ended is None or ended.ended_ns is None else ended.ended_ns

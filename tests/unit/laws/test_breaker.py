@@ -275,6 +275,20 @@ def test_a_call_that_waited_for_a_connection_since_before_tells_nothing(cb):
     assert cb(queued)[0] == NOT_ASKED
 
 
+def test_a_circuit_that_may_have_opened_earlier_may_probe_earlier(cb):
+    """A success and a failure at one moment: in which order is not known."""
+
+    def mixed(one):
+        call(one, "ok", lineage=2)
+        call(one, "503", lineage=3)
+        one.open("fetch", FAILED).new().send("timeout", "GET", "/items", lineage=4, lasts=5, joined="began")
+        one.attempts[-1] = replace(one.attempts[-1], scope=0)
+        one.close()
+        return call(one.wait(5), "ok")
+
+    assert cb(mixed, BreakerPolicy(threshold=1, cooldown=10))[0][0] != "broken"
+
+
 # half open
 
 
