@@ -6,7 +6,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint types pytest tools test-all bench mutation format clean
+.PHONY: demo test lint types pytest tools test-all bench conformance mutation format clean
 
 demo: $(READY)
 	@$(RUN) examples/payments/demo.py
@@ -34,6 +34,10 @@ test-all: test
 bench: $(READY)
 	$(RUN) -m pip install -q -e ".[test,bench]"
 	$(RUN) benchmarks/run.py --write
+
+# What other retry engines and breakers do, each cell of docs/CONFORMANCE.md run again.
+conformance: $(READY)
+	$(RUN) -m tests.conformance
 
 # Change the laws and the engine in every small way and see that a test notices: slow.
 mutation: $(READY)

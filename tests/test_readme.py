@@ -253,6 +253,27 @@ def defaults() -> str:
     return _table((*head, "laws"), *rows())
 
 
+def conformance(which: str) -> str:
+    """Show what retry engines or breakers do, in the versions that are installed; `tests/conformance` runs it."""
+    from tests.conformance.tables import rows
+
+    return _table(*rows(which))
+
+
+def conformance_setups(which: str) -> str:
+    """Show how each of them is set up."""
+    from tests.conformance.tables import setups
+
+    return _table(*setups(which))
+
+
+def conformance_again(which: str) -> str:
+    """Show the command for each bad cell."""
+    from tests.conformance.tables import again
+
+    return _table(*again(which))
+
+
 def command_line() -> str:
     """Show the options of ``serve`` and ``run``, as their own help does."""
     commands = cli.parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr] # argparse shows them nowhere
@@ -270,15 +291,17 @@ TABLES = {
     "faults": faults, "fault-options": fault_options, "laws": laws, "law": law, "families": families,
     "options": options, "marker": marker, "profiles": profiles, "fixture": fixture, "defaults": defaults,
     "command-line": command_line, "transitions": transitions,
+    "conformance": conformance, "conformance-setups": conformance_setups, "conformance-again": conformance_again,
 }  # fmt: skip
 MAKERS = {"code": code, "output": output, "table": table}
 
 
 def _versionless(document: str) -> str:
-    """Leave the versions out of the table of clients."""
+    """Leave the versions out of the tables of other libraries."""
 
     def leave_out(block: re.Match[str]) -> str:
-        return re.sub(r"\d+(\.\d+)+", "…", block[0]) if block["of"] == "defaults" else block[0]
+        names_versions = block["of"].split()[0] in ("defaults", "conformance")
+        return re.sub(r"\d+(\.\d+)+", "…", block[0]) if names_versions else block[0]
 
     return BLOCK.sub(leave_out, document)
 

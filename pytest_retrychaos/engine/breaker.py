@@ -87,10 +87,11 @@ class CircuitBreaker:
         ``threshold``, ``cooldown``, ``failure_rate``, ``window``, ``minimum_calls`` and ``probe_timeout`` say when it
         opens and for how long: see `BreakerPolicy`.
 
-        ``on``: what counts as a failure. By default what is transient: connection errors, timeouts and the answers
-        408, 425, 429 and 5xx but 501 and 505, returned or raised; other answers are a sign of health, and exceptions
-        that are no client's tell nothing. Otherwise an exception type or a tuple of them, or a function that is given
-        what the call ended in and returns True or False; then all else is a sign of health.
+        ``on``: what counts as a failure. By default the answers 408, 425, 429 and 5xx but 501 and 505, returned or
+        raised, and every exception but those by which code says that it is wrong itself (`TypeError`, `ValueError`,
+        `LookupError` and their like), which tell nothing; other answers are a sign of health. Otherwise an exception
+        type or a tuple of them, or a function that is given what the call ended in and returns True or False; then
+        all else is a sign of health. Name them where your own exceptions stand for answers: a declined card.
 
         ``name`` stands in errors and logs.
 

@@ -111,6 +111,12 @@ def classify_exception(error: BaseException) -> Kind | None:
     return inside
 
 
+def is_not_of_the_service(error: BaseException) -> bool:
+    """Tell whether the outermost type that is known is a mistake of the caller's or the error of an open circuit."""
+    rows = (_row(_type_names(one)) for one in exception_chain(error))
+    return next((row for row in rows if row is not None), None) in known_errors.NOT_OF_THE_SERVICE
+
+
 def classify_names(chain: Sequence[tuple[str, ...]]) -> Kind | None:
     """Tell what an exception says by names alone; ``None`` where nothing is known about it.
 

@@ -3,15 +3,17 @@
 Laws of this module:
 1. ``True`` is a failure of the service, ``False`` shows it in health, ``None`` tells nothing about it.
 2. An answer about the request is a sign of health, however unwelcome: 4xx refusals, 409, 501 and 505.
-3. What ends the program or the task or was made of its cancellation, what another open circuit refused, and (unless
-   the user says what a failure is) an exception that nobody knows: these tell nothing.
+3. What ends the program or the task or was made of its cancellation, what another open circuit refused, and a mistake
+   of the code itself (see `MISTAKES`): these tell nothing.
+4. Any other exception is a failure, also one that nobody knows: a breaker that never opens on a driver's own errors
+   would protect nobody.
 """
 
 from __future__ import annotations
 
 from pytest_retrychaos.engine.answers import answer_in_result, status_in_result
 from pytest_retrychaos.engine.circuit import CircuitOpen
-from pytest_retrychaos.engine.classify import answer_in_chain, classify_answer
+from pytest_retrychaos.engine.classify import answer_in_chain, classify_answer, is_not_of_the_service
 from pytest_retrychaos.engine.failures import HOPELESS, failure_of_error
 from pytest_retrychaos.engine.loops import is_being_cancelled
 
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
 ABOUT_THE_REQUEST = HOPELESS | {409}
 """Transient or ambiguous for this request, yet given by a service that works. A customer whose name is taken gets
 a 409; five of them are no outage."""
+
+
+MISTAKES = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, ImportError, LookupError, NameError,
+    NotImplementedError, RecursionError, ReferenceError, StopAsyncIteration, StopIteration, SyntaxError, TypeError,
+    ValueError, Warning,
+)  # fmt: skip
+"""Of Python's own exceptions, those by which code says that it, or what it was given, is wrong."""
 
 
 def check_on(on: object) -> None:
@@ -62,7 +72,7 @@ def _judged(error: Exception, on: On) -> bool | None:
         return _asked(on, error)
     kind = failure_of_error(error, None).kind
     if kind is None:
-        return None
+        return None if isinstance(error, MISTAKES) or is_not_of_the_service(error) else True
     answer = answer_in_chain(error)
     return kind.is_transient and (answer is None or answer.status not in ABOUT_THE_REQUEST)
 

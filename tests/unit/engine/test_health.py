@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 
 import httpx
 import pytest
@@ -51,6 +52,16 @@ def test_a_connection_that_fails_is_a_failure(error):
     assert error_tells(error, None) is True
 
 
+class DriverError(Exception):
+    """What a database's driver raises."""
+
+
+@pytest.mark.parametrize("error", [DriverError(), RuntimeError("no luck"), OSError("odd"), Exception()], ids=repr)
+def test_an_exception_that_nobody_knows_is_a_failure(error):
+    """A breaker that never opens on them would protect nobody."""
+    assert error_tells(error, None) is True
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -58,6 +69,8 @@ def test_a_connection_that_fails_is_a_failure(error):
         asyncio.CancelledError(),
         SystemExit(503),
         ValueError("a mistake of the caller's own"),
+        KeyError("id"),
+        http.client.InvalidURL("a mistake of the caller's own"),
         CircuitOpen("", 3.0),
         wrapped(CircuitOpen("", 3.0), TimeoutError()),
         wrapped(RuntimeError("no luck"), wrapped(CircuitOpen("", 3.0), TimeoutError())),
