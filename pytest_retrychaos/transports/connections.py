@@ -89,7 +89,7 @@ class Connections:
             raise self._failed_connect(sock, unsent, timeout, host)
         channel = Channel(self.exchange, self._clock, host, (str(address[0]), port), timeout, self.rules.silence)
         if timeout == 0:
-            channel.signal = Signal(sock)
+            channel.signal = self._signal(sock)
         else:
             _give_descriptor_away(sock)
         self.adopt(sock, channel)
@@ -123,12 +123,32 @@ class Connections:
     def _fail_later(self, sock: socket.socket, unsent: Unsent, host: str) -> None:
         """Let a client that does not block learn of the failure by waiting for its socket."""
         is_silent = unsent.wire is Wire.NO_HANDSHAKE
-        end = DeadEnd(self.exchange, unsent, sock, host, errno.ETIMEDOUT if is_silent else errno.ECONNREFUSED)
+        number = errno.ETIMEDOUT if is_silent else errno.ECONNREFUSED
+        try:
+            end = DeadEnd(self.exchange, unsent, sock, host, number)
+        except OSError as error:
+            raise self._out_of_descriptors(error) from error
         self.adopt(sock, end)
         if is_silent:
             self._clock.alarm(self._clock.now_ns + round(KERNEL_CONNECT_S * 1e9), end.settle)
         else:
             end.settle()
+
+    def _signal(self, sock: socket.socket) -> Signal:
+        try:
+            return Signal(sock)
+        except OSError as error:
+            raise self._out_of_descriptors(error) from error
+
+    def _out_of_descriptors(self, error: OSError) -> BaseException:
+        """Tell what would look like a failing service: the client's own code may swallow an `OSError`."""
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            return error
+        open_ones = sum(1 for _ in self.channels())
+        return self.exchange.refuse(
+            f"{open_ones} connections are open at once, and this process may open no more files: one that does not "
+            "block takes two. Let the clients share a pool that holds fewer, or raise the limit (ulimit -n)"
+        )
 
     def adopt(self, sock: socket.socket, channel: Channel | DeadEnd) -> None:
         """Let a socket object stand for the client's end of a channel."""
@@ -152,7 +172,7 @@ class Connections:
     def own_descriptor(self, sock: socket.socket, channel: Channel | DeadEnd) -> int:
         """Give the descriptor of a socket that does not block, which an event loop is about to wait on."""
         if isinstance(channel, Channel) and channel.signal is None:
-            channel.signal = Signal(sock)
+            channel.signal = self._signal(sock)
             channel.show()
         return REAL["fileno"](sock)  # type: ignore[no-any-return]  # the real one's
 

@@ -39,6 +39,7 @@ class Signal:
     __slots__ = ("_is_on", "_loop", "_other_end", "number")
 
     def __init__(self, sock: socket.socket) -> None:
+        self._other_end = -1  # there may be no descriptors left
         ours, other = socket.socketpair()
         ours.setblocking(False)
         self._other_end = other.detach()
@@ -92,6 +93,7 @@ class DeadEnd:
         self.host = host
         self.timeout: float | None = 0.0
         self.is_closed = False
+        self._other_end = -1
         # The reading end of a pipe is never writable until the other end hangs up.
         reader, self._other_end = os.pipe()
         _put_under(sock, reader)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import resource
 import threading
 import time
 
@@ -255,6 +258,16 @@ def test_functions_that_are_no_http_make_a_herd(chaos):
     assert herd.arrivals.counts == (4, 0, 4)
 
 
+def test_collector_is_as_before_after_a_herd(chaos):
+    """It looks less often meanwhile."""
+    before = gc.get_threshold()
+
+    herd = chaos.herd(2, gc.get_threshold)
+
+    assert herd.values == ((20_000, *before[1:]),) * 2
+    assert gc.get_threshold() == before
+
+
 def test_trace_of_a_herd_reads_back_the_same(chaos):
     """The record has the herd, and who belongs to it."""
     from pytest_retrychaos.laws.arrivals import arrivals
@@ -308,3 +321,27 @@ def test_fixed_delays_are_synchronised_and_full_jitter_is_not(chaos):
         chaos.verify()
     assert broken.value.verdict.codes == ("BK03", "LD03")
     assert str(broken.value).count("arrivals in every") == 1
+
+
+def test_herd_that_runs_out_of_descriptors_is_told_so():
+    """Clients would take the system's error for one of the network, retry, and prove nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd"))
+
+    async def client():
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as session,
+            session.get("http://service.test/orders"),
+        ):
+            await asyncio.sleep(1)
+
+    with Chaos() as chaos:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 60, hard))
+        try:
+            herd = chaos.herd(100, client)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+        assert herd.errors
+        with pytest.raises(Refused, match=r"connections are open at once.*raise the limit \(ulimit -n\)"):
+            chaos.verify()
