@@ -27,7 +27,7 @@ from pytest_retrychaos.views import OperationView, RunAssertions
 
 if TYPE_CHECKING:
     from pytest_retrychaos.herd import Herd, Herding
-    from pytest_retrychaos.transports.function import Results
+    from pytest_retrychaos.transports.calls import Results
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -234,13 +234,14 @@ class Chaos(RunAssertions):
         fn: Callable[P, R],
         errors: Mapping[str, BaseException | type[BaseException] | Callable[[], BaseException]] | None = None,
     ) -> Callable[P, R]:
-        """Wrap a function that does not go over HTTP, so that it meets the script call by call.
+        """Wrap a function that does not go over HTTP, so that it meets the script call by call; an async one too.
 
         ``errors`` maps a fault's word (``timeout``, ``reset``, ``503``) to the error that the wrapped function
         raises; without it, ``timeout`` is a `TimeoutError`, ``reset`` a `ConnectionResetError`, and a status an
         error with ``.status``.
         """
-        from pytest_retrychaos.transports.function import Results, faulty
+        from pytest_retrychaos.transports.calls import Results
+        from pytest_retrychaos.transports.function import faulty
 
         if self.options.transport == "loopback":
             raise Refused(

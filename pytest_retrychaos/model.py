@@ -89,6 +89,9 @@ NO_HEADERS = Headers()
 class Answerer(Protocol):
     """What answers a request in the place of the service's routes, app and store."""
 
+    is_awaited: bool
+    """Whether its answer is there only once somebody has awaited it, in a pause of `Exchange.carrying`."""
+
     def answer(self, request: Request) -> Response:
         """Answer as a route's handler would; it may raise what the client gets in place of an answer."""
 

@@ -9,8 +9,9 @@ Laws of this module:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from typing import TypeVar
 
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
@@ -20,8 +21,12 @@ from pytest_retrychaos.exchange.steps import Steps
 from pytest_retrychaos.faults import OK, Kind, Progress, Step
 from pytest_retrychaos.model import Outcome, Request, Response, Wire
 from pytest_retrychaos.record import Recorder, Sheet
-from pytest_retrychaos.service import Answer, Service
+from pytest_retrychaos.service import Answer, Reservation, Service
 from pytest_retrychaos.transports.seam import Ticket, Unsent
+
+T = TypeVar("T")
+Work = Generator[None, None, T]
+"""What is done step by step, with pauses in which an answerer may be awaited."""
 
 _AT_CONNECTING = {
     Kind.REFUSE: Wire.REFUSED,
@@ -156,6 +161,13 @@ class Exchange:
 
     def arrived(self, ticket: Ticket, body: bytes) -> Outcome | None:
         """Carry out a request that has arrived whole."""
+        return _without_pause(self.carrying(ticket, body))
+
+    def carrying(self, ticket: Ticket, body: bytes) -> Work[Outcome | None]:
+        """Do as `arrived`, and pause each time before the request's own answerer is asked, its key being taken.
+
+        Closed in a pause, it lets the key go, and nothing has taken effect.
+        """
         sheet = _sheet(ticket)
         arrival = sheet.payload
         assert isinstance(arrival, _Arrival)
@@ -169,7 +181,7 @@ class Exchange:
             self._meet(sheet, arrival, arrival.active.of(id(sheet.operation)))
         if not sheet.reached:
             return Outcome(Wire.EOF)
-        outcome = self._carry_out(sheet, request, arrival.step or OK)
+        outcome = yield from self._carry_out(sheet, request, arrival.step or OK)
         return None if outcome is None else self._late(outcome)
 
     def _late(self, outcome: Outcome) -> Outcome:
@@ -182,16 +194,16 @@ class Exchange:
         sheet.key_carrier, sheet.key = traits.carrier, traits.key
         sheet.is_read, sheet.is_guarded = traits.is_read, traits.is_guarded
 
-    def _carry_out(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
+    def _carry_out(self, sheet: Sheet, request: Request, step: Step) -> Work[Outcome | None]:
         kind = step.kind
         if kind is Kind.OK:
-            return self._answered(sheet, self._handle(sheet, request))
+            return self._answered(sheet, (yield from self._handle(sheet, request)))
         if kind is Kind.SLOW and step.before_commit:
             return self._postpone(sheet, request, step)
-        answer = self._handle(sheet, request) if step.commits else None
+        answer = (yield from self._handle(sheet, request)) if step.commits else None
         if kind is Kind.DUPLICATE:
             first = sheet.replayed, sheet.key_conflict
-            self._handle(sheet, request)
+            yield from self._handle(sheet, request)
             sheet.replayed, sheet.key_conflict = first  # the client gets the first answer, not the twin's
         if kind in _LOST:
             return Outcome(_LOST[kind])
@@ -217,8 +229,16 @@ class Exchange:
         sheet.status, sheet.response, sheet.own_answer = answer.response.status, answer.response, True
         return Outcome(Wire.ANSWER, answer.response)
 
-    def _handle(self, sheet: Sheet, request: Request) -> Answer:
-        answer = self.service.answering.handle(request, attempt=sheet.index)
+    def _handle(self, sheet: Sheet, request: Request) -> Work[Answer]:
+        answer = self.service.answering.reserve(request, attempt=sheet.index)
+        if isinstance(answer, Reservation):
+            if request.answerer is not None:
+                try:
+                    yield
+                except BaseException:
+                    self.service.answering.release(answer)
+                    raise
+            answer = self.service.answering.complete(answer)
         self._note_answer(sheet, answer)
         return answer
 
@@ -245,6 +265,11 @@ class Exchange:
     # postponed requests
 
     def _postpone(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
+        if request.answerer is not None and request.answerer.is_awaited:
+            raise self.refuse(
+                f"`{step}` cannot strike {request.host}, an async function: what it does could come after its caller "
+                "has given up, and nobody would await it. Use `slow` without before-commit"
+            )
         result = self.service.answering.reserve(request, attempt=sheet.index)
         if isinstance(result, Answer):
             return self._finish(sheet, result)
@@ -323,6 +348,15 @@ class _Arrival:
         self.active = active
         self.reused = reused
         self.step: Step | None = None
+
+
+def _without_pause(work: Work[T]) -> T:
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: T = done.value
+            return result
 
 
 def _sheet(ticket: Ticket) -> Sheet:

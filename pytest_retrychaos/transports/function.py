@@ -1,12 +1,6 @@
 """A function that meets the script call by call: for what does not go over HTTP.
 
-Each call is an attempt (method ``CALL``, host the qualified name, target that behind a ``/``). Where the
-service would answer, the function is called; that it returned is the effect. A key that was given as
-``idempotency_key`` is remembered: after a success the same key gives the value that was returned, and the
-function is not called again.
-
-A ``timeout`` costs what the call's own ``timeout`` argument says, and no time where it has none.
-``slow`` and ``drip`` cost their time, up to that deadline. ``stale`` never strikes: there is no connection.
+What is raised for each fault, and which functions can be wrapped; how a call is carried out: see `calls`.
 """
 
 from __future__ import annotations
@@ -14,32 +8,25 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
-import json
-import math
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from pytest_retrychaos.engine.retry_after import retry_after
 from pytest_retrychaos.faults.errors import nearest
-from pytest_retrychaos.model import SECOND, Headers, Outcome, Request, Response, Wire
-from pytest_retrychaos.service import Service
-from pytest_retrychaos.service.brought import RaisesError, unanswered
+from pytest_retrychaos.model import Response
 from pytest_retrychaos.transports import greeting
-from pytest_retrychaos.transports.arguments import as_request, deadline_of, name_of, plain
+from pytest_retrychaos.transports.arguments import as_request, deadline_of, name_of
+from pytest_retrychaos.transports.calls import Awaited, Call, Carrier, Results, carry, carry_async
 from pytest_retrychaos.transports.channel import Waiting, os_error
-from pytest_retrychaos.transports.seam import Exchange, Ticket
+from pytest_retrychaos.transports.seam import Exchange
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 ErrorSource = BaseException | type[BaseException] | Callable[[], BaseException]
 """An exception, its class, or a function that makes it."""
-
-_RESULT = "Call-Result"
-"""Header of the recorded answer: the number of the value that was returned."""
 
 
 class StatusError(Exception):
@@ -77,59 +64,68 @@ DEFAULTS: dict[str, Callable[[], BaseException]] = {
 
 CLASSES = ("3xx", "4xx", "5xx")
 
-_WORDS = {
-    Wire.SILENCE: "timeout",
-    Wire.RESET: "reset",
-    Wire.EOF: "eof",
-    Wire.REFUSED: "refuse",
-    Wire.NO_NAME: "dns",
-    Wire.NO_HANDSHAKE: "connect-timeout",
-    Wire.NO_TLS: "tls",
-    Wire.TRUNCATED: "truncate",
-    Wire.GARBAGE: "garbage",
-}
-
 
 def faulty(
     fn: Callable[P, R], errors: Mapping[str, ErrorSource], exchange: Exchange, clock: Waiting, results: Results
 ) -> Callable[P, R]:
-    """Wrap a function so that every call of it is an attempt that meets the script.
+    """Wrap a function so that every call of it is an attempt that meets the script; an async one is awaited.
 
     ``errors`` maps a fault's word (``timeout``, ``reset``, ``503``, ``5xx``) to an exception, its class or a
     function without arguments that makes it; of the others see `DEFAULTS` and `StatusError`. What the function
     itself raises is raised as it is.
 
-    Raises `TypeError` for what is no plain function, `ValueError` for a word that is no fault.
+    Raises `TypeError` for what is no function, or makes a generator; `ValueError` for a word that is no fault.
     """
     _check_function(fn)
     made = Errors(errors)
+    name = name_of(fn)
+
+    def carrier(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Carrier:  # Any: as the caller gives it
+        return Carrier(exchange, clock, made, deadline_of(fn, args, kwargs), as_request(fn, args, kwargs))
 
     @functools.wraps(fn, updated=("__dict__",) if inspect.isroutine(fn) else ())
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         __tracebackhide__ = True
-        call = Call(lambda: fn(*args, **kwargs), name_of(fn), results)
-        carrier = _Carrier(exchange, clock, made, deadline_of(fn, args, kwargs))
-        number = carrier.carry(as_request(fn, args, kwargs), call)
-        if not results.has(number):
-            raise exchange.refuse(
-                "a call with this idempotency key returned in an earlier run, and a store file keeps no Python values: "
-                "use a new key, or a store in memory"
-            )
-        return cast("R", results.get(number))
+        number = carry(carrier(args, kwargs), Call(lambda: fn(*args, **kwargs), name, results), clock)
+        return cast("R", _value(results, number, exchange))
 
-    return wrapped
+    @functools.wraps(fn, updated=("__dict__",) if inspect.isroutine(fn) else ())
+    async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:  # Any: what the function's own result gives
+        __tracebackhide__ = True
+        call = Awaited(lambda: cast("Awaitable[Any]", fn(*args, **kwargs)), name, results)
+        number = await carry_async(carrier(args, kwargs), call, clock)
+        return _value(results, number, exchange)
+
+    return cast("Callable[P, R]", awaited) if _is_async(fn) else wrapped
+
+
+def _value(results: Results, number: int, exchange: Exchange) -> Any:  # Any: whatever a function returned
+    if not results.has(number):
+        raise exchange.refuse(
+            "a call with this idempotency key returned in an earlier run, and a store file keeps no Python values: "
+            "use a new key, or a store in memory"
+        )
+    return results.get(number)
+
+
+def _called(fn: object) -> object:
+    """Give what is called where an object is: its own method, or the function that it is."""
+    is_itself = inspect.isroutine(fn) or isinstance(fn, functools.partial | type)
+    return fn if is_itself else type(fn).__call__
+
+
+def _is_async(fn: object) -> bool:
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(_called(fn))
 
 
 def _check_function(fn: object) -> None:
     if not callable(fn):
         raise TypeError(f"chaos.faulty({fn!r}): give a function; what it returned cannot meet a script any more")
-    call = fn if inspect.isroutine(fn) or isinstance(fn, functools.partial | type) else type(fn).__call__
     for is_kind, kind in (
-        (inspect.iscoroutinefunction, "an async function"),
         (inspect.isasyncgenfunction, "an async generator function"),
         (inspect.isgeneratorfunction, "a generator function"),
     ):
-        if is_kind(fn) or is_kind(call):
+        if is_kind(fn) or is_kind(_called(fn)):
             raise TypeError(
                 f"chaos.faulty({name_of(fn)}): this is {kind}, which does nothing yet when it is called; "
                 "wrap the plain function inside that does the work"
@@ -180,126 +176,3 @@ def _check_word(word: object) -> None:
         f"errors={{{word!r}: …}} names no fault that raises{hint or '.'} "
         f"The words are {', '.join(DEFAULTS)}, a status such as '503', and '4xx' or '5xx'"
     )
-
-
-class Results:
-    """What functions have returned in a run, by numbers that no earlier one on the same store has used."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._values: list[Any] = []  # Any: whatever they are
-
-    @property
-    def _first(self) -> int:
-        return len(self._service.remembered)  # every returned value was an effect
-
-    def add(self, value: Any) -> int:  # Any: whatever a function returned
-        """Keep a value; give its number."""
-        self._values.append(value)
-        return self._first + len(self._values) - 1
-
-    def has(self, number: int) -> bool:
-        """Whether a value is of this run."""
-        return number >= self._first
-
-    def get(self, number: int) -> Any:  # Any: as above
-        """Give a value that was kept."""
-        return self._values[number - self._first]
-
-
-class Call:
-    """One call of the function: the answerer of its request."""
-
-    def __init__(self, call: Callable[[], Any], name: str, results: Results) -> None:  # Any: what it returns
-        self._call = call
-        self._name = name
-        self._results = results
-
-    def answer(self, request: Request) -> Response:  # noqa: ARG002 - the arguments are in the call
-        """Call the function; the answer tells where its value is kept."""
-        try:
-            value = self._call()
-        except Exception as error:  # the caller is to see it, whatever it is
-            raise RaisesError(error) from error
-        if inspect.isawaitable(value):
-            if inspect.iscoroutine(value):
-                value.close()
-            raise RaisesError(
-                TypeError(f"chaos.faulty({self._name}): it returned an awaitable; wrap the plain function inside")
-            )
-        number = self._results.add(value)
-        fields = [("Content-Type", "application/json"), (_RESULT, str(number))]
-        return Response(200, Headers(fields), json.dumps(plain(value), sort_keys=True).encode())
-
-    def raised(self, error: Exception) -> None:
-        """Do nothing: the outcome tells it."""
-
-
-class _Carrier:
-    """Carries one call through the exchange, on virtual time."""
-
-    def __init__(self, exchange: Exchange, clock: Waiting, errors: Errors, deadline: float | None) -> None:
-        self._exchange = exchange
-        self._clock = clock
-        self._errors = errors
-        self._deadline = deadline
-        self._until = math.inf if deadline is None else clock.now_ns + round(deadline * SECOND)
-
-    def carry(self, request: Request, call: Call) -> int:
-        """Give the number of the value that the caller gets, or raise what it gets."""
-        self._connect(request.host)
-        head = replace(request, body=b"", answerer=call)
-        ticket = self._exchange.arriving(head, reused=False)
-        ticket.waits(self._deadline)
-        outcome = self._exchange.arrived(ticket, request.body)
-        if outcome is None:
-            self._wait(ticket, self._exchange.awaited(ticket))
-            outcome = self._exchange.decided(ticket)
-        return self._render(ticket, outcome)
-
-    def _connect(self, name: str) -> None:
-        """Let the steps strike that strike before anything is sent."""
-        exchange = self._exchange
-        unsent = exchange.resolving(name) or exchange.connecting(name, 0, self._deadline) or exchange.securing(name)
-        if unsent is None:
-            return
-        if unsent.wire is Wire.NO_HANDSHAKE and self._deadline is not None:
-            self._clock.wait_until(int(self._until))
-        error = self._errors.of_fault(_WORDS[unsent.wire])
-        exchange.not_sent(unsent.ticket, error, self._deadline)
-        raise error
-
-    def _render(self, ticket: Ticket, outcome: Outcome) -> int:
-        self._wait(ticket, self._clock.now_ns + outcome.delay_ns)
-        if outcome.wire is Wire.SILENCE:
-            self._time_out(ticket)
-        if outcome.wire is not Wire.ANSWER:
-            self._fail(ticket, self._errors.of_fault(_WORDS[outcome.wire]))
-        response = outcome.response
-        assert response is not None
-        own = unanswered(outcome)
-        if own is not None:
-            ticket.was_told(own)
-            raise own
-        if response.status >= 300:
-            ticket.saw_headers()
-            ticket.saw_all()
-            raise self._errors.of_status(response, self._exchange.wall_ns() / SECOND)
-        self._wait(ticket, self._clock.now_ns + outcome.spread_ns)
-        ticket.saw_headers()
-        ticket.saw_all()
-        return int(response.headers[_RESULT])
-
-    def _wait(self, ticket: Ticket, until_ns: int) -> None:
-        if until_ns > self._until:
-            self._time_out(ticket)
-        self._clock.wait_until(until_ns)
-
-    def _time_out(self, ticket: Ticket) -> NoReturn:
-        if self._deadline is not None:
-            self._clock.wait_until(int(self._until))
-        self._fail(ticket, self._errors.of_fault("timeout"))
-
-    def _fail(self, ticket: Ticket, error: BaseException) -> NoReturn:
-        ticket.saw_error(error, timeout=self._deadline)
-        raise error

@@ -36,6 +36,8 @@ class Interception:
     raises.
     """
 
+    is_awaited = False
+
     def __init__(self, ask: Callable[[bytes], requests.Response]) -> None:
         self._ask = ask
         self._given: list[tuple[Response, requests.Response]] = []

@@ -6,6 +6,7 @@ connection or a request, renders the `Outcome`, and tells the attempt's `Ticket`
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import NamedTuple, Protocol
 
 from pytest_retrychaos.model import Outcome, Request, Wire
@@ -63,6 +64,9 @@ class Exchange(Protocol):
 
     def arrived(self, ticket: Ticket, body: bytes) -> Outcome | None:
         """Carry out a request that has arrived whole; ``None`` where the answer is not decided yet."""
+
+    def carrying(self, ticket: Ticket, body: bytes) -> Generator[None, None, Outcome | None]:
+        """Do as `arrived`, and pause each time before the request's own answerer is asked, its key being taken."""
 
     def awaited(self, ticket: Ticket) -> int:
         """Tell when (virtual ns) a postponed answer will be decided."""
