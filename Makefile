@@ -34,6 +34,7 @@ test-all: test
 bench: $(READY)
 	$(RUN) -m pip install -q -e ".[test,bench]"
 	$(RUN) benchmarks/run.py --write
+	$(RUN) benchmarks/breaker.py --write
 
 # What other retry engines and breakers do, each cell of docs/CONFORMANCE.md run again.
 conformance: $(READY)

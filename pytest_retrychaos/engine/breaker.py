@@ -20,7 +20,7 @@ from pytest_retrychaos.engine.health import check_on, error_tells, result_tells
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
     from types import TracebackType
     from typing import Any, ParamSpec, TypeVar
 
@@ -153,55 +153,22 @@ class CircuitBreaker:
 
         `TypeError` for coroutine functions and generator functions: a call does not do their work.
         """
-        circuit = self._circuit
-        period = circuit.open_door or self.begin()
-        try:
-            result = fn(*args, **kwargs)
-        except BaseException as error:
-            self.end_with_error(period, error)
-            raise
-        if type(result) not in self._bare:
-            self._returned(period, result, fn)
-        elif circuit.failures or period != circuit.open_door or self._counts_successes:
-            self.end(period, False)
-        return result
+        return self._guarded(fn)(*args, **kwargs)
 
-    async def call_async(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def call_async(self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         """Await ``fn``, or raise `CircuitOpen` without calling it; return or raise what it does.
 
         On any event loop. A call that is cancelled tells nothing about the service.
         """
-        circuit = self._circuit
-        period = circuit.open_door or self.begin()
-        try:
-            awaitable = fn(*args, **kwargs)
-            refuse_blocking(fn, awaitable)
-            result = await awaitable
-        except BaseException as error:
-            self.end_with_error(period, error)
-            raise
-        if type(result) not in self._bare:
-            self.end_with_result(period, result)
-        elif circuit.failures or period != circuit.open_door or self._counts_successes:
-            self.end(period, False)
-        return result
+        return self._guarded_async(fn)(*args, **kwargs)
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Guard a function or a coroutine function; for use as a decorator, ``@breaker``."""
         refuse_generator(fn)
         if is_coroutine_function(fn):
-
-            @functools.wraps(fn)
-            async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:  # Any: what fn's awaitable gives
-                return await self.call_async(fn, *args, **kwargs)  # type: ignore[arg-type]  # it was just looked at
-
-            return guarded_async  # type: ignore[return-value]  # fn returns an awaitable here, as this does
-
-        @functools.wraps(fn)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-            return self.call(fn, *args, **kwargs)
-
-        return guarded
+            coroutine_function: Any = fn  # Any: T is a coroutine here, which no type checker sees
+            return functools.wraps(fn)(self._guarded_async(coroutine_function))  # type: ignore[return-value]  # as above
+        return functools.wraps(fn)(self._guarded(fn))
 
     def __enter__(self) -> CircuitBreaker:
         blocks.enter(self, self._circuit.open_door or self.begin())
@@ -289,6 +256,46 @@ class CircuitBreaker:
             f"{self!r} cannot be pickled or copied: its state belongs to this process, and a copy would not see what "
             "the others learn; make a breaker where it is used"
         )
+
+    def _guarded(self, fn: Callable[P, T]) -> Callable[P, T]:
+        circuit, bare, counts_successes = self._circuit, self._bare, self._counts_successes
+
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+            period = circuit.open_door or self.begin()
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                self.end_with_error(period, error)
+                raise
+            if type(result) not in bare:
+                self._returned(period, result, fn)
+            elif circuit.failures or period != circuit.open_door or counts_successes:
+                self.end(period, False)
+            return result
+
+        return guarded
+
+    def _guarded_async(self, fn: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        circuit, bare, counts_successes = self._circuit, self._bare, self._counts_successes
+        is_certain = is_coroutine_function(fn)
+
+        async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+            period = circuit.open_door or self.begin()
+            try:
+                awaitable = fn(*args, **kwargs)
+                if not is_certain:
+                    refuse_blocking(fn, awaitable)
+                result = await awaitable
+            except BaseException as error:
+                self.end_with_error(period, error)
+                raise
+            if type(result) not in bare:
+                self.end_with_result(period, result)
+            elif circuit.failures or period != circuit.open_door or counts_successes:
+                self.end(period, False)
+            return result
+
+        return guarded
 
     def _returned(self, period: int, result: object, fn: object) -> None:
         try:
