@@ -87,6 +87,8 @@ class Run:
         self.is_herding = False
         self.close_idle: Callable[[], None] = lambda: None
         """Closes idle connections that a coming step could not strike."""
+        self._take_in: Callable[[], None] = lambda: None
+        """Takes in what clients have done that their event loops have yet to carry out."""
         self._stack = contextlib.ExitStack()
         self._has_begun = False
         self._silences: list[BaseException] = []
@@ -230,7 +232,7 @@ class Run:
         stack.callback(transport.remove)
         transport.install()
         clock.simulated_descriptors.update(transport.pipe_ends)
-        self.close_idle = transport.close_idle
+        self.close_idle, self._take_in = transport.close_idle, transport.take_in
 
     def _no_timeout(self, host: str) -> BaseException:
         stop = NoTimeout(
@@ -286,6 +288,7 @@ class Run:
 
     def trace(self, name: str, ended: Told | None) -> Trace:
         """Take the record so far."""
+        self._take_in()
         with self.paused():
             return self._trace(name, ended)
 

@@ -254,6 +254,17 @@ class Channel:
 
     # closing
 
+    def take_in(self) -> None:
+        """Note at once that the client has closed the connection, where its event loop has yet to do so."""
+        if self.conversation.ticket is not None and self.signal is not None and self.signal.is_closing:
+            self._note_closed()
+
+    def _note_closed(self) -> None:
+        self.conversation.client_closed()
+        if self.conversation.ticket is not None:
+            self.conversation.ticket.was_closed()
+            self.conversation.ticket = None
+
     def shut_down(self, *, reading: bool, writing: bool) -> None:
         """End one direction, or both; `OSError` where the connection is gone.
 
@@ -284,10 +295,7 @@ class Channel:
         if self.is_closed:
             return
         self.is_closed = True
-        self.conversation.client_closed()
-        if self.conversation.ticket is not None:
-            self.conversation.ticket.was_closed()
-            self.conversation.ticket = None
+        self._note_closed()
         self._queue.clear()
         if self.signal is not None:
             self.signal.close()

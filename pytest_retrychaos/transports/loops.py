@@ -49,6 +49,15 @@ LIBRARIES: dict[str, Callable[[Any, Lookup], Patch]] = {
 """By module: what has to be replaced in it, whenever it is loaded."""
 
 
+def is_closing(loop: Any, number: int) -> bool:  # Any: as below
+    """Whether a loop has been told to close a connection, which it does some turns later; TLS takes a turn more."""
+    transport = loop._transports.get(number) if hasattr(loop, "_transports") else None
+    if transport is None:
+        return False
+    secure = getattr(transport.get_protocol(), "_app_transport", None)
+    return bool(transport.is_closing() or (secure is not None and secure.is_closing()))
+
+
 def let_go(loop: Any, number: int) -> None:  # Any: an asyncio loop, of which a private attribute is read
     """Let a loop that was left with an open connection know at once that it has ended.
 

@@ -119,6 +119,11 @@ class Network:
             if self._exchange.wants_idle_closed(channel.host):
                 channel.drop_idle()
 
+    def take_in(self) -> None:
+        """Take in what clients have done that their event loops have yet to carry out: before the record is read."""
+        for channel in self._connections.channels():
+            channel.take_in()
+
     def _patch(self, owner: object, name: str, value: object) -> None:
         was_own = name in vars(owner)
         self._undo.append((owner, name, vars(owner).get(name), was_own))

@@ -86,6 +86,10 @@ class ResponsesTransport:
         """Close the idle connections to hosts whose next step strikes at connecting."""
         self._network.close_idle()
 
+    def take_in(self) -> None:
+        """Do as `Network.take_in`."""
+        self._network.take_in()
+
     def _under_way(self) -> Interception | None:
         """Give the interception whose tries this thread sends; while the mock answers, there is none."""
         if self._own.answering or not self._own.interceptions or not self._is_mine():

@@ -15,7 +15,7 @@ import weakref
 from typing import Any
 
 from pytest_retrychaos.clock.workers import running_loop
-from pytest_retrychaos.transports.loops import let_go
+from pytest_retrychaos.transports.loops import is_closing, let_go
 from pytest_retrychaos.transports.seam import Exchange, Unsent
 
 REAL_FILENO = _socket.socket.fileno
@@ -63,6 +63,12 @@ class Signal:
         other_end, self._other_end = self._other_end, -1
         if other_end >= 0:
             os.close(other_end)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the client has closed the connection, and its loop has yet to close the socket."""
+        loop = self._loop() if self._loop is not None else None
+        return loop is not None and is_closing(loop, self.number)
 
     def hang_up(self) -> None:
         """Let the socket go on for real, without the peer: its loop finds the end, and nothing to read before."""
@@ -128,6 +134,9 @@ class DeadEnd:
 
     def drop_idle(self) -> None:
         """Do nothing: there is no connection."""
+
+    def take_in(self) -> None:
+        """Do nothing: how it ends is noted when it does."""
 
     def meet_silence(self) -> None:
         """Do nothing: the kernel bounds the wait."""
