@@ -7,11 +7,12 @@ from __future__ import annotations
 
 RETRYING: dict[str, dict[str, str]] = {
     "ours": {
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
     },
+    "ours in a client": {},
     "tenacity": {
         "leaves_400": "no: 4 attempts",
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
         "obeys_seconds": "no: comes after 1 s",
         "obeys_date": "no: comes after 1 s",
         "obeys_milliseconds": "no: comes after 1 s",
@@ -20,7 +21,7 @@ RETRYING: dict[str, dict[str, str]] = {
     },
     "stamina": {
         "leaves_400": "no: 4 attempts",
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
         "obeys_seconds": "no: comes after 1 s",
         "obeys_date": "no: comes after 1 s",
         "obeys_milliseconds": "no: comes after 1 s",
@@ -29,7 +30,7 @@ RETRYING: dict[str, dict[str, str]] = {
     },
     "backoff": {
         "leaves_400": "no: 4 attempts",
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
         "obeys_seconds": "no: comes after 1 s",
         "obeys_date": "no: comes after 1 s",
         "obeys_milliseconds": "no: comes after 1 s",
@@ -37,7 +38,7 @@ RETRYING: dict[str, dict[str, str]] = {
     },
     "backoffs": {
         "leaves_400": "no: 4 attempts",
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
         "obeys_seconds": "no: comes after 1 s",
         "obeys_date": "no: comes after 1 s",
         "obeys_milliseconds": "no: comes after 1 s",
@@ -46,7 +47,7 @@ RETRYING: dict[str, dict[str, str]] = {
     },
     "google-api-core": {
         "leaves_400": "no: 5 attempts",
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
         "obeys_seconds": "no: comes within a second",
         "obeys_date": "no: comes within a second",
         "obeys_milliseconds": "no: comes within a second",
@@ -55,7 +56,7 @@ RETRYING: dict[str, dict[str, str]] = {
     },
     "hyx": {
         "leaves_400": "no: 4 attempts",
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
         "obeys_seconds": "no: comes after 1 s",
         "obeys_date": "no: comes after 1 s",
         "obeys_milliseconds": "no: comes after 1 s",
@@ -80,7 +81,7 @@ RETRYING: dict[str, dict[str, str]] = {
         "goes_on": "no: OverflowError",
     },
     "aiohttp-retry": {
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
         "obeys_seconds": "no: comes after 2 s",
         "obeys_date": "no: comes after 2 s",
         "obeys_milliseconds": "no: comes after 2 s",
@@ -95,7 +96,7 @@ RETRYING: dict[str, dict[str, str]] = {
         "ends_in_time_while_waiting_for_answers": "–",
     },
     "botocore": {
-        "leaves_unsafe_post": "no: done 2 times",
+        "posts_once": "no: done 2 times",
         "obeys_seconds": "no: comes within a second",
         "obeys_date": "no: comes within a second",
         "obeys_milliseconds": "no: comes within a second",

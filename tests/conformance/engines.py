@@ -30,6 +30,8 @@ from google.api_core.retry import Retry as GoogleRetry
 from google.api_core.retry import if_exception_type
 
 from pytest_retrychaos.engine import Attempt, Retry, exponential, this_attempt
+from pytest_retrychaos.engine.httpx import AsyncRetryTransport
+from pytest_retrychaos.engine.requests import RetryAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +313,21 @@ def _ours_async(ask: Ask) -> AsyncCall:
     return once
 
 
+def _ours_in_requests(ask: Ask) -> Call:
+    session = requests.Session()
+    session.mount("http://", RetryAdapter(_ours_policy(ask)))
+    return lambda: session.request(ask.method, ask.url, timeout=ask.timeout)
+
+
+def _ours_in_httpx(ask: Ask) -> AsyncCall:
+    async def once() -> object:
+        inner = httpx.AsyncHTTPTransport(verify=_verifying())
+        async with _httpx_client(ask, transport=AsyncRetryTransport(_ours_policy(ask), transport=inner)) as client:
+            return await client.request(ask.method, ask.url)
+
+    return once
+
+
 def _running(make: Callable[[Ask], AsyncCall]) -> Callable[[Ask], Call]:
     """Run an engine for event loops alone by a loop of its own."""
 
@@ -328,6 +345,14 @@ ENGINES = (
         "`@Retry(attempts=4, backoff=exponential(1, cap=60))` around requests, with `timeout=attempt.remaining`",
         _ours,
         _ours_async,
+    ),
+    Engine(
+        "ours in a client",
+        "pytest-retrychaos",
+        '`session.mount("https://", RetryAdapter(Retry(attempts=4, backoff=exponential(1, cap=60))))` in requests; the '
+        "cancelled task by httpx's `AsyncRetryTransport`",
+        _ours_in_requests,
+        _ours_in_httpx,
     ),
     Engine(
         "tenacity",

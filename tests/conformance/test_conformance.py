@@ -38,7 +38,8 @@ def test_our_breaker_has_no_bad_cell():
 
 def test_our_retry_cannot_know_what_a_function_does():
     """Of a plain function nobody can tell whether it may be repeated; of a request an adapter can."""
-    assert RETRYING["ours"] == {"leaves_unsafe_post": "no: done 2 times"}
+    assert RETRYING["ours"] == {"posts_once": "no: done 2 times"}
+    assert RETRYING["ours in a client"] == {}
 
 
 def test_a_cell_is_found_by_names():
