@@ -13,6 +13,7 @@ import aiohttp
 import httpx
 import pytest
 import requests
+import responses
 import trio
 
 from pytest_retrychaos import Chaos, LawsBroken, NoTimeout
@@ -345,3 +346,34 @@ def test_herd_that_runs_out_of_descriptors_is_told_so():
         assert herd.errors
         with pytest.raises(Refused, match=r"connections are open at once.*raise the limit \(ulimit -n\)"):
             chaos.verify()
+
+
+@pytest.mark.parametrize("as_", ["threads", "tasks"])
+def test_same_seed_gives_the_same_herd(as_):
+    """Byte for byte, whatever the copies draw; another seed gives another one."""
+
+    def trace(seed):
+        with Chaos("down=4s", seed=seed) as chaos:
+            chaos.service.limit("10/s")
+            retry = Retry(attempts=9, backoff=exponential(1, cap=8))
+
+            async def client():
+                async with httpx.AsyncClient(timeout=5) as http:
+                    return (await retry.call_async(http.get, f"{chaos.url}/orders")).status_code
+
+            blocking = retry(lambda: requests.get(f"{chaos.url}/orders", timeout=5).status_code)
+            chaos.herd(20, client if as_ == "tasks" else blocking, over=3)
+            return chaos.trace.to_json()
+
+    assert trace(1) == trace(1) != trace(2)
+
+
+def test_herd_meets_what_a_suite_has_registered_with_responses():
+    """Copies in threads, around mocks that were there before."""
+    with Chaos("503 x10, ok", transport="responses") as chaos, responses.RequestsMock() as mock:
+        mock.get("http://api.test/orders", json=[])
+        retry = Retry(backoff=fixed(1))
+        herd = chaos.herd(10, lambda: retry.call(requests.get, "http://api.test/orders", timeout=5).json())
+
+    assert herd.values == ([],) * 10
+    assert herd.arrivals.counts == (10, 10)
