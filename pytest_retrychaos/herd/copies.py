@@ -14,7 +14,7 @@ from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.faults import Kind, parse
 from pytest_retrychaos.herd.plan import Plan
 from pytest_retrychaos.model import SECOND
-from pytest_retrychaos.record import Recorder, Sheet
+from pytest_retrychaos.record import Recorder
 from pytest_retrychaos.record.telling import tell_error, tell_value
 from pytest_retrychaos.service import Limit
 from pytest_retrychaos.trace import HerdRecord, Told
@@ -120,30 +120,33 @@ class Copies:
         for stop in self._stops:
             raise TypeError(str(stop)) if isinstance(stop, _Misused) else stop
 
-    def record(self, limit: Limit | None, sheets: list[Sheet]) -> HerdRecord:
-        """Make the trace's record of the herd, now that it has ended."""
+    def record(self, limit: Limit | None) -> HerdRecord:
+        """Make the trace's record of the herd as far as it has come."""
         plan = self._plan
         record = HerdRecord(plan.count, self.began_ns, self._clock.now_ns, plan.over_ns, plan.window_ns, None)
         if limit is not None:
             record = replace(record, limit=limit.count, limit_ns=limit.per_ns)
-        cause_ended = self._faults_ended(sheets)
+        cause_ended = self._faults_ended()
         if cause_ended is None and limit is not None:
             cause_ended = self.began_ns + self._moments[-1]
         return replace(record, cause_ended_ns=cause_ended)
 
-    def _faults_ended(self, sheets: list[Sheet]) -> int | None:
+    def _faults_ended(self) -> int | None:
         """Find when the last fault that struck a copy was over; an outage goes on from the first that met it."""
         over: dict[str, int] = {}
         lengths: dict[str, int] = {}
-        for sheet in sheets:
+        ended: int | None = None
+        for sheet in self._recorder.sheets:
             fault = sheet.fault
-            if fault in (None, "ok") or sheet.scope is None or self._recorder.scopes[sheet.scope].herd != self.number:
+            if fault is None or fault == "ok":
                 continue
             if fault not in lengths:
                 lengths[fault] = _outage_ns(fault)
             if sheet.began_ns >= over.get(fault, 0):
                 over[fault] = sheet.began_ns + lengths[fault]
-        return max(over.values(), default=None)
+            if sheet.scope is not None and self._recorder.scopes[sheet.scope].herd == self.number:
+                ended = max(ended or 0, over[fault])
+        return ended
 
 
 def _outage_ns(fault: str) -> int:

@@ -62,16 +62,16 @@ class Herding:
                 f"a herd of {plan.name} inside a herd: the copies of both would be mixed up. "
                 "Let the first end before the second begins, or take more copies"
             )
-        number, first = len(run.herds), len(run.recorder.sheets)
+        number = len(run.herds)
         copies = Copies(plan, number, run.recorder, clock, run.seed)
-        run.herds.append(copies.record(run.service.capacity, []))
+        run.herds.append(copies.record(run.service.capacity))
         run.is_herding = True
         try:
             with _collecting_seldom():
                 yield copies
         finally:
             run.is_herding = False
-            run.herds[number] = copies.record(run.service.capacity, run.recorder.sheets[first:])
+            run.herds[number] = copies.record(run.service.capacity)
 
     def _result(self, copies: Copies) -> Herd[Any]:
         return Herd(tuple(copies.values), copies.errors, arrivals(self._trace(), copies.number))

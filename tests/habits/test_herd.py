@@ -248,6 +248,18 @@ def test_second_herd_is_counted_by_itself(chaos):
     assert (first.arrivals.counts, second.arrivals.counts) == ((3,), (2,))
 
 
+def test_outage_that_began_before_the_herd_ends_when_it_ends(chaos):
+    """It is counted from the first attempt that met it, a copy's or not."""
+    chaos.script("down=10s")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(chaos.url, timeout=5)
+    chaos.clock.advance(9)
+
+    herd = chaos.herd(3, lambda number: pay(chaos.url, number))
+
+    assert herd.arrivals.cause_ended == 1.0
+
+
 def test_functions_that_are_no_http_make_a_herd(chaos):
     """A driver or a queue meets the script in the same way."""
     chaos.script("503 x4, ok")
