@@ -39,6 +39,8 @@ def answer_in_result(result: object) -> Answer | None:
 
 def answer_in_error(error: BaseException) -> Answer | None:
     """Read the answer that an exception itself carries; its causes are not looked at."""
+    if type(error).__module__ == "builtins" and not error.__dict__:
+        return None  # Python's own have no such attributes, unless somebody adds them
     response = attribute(error, "response")
     if isinstance(response, Mapping):
         return _botocore(response)

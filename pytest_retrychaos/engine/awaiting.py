@@ -11,10 +11,11 @@ from pytest_retrychaos.engine.callables import (
     Misused,
     asks_for_attempt,
     is_coroutine_function,
+    is_plain,
     refuse_blocking,
     refuse_generator,
 )
-from pytest_retrychaos.engine.failures import BARE
+from pytest_retrychaos.engine.failures import BARE, is_no_judge
 from pytest_retrychaos.engine.loops import running_sleep
 from pytest_retrychaos.engine.run import Run, is_watched
 
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 
 def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Make the coroutine function that retries ``fn``, a coroutine function or one that returns what can be awaited."""
-    refuse_generator(fn)
-    keyword = asks_for_attempt(fn)
-    is_judge = callable(policy.on) and not isinstance(policy.on, type)
-    bare = frozenset() if is_judge else BARE
+    keyword, is_certain = None, True
+    if not is_plain(fn, is_async=True):
+        refuse_generator(fn)
+        keyword, is_certain = asks_for_attempt(fn), is_coroutine_function(fn)
+    bare = BARE if is_no_judge(policy.on) else frozenset()
     begins_with_run = keyword is not None or is_watched(policy)
     is_timed = policy.timeout is not None
-    is_certain = is_coroutine_function(fn)
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         started = time.monotonic() if is_timed else 0.0
@@ -66,7 +67,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                     run.cut_short()
                 raise
             else:
-                if run is None and type(result) in bare:
+                if type(result) in bare and not begins_with_run:
                     return result
                 run = run or Run(policy, started)
                 if not await _waits(run, run.after_result(result), result):

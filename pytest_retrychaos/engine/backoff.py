@@ -86,10 +86,11 @@ class Backoff:
         ``previous`` is the wait before the retry before, in seconds; only decorrelated jitter looks at it. Without
         it, decorrelated bounds are those of every history: ``base`` to ``min(cap, base * 3 ** retry)``.
         """
-        number = arguments.count("retry", retry, way_out="the first retry, after the first attempt, is 1")
+        if type(retry) is not int or retry < 1:
+            arguments.count("retry", retry, way_out="the first retry, after the first attempt, is 1")
         if self.jitter == DECORRELATED:
-            return self._decorrelated(number, previous)
-        height = min(self.cap, self.curve.height(number))
+            return self._decorrelated(retry, previous)
+        height = min(self.cap, self.curve.height(retry))
         if self.share is not None:
             return height * (1 - self.share), min(self.cap, height * (1 + self.share))
         return height * SHARES[self.jitter], height

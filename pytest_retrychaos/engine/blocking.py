@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from pytest_retrychaos.engine.attempt import Attempt
-from pytest_retrychaos.engine.callables import asks_for_attempt, refuse_coroutine, refuse_deferred
-from pytest_retrychaos.engine.failures import BARE
+from pytest_retrychaos.engine.callables import asks_for_attempt, is_plain, refuse_coroutine, refuse_deferred
+from pytest_retrychaos.engine.failures import BARE, is_no_judge
 from pytest_retrychaos.engine.run import Run, is_watched
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
     """Make the function that retries ``fn``, a blocking one."""
-    refuse_deferred(fn)
-    keyword = asks_for_attempt(fn)
-    is_judge = callable(policy.on) and not isinstance(policy.on, type)
-    bare = frozenset() if is_judge else BARE
+    keyword = None
+    if not is_plain(fn, is_async=False):
+        refuse_deferred(fn)
+        keyword = asks_for_attempt(fn)
+    bare = BARE if is_no_judge(policy.on) else frozenset()
     begins_with_run = keyword is not None or is_watched(policy)
     is_timed = policy.timeout is not None
 
@@ -50,7 +51,7 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
                     run.cut_short()
                 raise
             else:
-                if run is None and type(result) in bare:
+                if type(result) in bare and not begins_with_run:
                     return result
                 refuse_coroutine(result, fn)
                 run = run or Run(policy, started)

@@ -7,10 +7,18 @@ from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from pytest_retrychaos.engine.attempt import this_attempt
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # co_flags, as module inspect lists them
+_KINDS = _GENERATOR | _COROUTINE | _ASYNC_GENERATOR
 
 
 class Misused(TypeError):
     """A function of the wrong kind was given to a driver; whatever a policy is on, that is not retried."""
+
+
+def is_plain(fn: object, *, is_async: bool) -> bool:
+    """Tell whether ``fn`` is a function of the right kind that has no defaults: nothing else is to be looked at."""
+    if type(fn) is not FunctionType or fn.__defaults__ is not None or fn.__kwdefaults__ is not None:
+        return False
+    return fn.__code__.co_flags & _KINDS == (_COROUTINE if is_async else 0)
 
 
 def refuse_deferred(fn: object) -> None:

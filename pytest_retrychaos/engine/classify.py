@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import enum
 import errno
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pytest_retrychaos.engine import hints, known_errors
 from pytest_retrychaos.engine.answers import Answer, answer_in_error, attribute
 from pytest_retrychaos.engine.retry_after import header_fields
+
+TYPE_CHECKING = False  # importing typing would cost more than this module
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
 
 
 class Kind(enum.Enum):
@@ -51,6 +56,7 @@ AMBIGUOUS_4XX = frozenset({408, 409})
 _UNREACHABLE = frozenset(
     {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.ENETRESET, errno.ETIMEDOUT}
 )
+_CONNECTING_NAMES = frozenset(name for _, name in known_errors.CONNECTING)
 _DEEPEST = 100
 """How many exceptions of a chain are looked at."""
 
@@ -94,12 +100,14 @@ def classify_exception(error: BaseException) -> Kind | None:
     and Python's own, and whatever carries an HTTP status. Beside types it looks at tracebacks: what failed while
     connecting was not sent.
     """
+    if is_bare(error):
+        return classify_bare(error)
     inside: Kind | None = None
     for one in exception_chain(error):
         answer = answer_in_error(one)
         if answer is not None and answer.status >= 400:
             return classify_answer(answer)
-        row = _row(_type_names(one))
+        row = _row_of(type(one))  # type: ignore[arg-type]  # mypy takes a class's hash for its instances'
         if row in known_errors.NOT_OF_THE_SERVICE:
             return None
         if row in known_errors.NOT_SENT:
@@ -113,8 +121,18 @@ def classify_exception(error: BaseException) -> Kind | None:
 
 def is_not_of_the_service(error: BaseException) -> bool:
     """Tell whether the outermost type that is known is a mistake of the caller's or the error of an open circuit."""
-    rows = (_row(_type_names(one)) for one in exception_chain(error))
+    rows = (_row_of(type(one)) for one in exception_chain(error))  # type: ignore[arg-type]  # as above
     return next((row for row in rows if row is not None), None) in known_errors.NOT_OF_THE_SERVICE
+
+
+def classify_bare(error: BaseException) -> Kind | None:
+    """Tell what `classify_exception` tells, of an exception that `is_bare`."""
+    row = _row_of(type(error))  # type: ignore[arg-type]  # mypy takes a class's hash for its instances'
+    if row in known_errors.NOT_SENT:
+        return Kind.NOT_SENT
+    if row is None and not _is_unreachable(error):
+        return None
+    return Kind.NOT_SENT if _runs_through_connect(error.__traceback__) else Kind.AMBIGUOUS
 
 
 def classify_names(chain: Sequence[tuple[str, ...]]) -> Kind | None:
@@ -144,11 +162,23 @@ def exception_chain(error: BaseException) -> list[BaseException]:
     botocore and requests keep them),
     then its ``__context__``, unless there is a cause or ``from None`` hides it.
     """
-    return _walk(error, _inside)
+    return [error] if is_bare(error) else _walk(error, _inside)
+
+
+def is_bare(error: BaseException) -> bool:
+    """Tell whether an exception holds nothing but its text: most failures of the network are Python's own such."""
+    if type(error).__module__ != "builtins" or error.__cause__ or error.__context__ or error.__dict__:
+        return False
+    for one in error.args:  # noqa: SIM110 - all() would cost as much as all the rest
+        if isinstance(one, BaseException):
+            return False
+    return True
 
 
 def answer_in_chain(error: BaseException) -> Answer | None:
     """Find the outermost answer that an exception or those inside it carry."""
+    if is_bare(error):
+        return None
     return next((found for one in exception_chain(error) if (found := answer_in_error(one))), None)
 
 
@@ -186,8 +216,10 @@ def _inside(error: BaseException) -> Iterator[object]:
         yield error.__context__
 
 
-def _type_names(error: BaseException) -> tuple[str, ...]:
-    return tuple(f"{one.__module__}.{one.__qualname__}" for one in type(error).__mro__)
+@functools.lru_cache(maxsize=512)
+def _row_of(kind: type[BaseException]) -> str | None:
+    """Give the row of a live exception's type: a retry loop asks for the same few over and over."""
+    return _row(tuple(f"{one.__module__}.{one.__qualname__}" for one in kind.__mro__))
 
 
 def _row(names: tuple[str, ...]) -> str | None:
@@ -203,11 +235,17 @@ def _was_connecting(error: BaseException) -> bool:
 
     A ``__context__`` is not looked at: it may be the failure of an earlier attempt.
     """
-    for one in _walk(error, _held):
-        step = one.__traceback__
-        while step is not None:
-            code = step.tb_frame.f_code
-            if (step.tb_frame.f_globals.get("__name__"), code.co_name) in known_errors.CONNECTING:
-                return True
-            step = step.tb_next
+    return any(_runs_through_connect(one.__traceback__) for one in _walk(error, _held))
+
+
+def _runs_through_connect(step: TracebackType | None) -> bool:
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code.co_name in _CONNECTING_NAMES and _connects(step.tb_frame):  # the name spares most the second look
+            return True
+        step = step.tb_next
     return False
+
+
+def _connects(frame: FrameType) -> bool:
+    return (frame.f_globals.get("__name__"), frame.f_code.co_name) in known_errors.CONNECTING

@@ -20,7 +20,9 @@ from pytest_retrychaos.engine.classify import (
     Kind,
     answer_in_chain,
     classify_answer,
+    classify_bare,
     classify_exception,
+    is_bare,
     lower_fields,
 )
 from pytest_retrychaos.engine.unknown import OutcomeUnknown
@@ -59,19 +61,25 @@ class Failure:
     """Of a group of exceptions, each on its own."""
 
 
+_BARE_FAILURES = {(kind, retried): Failure(kind, retried) for kind in (None, *Kind) for retried in (False, True)}
+"""Most failures are one of these: values need not be made anew."""
+
+
 def failure_of_error(error: Exception, on: On) -> Failure:
     """Judge an exception that ended an attempt."""
     if isinstance(error, (CircuitOpen, OutcomeUnknown)):
         return Failure(Kind.AMBIGUOUS if isinstance(error, OutcomeUnknown) else None, is_retryable=False)
     if isinstance(error, ExceptionGroup) and (on is None or isinstance(on, (type, tuple))):
         return _failure_of_group(error, on)
-    answer = answer_in_chain(error)
-    kind = None if _broke_on_its_own(error) else classify_exception(error)
+    if is_bare(error):  # as most are: nothing to walk through
+        answer, kind = None, classify_bare(error) if isinstance(error, OSError) else None
+    else:
+        answer = answer_in_chain(error)
+        kind = None if _broke_on_its_own(error) else classify_exception(error)
     headers = () if answer is None else answer.headers
-    if on is None:
-        return Failure(kind, _is_transient(kind, answer), headers)
-    if isinstance(on, (type, tuple)):
-        return Failure(kind, isinstance(error, on), headers)
+    if on is None or isinstance(on, (type, tuple)):
+        is_retryable = _is_transient(kind, answer) if on is None else isinstance(error, on)
+        return Failure(kind, is_retryable, headers) if headers else _BARE_FAILURES[kind, is_retryable]
     wanted, delay = _asked_judge(on, error)
     return Failure(kind, wanted, headers, delay)
 
@@ -109,6 +117,11 @@ def _judge(on: On, rule: Callable[[Failure, object], bool], outcome: object) -> 
     if failure is None or not failure.is_retryable or not rule(failure, outcome):
         return False
     return failure.delay or True
+
+
+def is_no_judge(on: On) -> bool:
+    """Tell whether ``on`` is the default or names types: then values that cannot be answers are never retried."""
+    return on is None or isinstance(on, (type, tuple))
 
 
 def is_transient(outcome: object) -> bool:

@@ -215,13 +215,15 @@ class Run:
             policy,
             failure,
             attempt=self.number,
-            elapsed=self.elapsed(),
+            elapsed=0.0 if policy.timeout is None else self.elapsed(),
             random=policy.random or _chance(),
             asked=self._asked(failure),
             previous_wait=self._previous_wait,
         )
 
     def _asked(self, failure: Failure) -> Asked | None:
+        if not failure.headers and not failure.members:
+            return None
         headers = [one.headers for one in (failure, *failure.members) if one.headers]
         if not headers:
             return None
