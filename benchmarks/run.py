@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import concurrency
+import engine
 from keep_alive import keep_alive
 from stub import BODY, Stubbed
 
@@ -409,7 +410,7 @@ def main() -> None:
     random.seed(0)
     _quiet()
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
-    for title, (measure, aim, remark) in (SECTIONS | concurrency.SECTIONS).items():
+    for title, (measure, aim, remark) in (SECTIONS | concurrency.SECTIONS | engine.SECTIONS).items():
         if words and not any(word in title for word in words):
             continue
         lines = [f"## {title}", "", f"Aim: {aim} {_circumstances()}", "", *measure(), *remark.rstrip().split("\n")]

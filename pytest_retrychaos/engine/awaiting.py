@@ -41,14 +41,17 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
     is_timed = policy.timeout is not None
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-        started = time.monotonic() if is_timed else 0.0
-        run = Run(policy) if begins_with_run else None
-        is_offered = keyword is not None and keyword not in kwargs
+        run, started, offered = None, 0.0, None
+        if begins_with_run:
+            run = Run(policy)
+            offered = None if keyword in kwargs else keyword
+        elif is_timed:
+            started = time.monotonic()
         while True:
             if run is not None:
                 run.begins()
-                if keyword is not None and is_offered:
-                    kwargs[keyword] = Attempt(run)
+                if offered is not None:
+                    kwargs[offered] = Attempt(run)
             try:
                 awaitable = fn(*args, **kwargs)
                 if not is_certain:

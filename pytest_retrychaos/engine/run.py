@@ -9,7 +9,6 @@ they are needed, unless a policy brings its own.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 
@@ -193,9 +192,11 @@ class Run:
     def _note(self, stop: Stop, error: BaseException) -> None:
         history = History() if self._history is None and stop.reason in ("breaker", "budget") else self._history
         if history is not None:
-            with contextlib.suppress(Exception):  # an exception that takes no notes is raised without them
+            try:
                 for note in history.notes(self.number, stop):
                     error.add_note(note)
+            except Exception:
+                pass  # an exception that takes no notes is raised without them
 
     def _gives_up(self, stop: Stop, outcome: object) -> None:
         if isinstance(outcome, BaseException):
