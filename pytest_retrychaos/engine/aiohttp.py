@@ -52,7 +52,7 @@ def retry_middleware(
         async def once(*, attempt: Attempt = this_attempt) -> ClientResponse:
             last[:] = [attempt]
             made.add_key(request, request.method, request.headers, attempt)
-            async with asyncio.timeout(within(None, attempt.remaining)):
+            async with asyncio.timeout(within(None, attempt)):
                 response = await handler(request)
                 if made.is_failure(response):
                     await _read(response)

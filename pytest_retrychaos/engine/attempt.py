@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from pytest_retrychaos.engine.run import Run
 
 
+LEAST_LIMIT = 0.001
+"""Clients refuse a time limit of 0 seconds."""
+
+
 class Attempt:
     """One attempt of an operation; in a loop over a policy it is to be entered by ``with``.
 
@@ -31,6 +35,14 @@ class Attempt:
     def remaining(self) -> float | None:
         """Seconds until the policy's timeout, 0 when it has passed; ``None`` where it has none."""
         return self._run.remaining()
+
+    def within(self, seconds: float) -> float:
+        """Cut a client's own time limit to what is left of the policy's timeout: ``timeout=attempt.within(10)``.
+
+        Never 0, which clients refuse or take for no limit: 1 ms at least.
+        """
+        remaining = self.remaining
+        return seconds if remaining is None else min(seconds, max(remaining, LEAST_LIMIT))
 
     @property
     def idempotency_key(self) -> str:

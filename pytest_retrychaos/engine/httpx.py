@@ -59,7 +59,7 @@ class RetryTransport(BaseTransport):
         def once(*, attempt: Attempt = this_attempt) -> Response:
             last[:] = [attempt]
             self._resending.add_key(request, request.method, request.headers, attempt)
-            request.extensions = _within(extensions, attempt.remaining)
+            request.extensions = _within(extensions, attempt)
             response = self._transport.handle_request(request)
             return _read(response) if self._resending.is_failure(response) else response
 
@@ -112,7 +112,7 @@ class AsyncRetryTransport(AsyncBaseTransport):
         async def once(*, attempt: Attempt = this_attempt) -> Response:
             last[:] = [attempt]
             self._resending.add_key(request, request.method, request.headers, attempt)
-            request.extensions = _within(extensions, attempt.remaining)
+            request.extensions = _within(extensions, attempt)
             response = await self._transport.handle_async_request(request)
             return await _read_async(response) if self._resending.is_failure(response) else response
 
@@ -159,13 +159,13 @@ def _can_resend(request: Request) -> bool:
     return fields is not None and all(isinstance(file, (str, bytes)) or file.seekable() for file in files)
 
 
-def _within(extensions: dict[str, object], remaining: float | None) -> dict[str, object]:
-    if remaining is None:
+def _within(extensions: dict[str, object], attempt: Attempt) -> dict[str, object]:
+    if attempt.remaining is None:
         return extensions
     given = extensions.get("timeout")
     limits = given if isinstance(given, dict) else {}
     names = ("connect", "read", "write", "pool")
-    return {**extensions, "timeout": {name: within(limits.get(name), remaining) for name in names}}
+    return {**extensions, "timeout": {name: within(limits.get(name), attempt) for name in names}}
 
 
 def _read(response: Response) -> Response:

@@ -65,7 +65,7 @@ class RetryAdapter(HTTPAdapter):
             self._resending.add_key(request, method, request.headers, attempt)
             if attempt.number > 1 and hasattr(request.body, "seek"):
                 rewind_body(request)
-            limit = _within(timeout, attempt.remaining)
+            limit = _within(timeout, attempt)
             response = HTTPAdapter.send(self, request, stream, limit, verify, cert, proxies)
             if self._resending.is_failure(response):
                 _read(response)
@@ -91,17 +91,17 @@ def _can_resend(request: PreparedRequest) -> bool:
     return hasattr(body, "__iter__") and not hasattr(body, "read") and iter(body) is not body
 
 
-def _within(timeout: Any, remaining: float | None) -> Any:
-    if remaining is None:
+def _within(timeout: Any, attempt: Attempt) -> Any:
+    if attempt.remaining is None:
         return timeout
     if isinstance(timeout, Timeout):
         return Timeout(
-            total=within(_seconds(timeout.total), remaining),
-            connect=within(_seconds(timeout.connect_timeout), remaining),
-            read=within(_seconds(timeout._read), remaining),
+            total=within(_seconds(timeout.total), attempt),
+            connect=within(_seconds(timeout.connect_timeout), attempt),
+            read=within(_seconds(timeout._read), attempt),
         )
     connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    return within(connect, remaining), within(read, remaining)
+    return within(connect, attempt), within(read, attempt)
 
 
 def _seconds(limit: Any) -> float | None:  # Any: a number, None, or urllib3's word for the socket's default

@@ -39,12 +39,12 @@ _OWN_KEY = "_retrychaos_key"
 
 UNKNOWN = "the last answer was {status}, but an earlier attempt may have been carried out"
 
+INFINITE = float("inf")
+
 READ_ONCE = (
     "not retried: the body is a stream that can be read only once; give bytes, or a file that can seek, to have it "
     "sent again"
 )
-LEAST_TIMEOUT = 0.001
-"""Clients refuse a time limit of 0 seconds."""
 
 
 @value
@@ -112,12 +112,9 @@ def resending(policy: object, key_header: object) -> Resending:
     return Resending(policy, policy.__replace__(on=narrowed(policy.on, _did_nothing)), key_header)
 
 
-def within(seconds: float | None, remaining: float | None) -> float | None:
+def within(seconds: float | None, attempt: Attempt) -> float | None:
     """Cut one of a client's time limits to what is left of the policy's; ``None`` is no limit."""
-    if remaining is None:
-        return seconds
-    left = max(remaining, LEAST_TIMEOUT)
-    return left if seconds is None else min(seconds, left)
+    return attempt.within(INFINITE if seconds is None else seconds) if attempt.remaining is not None else seconds
 
 
 def _did_nothing(failure: Failure, _: object) -> bool:

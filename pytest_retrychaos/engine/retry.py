@@ -40,7 +40,7 @@ class Retry:
 
         for attempt in retry:               # or retry a block; async for in async code
             with attempt:
-                client.get(url, timeout=attempt.remaining)
+                client.get(url, timeout=attempt.within(10))
 
     A value without state: one policy serves any number of calls, threads and event loops, asyncio's and trio's. An
     operation ends with the first success, or when the policy gives up: then the last exception is raised itself,
@@ -61,7 +61,7 @@ class Retry:
     """How long to wait between attempts."""
     timeout: float | None = None
     """Seconds for the whole operation, waits and the attempt in flight counted. No attempt starts past it. It cuts
-    none that runs: for that, hand `Attempt.remaining` to the client."""
+    none that runs: for that, give the client ``timeout=attempt.within(10)``."""
     respect_retry_after: bool = True
     """Wait at least as long as the server asks. An operation that cannot, for its timeout, ends at once."""
     on: On = None

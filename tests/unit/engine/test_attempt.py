@@ -155,3 +155,14 @@ def test_threads_of_one_operation_get_one_key():
 def test_an_attempt_says_which_it_is():
     """For a log."""
     assert repr(next(iter(RETRY))) == "<Attempt 1>"
+
+
+def test_a_clients_own_limit_is_cut_to_the_time_that_is_left(policy, clock):
+    """And is never 0, which some clients take for no limit."""
+    attempt = next(iter(policy(timeout=10)))
+    assert attempt.within(4) == 4
+    clock.now += 8
+    assert attempt.within(4) == 2.0
+    clock.now += 8
+    assert attempt.within(4) == 0.001
+    assert next(iter(policy())).within(4) == 4
