@@ -6,10 +6,29 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import assert_type
 
+import aiohttp
+import httpx
 import pytest
+import requests
 
 import pytest_retrychaos as rc
-from pytest_retrychaos.engine import Retry, exponential, fixed
+from pytest_retrychaos.engine import Attempt as EngineAttempt
+from pytest_retrychaos.engine import (
+    Backoff,
+    Retry,
+    Waiting,
+    computed,
+    delays,
+    exponential,
+    fibonacci,
+    fixed,
+    is_transient,
+    linear,
+    this_attempt,
+)
+from pytest_retrychaos.engine.aiohttp import retry_middleware
+from pytest_retrychaos.engine.httpx import AsyncRetryTransport, RetryTransport
+from pytest_retrychaos.engine.requests import RetryAdapter
 from pytest_retrychaos.faults import Script, Step
 from pytest_retrychaos.herd import Herd
 from pytest_retrychaos.laws import Verdict
@@ -132,3 +151,34 @@ def engine(retry: Retry, fetch: Callable[[str], bytes]) -> None:
         return path.encode()
 
     assert_type(get("a"), bytes)
+
+
+async def engine_async(retry: Retry) -> None:
+    """What async code with the engine types."""
+    assert_type(await retry.call_async(charge_async, 5), str)
+
+    @retry
+    async def charge_again(amount: int, *, attempt: EngineAttempt = this_attempt) -> str:
+        return f"{amount} {attempt.idempotency_key} {attempt.number} {attempt.within(5)} {attempt.may_be_done}"
+
+    assert_type(await charge_again(5), str)
+    async for attempt in retry:
+        with attempt:
+            assert_type(attempt, EngineAttempt)
+    Retry(on=(OSError, ValueError), new_key=lambda: "key", before_wait=told, giving_up=lambda event: event.reason)
+    Retry(on=lambda outcome: 2.5 if outcome == "pending" else is_transient(outcome))
+    for made in (linear(2), fibonacci(jitter="proportional", share=0.5), delays([1, 2]), computed(lambda n: n, cap=9)):
+        assert_type(made, Backoff)
+
+
+def told(event: Waiting) -> None:
+    """Hear of a wait."""
+    assert_type(event.seconds, float)
+
+
+def clients(retry: Retry) -> None:
+    """Put the engine into clients."""
+    requests.Session().mount("https://", RetryAdapter(retry, pool_maxsize=5))
+    httpx.Client(transport=RetryTransport(retry, key_header=None))
+    httpx.AsyncClient(transport=AsyncRetryTransport(retry, transport=httpx.AsyncHTTPTransport()))
+    aiohttp.ClientSession(middlewares=[retry_middleware(retry)])
