@@ -11,7 +11,7 @@ import time
 from _thread import allocate_lock
 from collections.abc import Callable, Iterable
 
-from pytest_retrychaos.engine import blocks
+from pytest_retrychaos.engine import blocks, probes
 from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
 from pytest_retrychaos.engine.callables import is_coroutine_function, refuse_blocking, refuse_generator, refuse_unrun
 from pytest_retrychaos.engine.circuit import Circuit, CircuitOpen, State, Transition
@@ -171,7 +171,7 @@ class CircuitBreaker:
         return functools.wraps(fn)(self._guarded(fn))
 
     def __enter__(self) -> CircuitBreaker:
-        blocks.enter(self, self._circuit.open_door or self.begin())
+        blocks.enter(self, self._circuit.open_door or self.begin_around())
         return self
 
     def __exit__(
@@ -201,6 +201,21 @@ class CircuitBreaker:
         self._tell(event)
         if not period:
             raise CircuitOpen(self.name, retry_in)
+        return period
+
+    def begin_around(self) -> int:
+        """Begin a call that the code from here to its end is made in.
+
+        Where that is a probe, calls of the same breaker inside it pass, and count for nothing: they are part of it.
+        """
+        try:
+            period = self.begin()
+        except CircuitOpen:
+            if probes.is_inside(self._circuit):
+                return 0
+            raise
+        if period != self._circuit.open_door:
+            probes.mark(self._circuit, period)
         return period
 
     def refusal(self) -> CircuitOpen | None:
@@ -261,7 +276,7 @@ class CircuitBreaker:
         circuit, bare, counts_successes = self._circuit, self._bare, self._counts_successes
 
         def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-            period = circuit.open_door or self.begin()
+            period = circuit.open_door or self.begin_around()
             try:
                 result = fn(*args, **kwargs)
             except BaseException as error:
@@ -280,7 +295,7 @@ class CircuitBreaker:
         is_certain = is_coroutine_function(fn)
 
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-            period = circuit.open_door or self.begin()
+            period = circuit.open_door or self.begin_around()
             try:
                 awaitable = fn(*args, **kwargs)
                 if not is_certain:

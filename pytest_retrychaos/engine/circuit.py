@@ -185,6 +185,10 @@ class CircuitOpen(Exception):
         self.retry_in = retry_in
         self.result: object = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {name: value for name, value in vars(self).items() if name != "result"}  # no response travels
+        return type(self), self.args, state
+
     def __str__(self) -> str:
         named = f'the circuit "{self.name}"' if self.name else "the circuit"
         return f"{named} is open: come back in {self.retry_in:.3g} s"

@@ -29,7 +29,7 @@ class Guard:
     def another(self) -> None:
         """Ask for an attempt. Raises `CircuitOpen`."""
         if self._breaker is not None:
-            self._period = self._breaker.begin()
+            self._period = self._breaker.begin_around()
 
     def raised(self, error: BaseException) -> None:
         """Tell the breaker that the attempt ended in an exception."""

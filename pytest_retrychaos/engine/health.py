@@ -66,6 +66,8 @@ def error_tells(error: BaseException, on: On) -> bool | None:
 
 
 def _judged(error: Exception, on: On) -> bool | None:
+    if isinstance(error, ExceptionGroup) and (on is None or isinstance(on, (type, tuple))):
+        return _judged_group(error, on)
     if isinstance(on, (type, tuple)):
         return isinstance(error, on)
     if on is not None:
@@ -88,6 +90,16 @@ def result_tells(result: object, on: On) -> bool:
         return False
     answer = answer_in_result(result)
     return answer is not None and answer.status not in ABOUT_THE_REQUEST and classify_answer(answer).is_transient
+
+
+def _judged_group(
+    group: ExceptionGroup[Exception], on: type[Exception] | tuple[type[Exception], ...] | None
+) -> bool | None:
+    """Judge by the members: one failure is a failure, and one sign of health is one where there is no failure."""
+    verdicts = {error_tells(one, on) for one in group.exceptions}
+    if verdicts == {None}:
+        return None
+    return True in verdicts or (on is not None and isinstance(group, on))
 
 
 def _asked(judge: Judge, outcome: object) -> bool:

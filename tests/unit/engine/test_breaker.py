@@ -16,7 +16,7 @@ import pytest
 import requests
 import trio
 
-from pytest_retrychaos.engine import CircuitBreaker, CircuitOpen, Event, State, Transition
+from pytest_retrychaos.engine import CircuitBreaker, CircuitOpen, Event, Retry, State, Transition
 
 
 class Clock:
@@ -382,6 +382,88 @@ def test_a_function_that_cannot_judge_gives_the_probe_back(make, clock):
     assert breaker.call(lambda: "paid") == "paid"
 
 
+def _nested(breaker):
+    return breaker.call(lambda: breaker.call(breaker(lambda: "paid")))
+
+
+def _nested_in_blocks(breaker):
+    with breaker, breaker:
+        return breaker.call(lambda: "paid")
+
+
+def _nested_in_tasks(breaker):
+    async def inner():
+        return await asyncio.gather(breaker.call_async(_coroutine, str), breaker.call_async(_coroutine, str))
+
+    async def main():
+        await breaker.call_async(inner)
+        return "paid"
+
+    return asyncio.run(main())
+
+
+def _nested_in_a_retry(breaker):
+    return Retry(breaker=breaker).call(breaker(lambda: "paid"))
+
+
+@pytest.mark.parametrize("nest", [_nested, _nested_in_blocks, _nested_in_tasks, _nested_in_a_retry])
+def test_a_probe_may_go_through_its_own_breaker_again(make, clock, nest):
+    """Guarded functions call guarded functions, and the circuit closes all the same."""
+    breaker = make()
+    fail(breaker, 2)
+    clock.now += 10
+    assert nest(breaker) == "paid"
+    assert breaker.state is State.CLOSED
+
+
+def test_a_call_inside_a_probe_decides_nothing(make, clock):
+    """The probe does."""
+    breaker = make()
+    fail(breaker, 2)
+    clock.now += 10
+
+    def probe():
+        with contextlib.suppress(TimeoutError):
+            breaker.call(late)
+        assert breaker.state is State.HALF_OPEN
+        return "paid"
+
+    assert breaker.call(probe) == "paid"
+    assert breaker.state is State.CLOSED
+
+
+def test_what_was_a_probe_once_is_refused_like_all_others(make, clock):
+    """It ended, and this is another outage."""
+    breaker = make()
+    fail(breaker, 2)
+    clock.now += 10
+    with pytest.raises(TimeoutError):
+        breaker.call(late)
+    with pytest.raises(CircuitOpen):
+        breaker.call(str)
+
+
+def test_probes_of_two_breakers_nest(make, clock):
+    """Each is known, however many others are around it."""
+    first, second = make(), make()
+    fail(first, 2)
+    fail(second, 2)
+    clock.now += 10
+    assert first.call(lambda: second.call(lambda: first.call(lambda: second.call(lambda: "paid")))) == "paid"
+    assert (first.state, second.state) == (State.CLOSED, State.CLOSED)
+
+
+def test_inside_a_probe_other_breakers_refuse_as_ever(make, clock):
+    """Their probe is somebody else's."""
+    first, second = make(), make()
+    fail(first, 2)
+    fail(second, 2)
+    clock.now += 10
+    second.begin()
+    with pytest.raises(CircuitOpen):
+        first.call(lambda: second.call(lambda: "paid"))
+
+
 def test_blocks_nest_and_end_in_any_turn(make):
     """As generators do: each end belongs to its own block."""
     outer, inner = make(threshold=1), make(threshold=1)
@@ -566,8 +648,12 @@ def test_a_breaker_cannot_be_copied(make, travel):
 
 
 def test_the_error_of_an_open_circuit_can_be_pickled():
-    """It comes back from worker processes."""
-    error = pickle.loads(pickle.dumps(CircuitOpen("payments", 7.25)))
+    """It comes back from worker processes, its notes with it, the response without."""
+    raised = CircuitOpen("payments", 7.25)
+    raised.result = lambda: "cannot be pickled"
+    raised.add_note("attempt 3 was the last")
+    error = pickle.loads(pickle.dumps(raised))
+    assert (error.result, error.__notes__) == (None, ["attempt 3 was the last"])
     assert (error.name, error.retry_in, str(error)) == (
         "payments",
         7.25,

@@ -88,6 +88,42 @@ def test_a_plain_value_is_a_sign_of_health(result):
     assert result_tells(result, None) is False
 
 
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ([ValueError("x"), TimeoutError("late")], True),
+        ([ValueError("x"), requests.HTTPError(response=answer(404))], False),
+        ([ValueError("x"), KeyError("id")], None),
+        ([ExceptionGroup("inner", [TimeoutError("late")])], True),
+    ],
+    ids=str,
+)
+def test_a_group_of_exceptions_is_judged_by_its_members(members, told):
+    """One failure is a failure."""
+    assert error_tells(ExceptionGroup("tasks", members), None) is told
+
+
+def test_a_group_is_judged_by_types_too():
+    """Of itself, or of its members."""
+    group = ExceptionGroup("tasks", [KeyError("id"), ValueError("x")])
+    assert error_tells(group, KeyError) is True
+    assert error_tells(group, ExceptionGroup) is True
+    assert error_tells(group, TimeoutError) is False
+
+
+def test_a_group_of_refusals_tells_nothing_whatever_the_types():
+    """Other open circuits, each in a task of its own."""
+    group = ExceptionGroup("tasks", [CircuitOpen("", 3.0), CircuitOpen("", 4.0)])
+    assert error_tells(group, None) is None
+    assert error_tells(group, Exception) is None
+
+
+def test_a_group_that_holds_a_cancellation_tells_nothing():
+    """The task was ended from outside."""
+    group = BaseExceptionGroup("tasks", [TimeoutError("late"), asyncio.CancelledError()])
+    assert error_tells(group, None) is None
+
+
 def test_types_count_those_exceptions_and_all_else_is_health():
     """The user knows what failing means."""
     assert error_tells(KeyError("id"), LookupError) is True
