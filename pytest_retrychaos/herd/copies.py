@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.faults import Kind, parse
@@ -18,6 +18,10 @@ from pytest_retrychaos.record import Recorder
 from pytest_retrychaos.record.telling import tell_error, tell_value
 from pytest_retrychaos.service import Limit
 from pytest_retrychaos.trace import HerdRecord, Told
+
+BEGUN_AT_ONCE: Final = 1000
+"""Tasks begun in one turn of the loop, all turns in one virtual moment: the watchdog takes a turn of half a minute for
+a thread that hangs."""
 
 
 class Copies:
@@ -72,10 +76,23 @@ class Copies:
                 for number in range(self._plan.count):
                     nursery.start_soon(self._in_task, number, trio.sleep)
         else:
-            import asyncio
-
-            await asyncio.gather(*[self._in_task(number, asyncio.sleep) for number in range(self._plan.count)])
+            await self._as_asyncio_tasks()
         self._raise_stop()
+
+    async def _as_asyncio_tasks(self) -> None:
+        import asyncio
+
+        tasks = []
+        try:
+            for number in range(self._plan.count):
+                tasks.append(asyncio.ensure_future(self._in_task(number, asyncio.sleep)))
+                if len(tasks) % BEGUN_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
 
     async def _in_task(self, number: int, sleep: Callable[[float], Awaitable[None]]) -> None:
         try:

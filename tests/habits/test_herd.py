@@ -137,6 +137,31 @@ def test_herd_is_awaited_in_a_running_loop(chaos):
     assert herd.arrivals.counts == (10, 10)
 
 
+def test_tasks_end_with_the_herd_that_is_cancelled(chaos):
+    """None goes on in the loop of the test."""
+
+    async def client():
+        await asyncio.sleep(60)
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(chaos.herd_async(5, client), 10)
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(main()) == 1
+    assert chaos.clock.elapsed < 11
+
+
+def test_large_herd_of_tasks_begins_at_one_moment(chaos):
+    """They are begun in several turns of the loop, which take no virtual time."""
+
+    async def client():
+        return chaos.clock.elapsed
+
+    assert set(chaos.herd(2500, client).values) == {0.0}
+
+
 def test_herd_is_awaited_in_trio(chaos):
     """Tasks of trio, spread over ten seconds."""
     chaos.script("503, ok", per="operation")
