@@ -24,6 +24,8 @@ from pathlib import Path
 
 import concurrency
 import engine
+import herd
+import jitter
 from keep_alive import keep_alive
 from stub import BODY, Stubbed
 
@@ -409,8 +411,9 @@ def main() -> None:
     """Run all sections, or those whose titles contain a word given."""
     random.seed(0)
     _quiet()
+    sections = SECTIONS | concurrency.SECTIONS | engine.SECTIONS | herd.SECTIONS | jitter.SECTIONS
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
-    for title, (measure, aim, remark) in (SECTIONS | concurrency.SECTIONS | engine.SECTIONS).items():
+    for title, (measure, aim, remark) in sections.items():
         if words and not any(word in title for word in words):
             continue
         lines = [f"## {title}", "", f"Aim: {aim} {_circumstances()}", "", *measure(), *remark.rstrip().split("\n")]

@@ -254,21 +254,20 @@ def arrivals_chart(found: Arrivals) -> str:
 def herd_text(trace: Trace, number: int) -> str:
     """Write one herd of a run: its arrivals drawn, and what they come to."""
     found = arrivals(trace, number)
-    return f"{arrivals_chart(found)}\n  {_arrivals_in_words(trace.herds[number].count, found)}"
+    return "\n".join([arrivals_chart(found), *_arrivals_in_words(trace.herds[number].count, found)])
 
 
-def _arrivals_in_words(count: int, found: Arrivals) -> str:
-    times = found.peak_over_capacity
-    parts = [
-        f"{counted(count, 'copy')}, {counted(found.attempts, 'attempt')}",
-        f"peak {grouped(found.peak)}" + ("" if times is None else f", {times:.3g} times the capacity"),
-        f"{found.attempts_per_operation:.3g} attempts an operation, {grouped(found.most_attempts)} at most",
-    ]
+def _arrivals_in_words(count: int, found: Arrivals) -> Iterator[str]:
+    each = f"{found.attempts_per_operation:.3g} an operation, {grouped(found.most_attempts)} at most"
+    yield f"  {counted(count, 'copy')}, {counted(found.attempts, 'attempt')}, {each}"
+    peak = f"  peak {grouped(found.peak)}"
+    if found.peak_over_capacity is not None:
+        peak += f", {found.peak_over_capacity:.3g} times the capacity"
     if found.cause_ended is not None:
-        parts[1] += f", {grouped(found.peak_after_cause)} after the cause"
+        peak += f"; {grouped(found.peak_after_cause)} once the cause had ended"
     if found.outlived_its_cause:
-        parts.append(f"over capacity until {found.outlived_by:.4g} s after the cause had ended")
-    return "; ".join(parts)
+        peak += f"; over capacity for {found.outlived_by:.4g} s more"
+    yield peak
 
 
 def summary(trace: Trace, verdict: Verdict | None) -> str:

@@ -98,7 +98,8 @@ def test_ld03_draws_the_arrivals(run, text):
         "  arrivals in every 1 s: █ answered, ░ failed\n"
         f"  +0 s  20  {'░' * 50}\n"
         f"  +1 s  20  {'█' * 50}\n"
-        "  20 copies, 40 attempts; peak 20; 2 attempts an operation, 2 at most\n"
+        "  20 copies, 40 attempts, 2 an operation, 2 at most\n"
+        "  peak 20\n"
         "  why   each spike fails as the one before it did, and a service that is well again goes down under the next\n"
         '  fix   let chance spread the waits, as exponential(0.1, cap=20, jitter="full") does\n'
         "  again @pytest.mark.chaos(seed=42)"
