@@ -42,6 +42,7 @@ class _Waiting:
         self.look = look
         self.descriptors = descriptors
         self.patience = patience
+        self.is_endless = False
 
 
 def _wait(

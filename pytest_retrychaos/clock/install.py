@@ -20,6 +20,7 @@ from pytest_retrychaos.clock.locks import lock_patches
 from pytest_retrychaos.clock.loops import LOOPS, TRIO, Trio, loop_swaps, loops_go_home, prepare
 from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.outsiders import outside_names
+from pytest_retrychaos.clock.pipes import pipe_swaps
 from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
 from pytest_retrychaos.clock.processes import PROCESSES, process_patch, process_patches
 from pytest_retrychaos.clock.real_sockets import socket_patches
@@ -136,6 +137,7 @@ class Installation:
             *pool_patches(),
             *socket_patches(),
             *child_swaps(),
+            *pipe_swaps(),
             *loop_swaps(),
             *process_patches(),
             *cancel_patches(),

@@ -138,7 +138,7 @@ class Outside:
         limit = max((one.patience for one in pollers), default=0.0)
         if self.in_flight:
             limit = max(limit, self._flight_left)
-        if self.children:
+        if self.children or (due_ns is None and any(one.is_endless for one in pollers)):
             limit = math.inf
         is_certain = limit > 0
         if self._has_sent:

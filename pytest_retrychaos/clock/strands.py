@@ -36,6 +36,8 @@ class Poller(Protocol):
 
     patience: float
     """Real seconds for which something outside is given time to make one ready before virtual time jumps."""
+    is_endless: bool
+    """Whether it is waited for as long as it takes where no deadline could come instead."""
     descriptors: list[tuple[int, int]]
     """Descriptors and events, as ``poll`` takes them, for a real wait."""
 

@@ -62,6 +62,7 @@ class Readiness:
 
     def __init__(self, descriptors: list[tuple[int, int]], patience: float = 0.0) -> None:
         self.patience = patience
+        self.is_endless = False
         self.descriptors = descriptors
         self._poll = select.poll()
         for number, events in descriptors:
