@@ -62,6 +62,7 @@ _OPEN_CIRCUITS = {
     "purgatory.domain.model": "OpenedState",
     "aiobreaker.state": "CircuitBreakerError",
     "hyx.circuitbreaker.exceptions": "BreakerFailing",
+    "httpware.errors": "CircuitOpenError",
 }
 """A breaker refused, and asked nothing of the service: another attempt would meet it again."""
 

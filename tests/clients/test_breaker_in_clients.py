@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+import aiobreaker
 import aiohttp
+import circuitbreaker
+import httpware
 import httpx
+import httpx2
+import hyx.circuitbreaker
+import purgatory.domain.model
+import pybreaker
 import pytest
 import requests
 import trio
+from hyx.circuitbreaker.exceptions import BreakerFailing
 
 from pytest_retrychaos.engine import CircuitBreaker, CircuitOpen, Retry, RetryBudget, State, fixed
 from pytest_retrychaos.engine.aiohttp import retry_middleware
@@ -90,3 +98,58 @@ def test_a_spent_budget_hands_over_the_last_answer(chaos, post):
     assert chaos.call(post, Retry(attempts=6, backoff=fixed(1), budget=budget), f"{chaos.url}/payments") == 503
 
     assert len(chaos.attempts) == 2
+
+
+def _httpware(fn):
+    breaker = httpware.CircuitBreaker(failure_threshold=1)
+    return lambda: breaker(httpx2.Request("GET", "http://service.test"), lambda _: fn())
+
+
+OPENED = purgatory.domain.model.OpenedState
+BLOCKING = {
+    "pybreaker": (lambda fn: pybreaker.CircuitBreaker(fail_max=1)(fn), pybreaker.CircuitBreakerError),
+    "circuitbreaker": (
+        lambda fn: circuitbreaker.CircuitBreaker(failure_threshold=1)(fn),
+        circuitbreaker.CircuitBreakerError,
+    ),
+    "purgatory": (lambda fn: purgatory.SyncCircuitBreakerFactory(default_threshold=1)("service")(fn), OPENED),
+    "httpware": (_httpware, httpware.CircuitOpenError),
+}
+ASYNC = {
+    "aiobreaker": (lambda fn: aiobreaker.CircuitBreaker(fail_max=1)(fn), aiobreaker.CircuitBreakerError),
+    "purgatory": (lambda fn: purgatory.AsyncCircuitBreakerFactory(default_threshold=1)("service")(fn), OPENED),
+    "hyx": (lambda fn: hyx.circuitbreaker.consecutive_breaker(failure_threshold=1)(fn), BreakerFailing),
+}
+RETRY = Retry(attempts=5, backoff=fixed(1))
+
+
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+@pytest.mark.parametrize(("guard", "refusal"), BLOCKING.values(), ids=BLOCKING)
+def test_a_policy_does_not_retry_into_the_open_circuit_of_another_library(chaos, guard, refusal):
+    """Though its error has a timeout for its cause or context."""
+    calls = []
+
+    def service():
+        calls.append(1)
+        raise httpware.TimeoutError("late")  # what its own breaker counts; a TimeoutError to the others
+
+    with pytest.raises(refusal):
+        RETRY.call(guard(service))
+    assert len(calls) == 1
+    assert chaos.clock.elapsed <= 1
+
+
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+@pytest.mark.parametrize(("guard", "refusal"), ASYNC.values(), ids=ASYNC)
+def test_a_policy_does_not_retry_into_the_open_circuit_of_another_async_library(chaos, guard, refusal):
+    """As above."""
+    calls = []
+
+    async def service():
+        calls.append(1)
+        raise TimeoutError("late")
+
+    with pytest.raises(refusal):
+        asyncio.run(RETRY.call_async(guard(service)))
+    assert len(calls) == 1
+    assert chaos.clock.elapsed <= 1

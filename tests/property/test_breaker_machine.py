@@ -114,6 +114,30 @@ TestBreakerMachine = BreakerMachine.TestCase
 TestBreakerMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 
 
+CALLS = st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=60)
+"""Calls one after the other: how many tenths of a second after the last one, and whether it failed."""
+
+
+@given(CALLS, st.sampled_from([0.25, 0.5, 1.0]), st.integers(1, 6))
+def test_by_rate_a_circuit_opens_when_a_plain_count_says_so(calls, rate, least):
+    """The share of failures among the calls of the last ten seconds, told in tenths of these."""
+    now = [1000.0]
+    breaker = CircuitBreaker(
+        failure_rate=rate, window=10, minimum_calls=least, cooldown=1e9, clock=lambda: now[0], on=TimeoutError
+    )
+    ended: list[tuple[int, bool]] = []
+    for pause, failed in calls:
+        now[0] += pause / 10
+        ended.append((int(now[0]), failed))
+        recent = [one for second, one in ended if second > int(now[0]) - 10]
+        opens = failed and len(recent) >= least and sum(recent) / len(recent) >= rate
+        with contextlib.suppress(TimeoutError):
+            breaker.call(_ending, failed)
+        assert breaker.state is (State.OPEN if opens else State.CLOSED)
+        if opens:
+            return
+
+
 WORK = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 9), ENDS), min_size=1, max_size=5)
 """What one thread or task does, call by call: pause, duration, end."""
 WORKERS = st.lists(WORK, min_size=2, max_size=5)

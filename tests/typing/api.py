@@ -15,7 +15,12 @@ import pytest_retrychaos as rc
 from pytest_retrychaos.engine import Attempt as EngineAttempt
 from pytest_retrychaos.engine import (
     Backoff,
+    CircuitBreaker,
+    CircuitOpen,
     Retry,
+    RetryBudget,
+    State,
+    Transition,
     Waiting,
     computed,
     delays,
@@ -174,6 +179,37 @@ async def engine_async(retry: Retry) -> None:
 def told(event: Waiting) -> None:
     """Hear of a wait."""
     assert_type(event.seconds, float)
+
+
+async def breaker(url: str) -> None:
+    """A breaker keeps the types of what it guards."""
+
+    def opened(which: CircuitBreaker, event: Transition) -> None:
+        print(which.name, event.before, event.event, event.after, which.retry_in)
+
+    payments = CircuitBreaker(threshold=5, cooldown=30, name="payments", listeners=[opened], on=(OSError, ValueError))
+    CircuitBreaker(failure_rate=0.5, window=60, minimum_calls=20, on=lambda outcome: outcome is None)
+    assert_type(payments.call(charge, 5), dict[str, str])
+    assert_type(await payments.call_async(charge_async, 5), str)
+
+    @payments
+    def guarded(amount: int) -> str:
+        return str(amount)
+
+    @payments
+    async def guarded_async(amount: int) -> str:
+        return str(amount)
+
+    assert_type(guarded(5), str)
+    assert_type(await guarded_async(5), str)
+    with payments:
+        assert_type(payments.state, State)
+    async with payments as inside:
+        assert_type(inside, CircuitBreaker)
+    try:
+        Retry(breaker=payments, budget=RetryBudget(ratio=0.1)).call(charge, 5)
+    except CircuitOpen as refusal:
+        assert_type(refusal.retry_in, float)
 
 
 def clients(retry: Retry) -> None:
