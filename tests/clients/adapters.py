@@ -13,7 +13,7 @@ import requests
 import trio
 
 from pytest_retrychaos import Chaos
-from pytest_retrychaos.engine import Retry, exponential
+from pytest_retrychaos.engine import Attempt, Retry, exponential, this_attempt
 from pytest_retrychaos.engine.aiohttp import retry_middleware
 from pytest_retrychaos.engine.httpx import AsyncRetryTransport, RetryTransport
 from pytest_retrychaos.engine.requests import RetryAdapter
@@ -81,6 +81,40 @@ def _on_trio(send: Callable[..., Any]) -> Send:
     return drive
 
 
+def by_call(chaos: Chaos, method: str, policy: Retry = POLICY, **more: Any) -> int:
+    """Send through the engine itself, around requests: a function that asks for its attempt and raises."""
+
+    def send(url: str, *, attempt: Attempt = this_attempt) -> int:
+        headers = {} if method == "GET" else {"Idempotency-Key": attempt.idempotency_key}
+        response = requests.request(method, url, headers=headers, timeout=attempt.within(LIMIT), **more)
+        response.raise_for_status()
+        return response.status_code
+
+    return chaos.call(policy(send), f"{chaos.url}/payments")
+
+
+async def _by_call_async(method: str, url: str, policy: Retry, key_header: str | None, more: Any) -> int:
+    async def send(*, attempt: Attempt = this_attempt) -> int:
+        headers = {} if method == "GET" else {"Idempotency-Key": attempt.idempotency_key}
+        response = await client.request(method, url, headers=headers, timeout=attempt.within(LIMIT), **more)
+        response.raise_for_status()
+        return response.status_code
+
+    async with httpx.AsyncClient(verify=False) as client:
+        return await policy.call_async(send)
+
+
+async def _by_async_for(method: str, url: str, policy: Retry, key_header: str | None, more: Any) -> int:
+    async with httpx.AsyncClient(verify=False) as client:
+        async for attempt in policy:
+            with attempt:
+                headers = {} if method == "GET" else {"Idempotency-Key": attempt.idempotency_key}
+                response = await client.request(method, url, headers=headers, timeout=attempt.within(LIMIT), **more)
+                response.raise_for_status()
+                return response.status_code
+    raise AssertionError("the loop ended without an outcome")
+
+
 CLIENTS: dict[str, Send] = {
     "requests": by_requests,
     "httpx": by_httpx,
@@ -88,6 +122,14 @@ CLIENTS: dict[str, Send] = {
     "httpx-trio": _on_trio(_by_async_httpx),
     "aiohttp": _on_asyncio(_by_aiohttp),
 }
+
+FORMS: dict[str, Send] = {
+    "call": by_call,
+    "call_async-asyncio": _on_asyncio(_by_call_async),
+    "call_async-trio": _on_trio(_by_call_async),
+    "async-for-asyncio": _on_asyncio(_by_async_for),
+}
+"""The engine without an adapter."""
 
 VOCABULARY = (
     *("503", "503 retry-after=2", "503 retry-after=date+30s", "429 retry-after=90", "500", "502", "504"),

@@ -17,7 +17,7 @@ from pytest_retrychaos.engine import OutcomeUnknown, Retry, fixed
 from pytest_retrychaos.engine.aiohttp import retry_middleware
 from pytest_retrychaos.engine.httpx import AsyncRetryTransport, RetryTransport
 from pytest_retrychaos.engine.requests import RetryAdapter
-from tests.clients.adapters import CLIENTS, POLICY, VOCABULARY, judged, worlds
+from tests.clients.adapters import CLIENTS, FORMS, POLICY, VOCABULARY, judged, worlds
 
 PAYMENT = {"json": {"amount": 1000, "currency": "USD"}}
 FEW = ("503 retry-after=2", "429 retry-after=90", "timeout", "reset after-commit", "refuse", "eof", "down=30s", "404")
@@ -30,16 +30,22 @@ def send(request):
     return CLIENTS[request.param]
 
 
-@pytest.mark.parametrize("fault", VOCABULARY)
-def test_every_law_holds_for_a_payment_under_each_fault(send, fault):
-    """With a key that the adapter made."""
-    judged(fault, send, "POST", **PAYMENT)
+@pytest.fixture(params=[*CLIENTS, *FORMS])
+def send_by_any(request):
+    """Send through each client, and through each form of the engine around one."""
+    return (CLIENTS | FORMS)[request.param]
 
 
 @pytest.mark.parametrize("fault", VOCABULARY)
-def test_every_law_holds_for_a_read_under_each_fault(send, fault):
+def test_every_law_holds_for_a_payment_under_each_fault(send_by_any, fault):
+    """With a key that the engine made."""
+    judged(fault, send_by_any, "POST", **PAYMENT)
+
+
+@pytest.mark.parametrize("fault", VOCABULARY)
+def test_every_law_holds_for_a_read_under_each_fault(send_by_any, fault):
     """Without a key."""
-    judged(fault, send, "GET")
+    judged(fault, send_by_any, "GET")
 
 
 @pytest.mark.parametrize("fault", VOCABULARY)
@@ -49,12 +55,12 @@ def test_every_law_holds_for_a_payment_without_a_key(send, fault):
 
 
 @pytest.mark.timeout(3600 if IS_LONG else 120)
-def test_every_law_holds_in_every_world(send):
+def test_every_law_holds_in_every_world(send_by_any):
     """Three faults of the whole vocabulary in the long run, two of the main ones else."""
     words, depth = (VOCABULARY, 3) if IS_LONG else (FEW, 2)
     made: dict[str, int] = {}
     for script in worlds(words, depth, made.__getitem__):
-        made[script] = judged(script, send, "POST", **PAYMENT)
+        made[script] = judged(script, send_by_any, "POST", **PAYMENT)
     assert len(made) > (3000 if IS_LONG else 40)
 
 
