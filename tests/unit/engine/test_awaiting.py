@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from pytest_retrychaos import Chaos
-from pytest_retrychaos.engine import Retry, fixed
+from pytest_retrychaos.engine import CircuitBreaker, Retry, fixed
 from tests.unit.engine.drives import Script
 
 RETRY = Retry(backoff=fixed(2))
@@ -196,6 +196,27 @@ def test_an_attempt_cut_by_its_own_time_limit_is_retried():
     with Chaos() as chaos:
         assert asyncio.run(RETRY.call_async(slow, "paid")) == "paid"
         assert chaos.clock.elapsed == 3.0
+
+
+def test_a_cancelled_attempt_gives_a_probe_its_place_back():
+    """The circuit would stay half open, and refuse everybody until the probe is overdue."""
+    breaker = CircuitBreaker(threshold=1, cooldown=10)
+    retry = Retry(attempts=1, breaker=breaker)
+    broken, _ = failing(ConnectionResetError(104, "reset"))
+
+    async def hang():
+        await asyncio.sleep(100)
+
+    async def main():
+        with pytest.raises(ConnectionResetError):
+            await retry.call_async(broken, "paid")
+        await asyncio.sleep(10)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(retry.call_async(hang), 1)
+        return await retry.call_async(failing()[0], "paid")
+
+    with Chaos():
+        assert asyncio.run(main()) == "paid"
 
 
 def test_a_cancelled_task_may_retry_its_cleaning_up():
