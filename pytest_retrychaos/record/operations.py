@@ -128,10 +128,9 @@ class Index:
 
     def latest(self, lineage: Lineage) -> OperationSheet | None:
         """Give the latest operation of a lineage, and of those that it began: a task that connects, or that sends."""
-        own, below = self._latest.get(lineage), self._latest_below.get(lineage)
-        if own is None or below is None:
-            return own or below
-        return max(own, below, key=lambda operation: operation.last.index)
+        found = self._latest.get(lineage), self._latest_below.get(lineage)
+        known = [one for one in found if one is not None and not one.is_merged]
+        return max(known, key=lambda operation: operation.last.index, default=None)
 
     def add(self, operation: OperationSheet, sheet: Sheet) -> None:
         """Note that an attempt belongs to an operation."""

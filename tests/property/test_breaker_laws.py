@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_retrychaos import Chaos
@@ -61,6 +61,24 @@ async def _run(chaos, breaker, starts, *, tries):
     starts=STARTS,
     threshold=st.integers(1, 4),
     tries=st.integers(1, 3),
+)
+@example(  # what could not connect had been moved to another operation, and left an empty one behind
+    faults=["reset", "ok", "refuse", "ok", "refuse"],
+    starts=[(0.0, True), (0.0, False), (0.0, False)],
+    threshold=2,
+    tries=3,
+)
+@example(  # a success and a failure at one moment
+    faults=["ok", "ok", "503", "timeout"],
+    starts=[(0.0, False), (0.0, False), (0.0, True), (0.0, True), (10.0, False)],
+    threshold=1,
+    tries=1,
+)
+@example(  # a full pool fails a call that was never sent
+    faults=["timeout", "timeout"],
+    starts=[(0.0, True), (0.0, True), (0.0, False)],
+    threshold=3,
+    tries=2,
 )
 def test_the_engines_breaker_is_never_accused(faults, starts, threshold, tries):
     """Side by side and one after the other, inside retries, with a pool that makes calls wait."""
