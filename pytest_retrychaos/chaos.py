@@ -14,19 +14,22 @@ from pytest_retrychaos.clock.errors import LeftRunning, Refused
 from pytest_retrychaos.clock.report import left_running
 from pytest_retrychaos.clock.virtual import Clock
 from pytest_retrychaos.clock.watchdog import WATCHDOG
-from pytest_retrychaos.engine import Retry
 from pytest_retrychaos.faults import Script, Step, parse
 from pytest_retrychaos.judging import Judge
 from pytest_retrychaos.laws import Verdict
 from pytest_retrychaos.model import SECOND, Effect
 from pytest_retrychaos.options import Options
+from pytest_retrychaos.policies.given import Given
+from pytest_retrychaos.policies.terms import read_terms
 from pytest_retrychaos.record.calling import Calls
 from pytest_retrychaos.run import Run
 from pytest_retrychaos.trace import Attempt, Trace
 from pytest_retrychaos.views import OperationView, RunAssertions
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.engine import Backoff, Retry
     from pytest_retrychaos.herd import Herd, Herding
+    from pytest_retrychaos.policies.given import Bounds, CountingRetry, Decorated, Retrying
     from pytest_retrychaos.transports.calls import Results
 
 P = ParamSpec("P")
@@ -286,8 +289,11 @@ class Chaos(RunAssertions):
 
     def verify(
         self,
-        policy: Retry | None = None,
+        policy: Retry | CountingRetry | Retrying | Decorated | None = None,
         *,
+        attempts: int | None = None,
+        bounds: Backoff | Bounds | None = None,
+        timeout: float | None = None,
         breaker: object | None = None,
         amplification: float | None = None,
         only: Collection[str] = (),
@@ -295,21 +301,21 @@ class Chaos(RunAssertions):
     ) -> Verdict:
         """Check every law that applies to what happened.
 
-        Returns the verdict: held, broken or does not apply, each with its reason. ``policy`` makes the laws
-        exact. ``breaker`` is what a circuit breaker promises: a `BreakerPolicy`, or the breaker itself, the engine's,
-        pybreaker's or aiobreaker's; the policy's own unless given. ``amplification`` is the most attempts that one
-        operation may become, through every retry layer. ``only`` and ``ignore`` take codes, families or shapes
-        (``ID04``, ``BK``, ``BK04/early``).
+        Returns the verdict: held, broken or does not apply, each with its reason. ``policy`` makes the laws exact: an
+        engine's `Retry`, urllib3's, or a Retrying of tenacity or what it decorates. ``attempts``, ``bounds`` (a
+        back-off, or a function of the retry's number, from 1, that gives the least and the most seconds before it)
+        and ``timeout`` say the same of any other, or what cannot be read of one. ``breaker`` is what a circuit breaker
+        promises: a `BreakerPolicy`, or the breaker itself, the engine's, pybreaker's or aiobreaker's; the policy's own
+        unless given. ``amplification`` is the most attempts that one operation may become, through every retry layer.
+        ``only`` and ``ignore`` take codes, families or shapes (``ID04``, ``BK``, ``BK04/early``).
 
-        Raises `LawsBroken` with every finding, `CannotTell` before any request, and what went wrong in the
-        test's own service.
+        Raises `LawsBroken` with every finding, `CannotTell` before any request, `TypeError` or `ValueError` for a
+        policy that cannot be read, and what went wrong in the test's own service.
         """
         __tracebackhide__ = True
-        if policy is not None and not isinstance(policy, Retry):
-            raise TypeError(
-                f"verify({policy!r}): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)"
-            )
-        return self.judge.verify(policy, breaker=breaker, amplification=amplification, only=only, ignore=ignore)
+        given = Given.read(attempts, bounds, timeout)
+        terms = read_terms(policy, given, breaker=breaker, amplification=amplification)
+        return self.judge.verify(terms, only=only, ignore=ignore)
 
     @property
     def verdict(self) -> Verdict | None:

@@ -7,15 +7,13 @@ from collections.abc import Collection
 from types import CodeType
 
 from pytest_retrychaos.clock.report import left_running
-from pytest_retrychaos.engine import Retry
 from pytest_retrychaos.laws import Terms, Verdict, judge, judge_by
 from pytest_retrychaos.options import Options
-from pytest_retrychaos.policies.breakers import read_breaker
 from pytest_retrychaos.record.telling import tell_error
 from pytest_retrychaos.run import Run
 from pytest_retrychaos.text import again, failure_text, herd_text, timeline
 from pytest_retrychaos.trace import Told, Trace
-from pytest_retrychaos.views import CannotTell, LawsBroken, check_amplification
+from pytest_retrychaos.views import CannotTell, LawsBroken
 
 
 class Judge:
@@ -48,26 +46,9 @@ class Judge:
         self.raise_problems()
         return self.trace
 
-    def verify(
-        self,
-        policy: Retry | None,
-        *,
-        breaker: object | None,
-        amplification: float | None,
-        only: Collection[str],
-        ignore: Collection[str],
-    ) -> Verdict:
+    def verify(self, terms: Terms, *, only: Collection[str], ignore: Collection[str]) -> Verdict:
         """Check every law that applies to what happened so far; see `Chaos.verify`."""
         __tracebackhide__ = True
-        if policy is not None and not isinstance(policy, Retry):
-            raise TypeError(
-                f"verify({policy!r}): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)"
-            )
-        if breaker is None and policy is not None:
-            breaker = policy.breaker
-        promise = None if breaker is None else read_breaker(breaker)
-        if amplification is not None:
-            check_amplification("verify(amplification", amplification, ")")
         self.has_judged = True
         self.raise_problems()
         if not self._run.recorder.sheets:
@@ -76,7 +57,6 @@ class Judge:
                 f"with the service's address ({self._run.url}), or any other but loopback"
             )
         self._run.settle()
-        terms = Terms(policy, promise, "closed", amplification)
         verdict = self._judge(terms, only=only, ignore=ignore)
         self._raise_swallowed()
         return verdict

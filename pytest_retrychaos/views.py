@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_retrychaos.laws import Finding, Verdict, assertions, breaker_seen
+from pytest_retrychaos.laws.amplification import check_amplification
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.text import finding_text
 from pytest_retrychaos.trace import Attempt, Operation, Told, Trace, waits
@@ -57,7 +58,7 @@ class Assertions:
     def assert_amplification(self, at_most: float) -> None:
         """Assert that no operation became more attempts than that, through every retry layer."""
         __tracebackhide__ = True
-        check_amplification("assert_amplification(at_most", at_most, ")")
+        check_amplification("at_most", at_most)
         self._check(assertions.amplification, at_most)
 
     def assert_backoff(self, backoff: Backoff) -> None:
@@ -102,12 +103,6 @@ class Assertions:
 
     def _showed_timeline(self) -> None:
         """Note that a failure text has the timeline already."""
-
-
-def check_amplification(before: str, limit: object, after: str = "") -> None:
-    """Refuse what is no number of attempts; ``before`` and ``after`` stand around the value in the error."""
-    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 1 <= limit < float("inf"):
-        raise ValueError(f"{before}={limit!r}{after}: give a number of attempts, 1 or more; 1 means no retry")
 
 
 class RunAssertions(Assertions):

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_retrychaos.laws.policy import Policy, as_policy
 from pytest_retrychaos.laws.table import FAMILIES, LAWS, Choice, Law, choose
 from pytest_retrychaos.laws.tally import Terms
 from pytest_retrychaos.laws.verdict import Finding, LawResult, Ruling, Verdict
@@ -23,14 +24,26 @@ if TYPE_CHECKING:
     from pytest_retrychaos.engine.retry import Retry
     from pytest_retrychaos.trace import Trace
 
-__all__ = ["FAMILIES", "LAWS", "Finding", "Law", "LawResult", "Ruling", "Terms", "Verdict", "judge", "judge_by"]
+__all__ = [
+    "FAMILIES",
+    "LAWS",
+    "Finding",
+    "Law",
+    "LawResult",
+    "Policy",
+    "Ruling",
+    "Terms",
+    "Verdict",
+    "judge",
+    "judge_by",
+]
 
 NOTHING_SENT: Final = "nothing was sent"
 
 
 def judge(
     trace: Trace,
-    policy: Retry | None = None,
+    policy: Retry | Policy | None = None,
     *,
     only: Collection[str] = (),
     ignore: Collection[str] = (),
@@ -49,7 +62,7 @@ def judge(
     """
     if scripts not in ("all", "closed"):
         raise ValueError(f'scripts={scripts!r}: it has to be "all" or "closed"')
-    return judge_by(trace, Terms(policy, breaker, scripts, amplification), only=only, ignore=ignore)
+    return judge_by(trace, Terms(as_policy(policy), breaker, scripts, amplification), only=only, ignore=ignore)
 
 
 def judge_by(trace: Trace, terms: Terms, *, only: Collection[str] = (), ignore: Collection[str] = ()) -> Verdict:

@@ -42,3 +42,10 @@ def judge_amplification(operation: OperationView, limit: float, tally: Tally) ->
         )
     elif made > 1 or any(end.attempt.failed for end in operation.ends):
         tally.hold()
+
+
+def check_amplification(name: str, limit: object) -> float:
+    """Return a number of attempts, 1 or more; `ValueError` names the argument, the value and the rule."""
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 1 <= limit < float("inf"):
+        raise ValueError(f"{name}={limit!r}: give a number of attempts, 1 or more; 1 means no retry")
+    return limit

@@ -15,6 +15,7 @@ from pytest_retrychaos.laws.calls import one_key, subject_of, taker_of
 from pytest_retrychaos.laws.deadline import within as judge_within
 from pytest_retrychaos.laws.ends import path_of
 from pytest_retrychaos.laws.idempotency import id02, id04
+from pytest_retrychaos.laws.policy import Policy
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, TWO_OPERATIONS, Tally, Terms, finding
 from pytest_retrychaos.laws.verdict import Finding, LawResult, Ruling
 from pytest_retrychaos.laws.view import OperationView, View
@@ -107,7 +108,7 @@ def backoff(trace: Trace, policy: Backoff, *, operation: int | None = None) -> F
         return cannot_tell(NOTHING_RETRIED if chosen else NOTHING_SENT)
     tally = Tally("BK02")
     for one in chosen:
-        judge_envelope(one, policy, tally, obeys=True, resolution_ns=trace.resolution_ns)
+        judge_envelope(one, Policy(backoff=policy), tally, resolution_ns=trace.resolution_ns)
     return _outcome(
         tally.result(noun="wait", did="", otherwise="no wait was one of backoff: logins and failovers only")
     )

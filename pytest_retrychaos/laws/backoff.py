@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Asked, Unreadable
-from pytest_retrychaos.laws.ends import TOLERANCE_NS, asked_by
+from pytest_retrychaos.laws.ends import ASKING, TOLERANCE_NS, asked_by
 from pytest_retrychaos.laws.lookback import two_operations
+from pytest_retrychaos.laws.policy import Asking
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
 from pytest_retrychaos.laws.words import seconds
@@ -15,15 +16,11 @@ from pytest_retrychaos.model import SECOND
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_retrychaos.engine.backoff import Backoff
-    from pytest_retrychaos.engine.retry import Retry as Policy
+    from pytest_retrychaos.laws.policy import Policy
     from pytest_retrychaos.laws.verdict import Finding, LawResult
 
 LONG_ATTEMPT_NS: Final = SECOND
 """An attempt that itself lasted as long counts as a wait."""
-
-ASKING: Final = frozenset({413, 429, 503})
-"""Statuses whose Retry-After is to be obeyed (RFC 9110, 15.5.14 and 15.6.4; RFC 6585, 4)."""
 
 LONGEST_JUDGED_NS: Final = 3600 * SECOND
 LATEST_NS: Final = 300 * SECOND
@@ -87,7 +84,7 @@ def _first_hot(retries: list[Retry], policy: Policy | None, resolution_ns: int) 
         if retry.wait_ns >= TOLERANCE_NS:
             is_unclear = True
             continue
-        if policy is not None:
+        if policy is not None and policy.backoff is not None:
             low, high = policy.backoff.bounds(retry.number)
             if high * SECOND < TOLERANCE_NS:
                 continue
@@ -108,44 +105,26 @@ def bk02(view: View, terms: Terms) -> LawResult:
     tally = Tally("BK02")
     if terms.policy is None:
         return tally.result(noun="", did="", otherwise="no policy was given: chaos.verify(policy)")
+    if terms.policy.backoff is None:
+        return tally.result(noun="", did="", otherwise="the policy's waits are not known: chaos.verify(bounds=…)")
     for operation in view.operations:
-        judge_envelope(
-            operation,
-            terms.policy.backoff,
-            tally,
-            obeys=terms.policy.respect_retry_after,
-            resolution_ns=view.trace.resolution_ns,
-        )
+        judge_envelope(operation, terms.policy, tally, resolution_ns=view.trace.resolution_ns)
     return tally.result(noun="wait", did="stayed inside the envelope", otherwise="no retry whose wait is judged")
 
 
-def judge_envelope(
-    operation: OperationView, backoff: Backoff, tally: Tally, *, obeys: bool, resolution_ns: int
-) -> None:
-    """Hold every wait of an operation to a backoff's bounds; the first that leaves them is told."""
+def judge_envelope(operation: OperationView, policy: Policy, tally: Tally, *, resolution_ns: int) -> None:
+    """Hold every wait of an operation to a policy's bounds; the first that leaves them is told."""
     previous: float | None = None
     for retry in operation.retries:
         if retry.is_login:
             return
         if not retry.is_failover:
-            low, high = _envelope(retry, backoff, previous, obeys=obeys)
+            low, high = policy.envelope_ns(retry.before, retry.number, previous)
             if not low - resolution_ns <= retry.wait_ns <= high + resolution_ns:
                 tally.accuse(_outside(operation, retry, low, high))
                 return
             tally.hold()
         previous = max(retry.wait_ns, 0) / SECOND
-
-
-def _envelope(retry: Retry, backoff: Backoff, previous: float | None, *, obeys: bool) -> tuple[int, int]:
-    bounds = backoff.bounds(retry.number, previous=previous)
-    low, high = (int(bound * SECOND) for bound in bounds)
-    asked = asked_by(retry.before)
-    if not obeys or not isinstance(asked, Asked):
-        return low, high
-    asked_ns = int(asked.seconds * SECOND)
-    if retry.before.attempt.status in ASKING:
-        return max(low, asked_ns), asked_ns + high
-    return low, asked_ns + high
 
 
 def _outside(operation: OperationView, retry: Retry, low: int, high: int) -> Finding:
@@ -167,7 +146,7 @@ def _outside(operation: OperationView, retry: Retry, low: int, high: int) -> Fin
 def bk04(view: View, terms: Terms) -> LawResult:
     """Judge that ``Retry-After`` is obeyed, and that past, zero, huge and malformed values do no harm."""
     tally = Tally("BK04")
-    if terms.policy is not None and not terms.policy.respect_retry_after:
+    if terms.policy is not None and terms.policy.asking is Asking.IGNORED:
         return tally.result(noun="", did="", otherwise="the policy does not respect Retry-After")
     for operation in view.operations:
         for retry in operation.retries:

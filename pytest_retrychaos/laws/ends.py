@@ -21,6 +21,9 @@ STATUS: Final = "status"
 CUT: Final = "cut"
 IN_FLIGHT: Final = "in flight"
 
+ASKING: Final = frozenset({413, 429, 503})
+"""Statuses whose Retry-After is to be obeyed (RFC 9110, 15.5.14 and 15.6.4; RFC 6585, 4)."""
+
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 IDEMPOTENT: Final = frozenset({"PUT", "DELETE"})
 LOGIN: Final = frozenset({401, 403, 407})

@@ -22,7 +22,7 @@ from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
     from pytest_retrychaos.engine.backoff import Backoff
-    from pytest_retrychaos.engine.retry import Retry as Policy
+    from pytest_retrychaos.laws.policy import Policy
     from pytest_retrychaos.laws.verdict import Finding
     from pytest_retrychaos.laws.view import OperationView, View
 
@@ -100,8 +100,8 @@ def bk03(view: View, terms: Terms) -> LawResult:
     tally = Tally("BK03")
     if terms.policy is None:
         return _in_herds(view, tally)
-    backoff = terms.policy.backoff
-    if backoff.jitter not in KINDS:
+    backoff = terms.policy.claims
+    if backoff is None or backoff.jitter not in KINDS:
         return tally.result(noun="", did="", otherwise="the policy claims no jitter")
     found = fit(backoff, [list(_waits(operation, terms.policy)) for operation in view.operations])
     if found.over_cap:

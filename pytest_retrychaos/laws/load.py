@@ -80,7 +80,8 @@ def _overdrawn(budget: RetryBudget, retries: int, operations: int, first: Retry 
 def ld03(view: View, terms: Terms) -> LawResult:
     """Judge that the retries of many clients are spread out: those that failed together do not come back together."""
     tally = Tally("LD03")
-    claims_jitter = terms.policy is not None and terms.policy.backoff.jitter != "none"
+    claims = None if terms.policy is None else terms.policy.claims
+    claims_jitter = claims is not None and claims.jitter != "none"
     if not view.trace.herds and not claims_jitter:
         return tally.result(noun="", did="", otherwise="there was no herd: chaos.herd(100, client)")
     for herd, crowd in _crowds(view):

@@ -15,7 +15,7 @@ from pytest_retrychaos.laws.words import counted, seconds
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
-    from pytest_retrychaos.engine.retry import Retry as Policy
+    from pytest_retrychaos.laws.policy import Policy
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.trace import Attempt
 
@@ -41,22 +41,23 @@ def rt01(view: View, terms: Terms) -> LawResult:
     tally = Tally("RT01")
     policy = terms.policy
     for operation in view.operations:
+        is_known = policy is not None and terms.breaker is None and (policy.attempts or policy.patience) is not None
+        goes_on = policy.goes_on(operation.ends) if policy is not None and is_known else None
         if policy is not None and policy.attempts == 1:
             tally.pass_over("the policy allows one attempt")
-        elif policy is None or policy.on is not None or _may_be_ended_by_others(policy, terms):
+        elif policy is None or goes_on is None:
             _judge_first_failure(view, operation, tally)
-        else:
+        elif goes_on:
             _judge_by_policy(view, operation, policy, tally)
+        elif operation.retries:
+            tally.hold()
+        else:
+            tally.pass_over("it ended in a failure that the policy does not retry")
     return tally.result(
         noun="operation",
         did="went on after a transient failure",
         otherwise="no transient failure was met that every client should retry",
     )
-
-
-def _may_be_ended_by_others(policy: Policy, terms: Terms) -> bool:
-    """Whether a breaker or a budget, which other operations use up, may end one before its last attempt."""
-    return terms.breaker is not None or policy.breaker is not None or policy.budget is not None
 
 
 def _judge_first_failure(view: View, operation: OperationView, tally: Tally) -> None:
@@ -78,7 +79,7 @@ def _judge_first_failure(view: View, operation: OperationView, tally: Tally) -> 
 def _judge_by_policy(view: View, operation: OperationView, policy: Policy, tally: Tally) -> None:
     last = operation.last
     made = len(operation.tries)
-    if not last.attempt.failed or made >= policy.attempts:
+    if not last.attempt.failed or (policy.attempts is not None and made >= policy.attempts):
         if any(end.what in RETRIED for end in operation.ends):
             tally.hold()
         return
@@ -88,18 +89,19 @@ def _judge_by_policy(view: View, operation: OperationView, policy: Policy, tally
     if reason is not None or _is_out_of_time(operation, last, policy, view.trace.resolution_ns):
         tally.pass_over(reason or "no time was left for another attempt")
     else:
-        tally.accuse(_given_up(operation, last, f"after {made} of {counted(policy.attempts, 'attempt')}"))
+        most = "" if policy.attempts is None else f" of {counted(policy.attempts, 'attempt')}"
+        tally.accuse(_given_up(operation, last, f"after {made}{most}" if most else f"after {counted(made, 'attempt')}"))
 
 
 def _is_out_of_time(operation: OperationView, last: Ended, policy: Policy, resolution_ns: int) -> bool:
-    if policy.timeout is None or last.at_ns is None:
+    if policy.patience is None or last.at_ns is None:
         return False
+    if policy.backoff is None:
+        return True
     previous = operation.retries[-1].wait_ns / SECOND if operation.retries else None
-    longest = policy.backoff.bounds(len(operation.tries), previous=previous)[1]
-    asked = asked_by(last)
-    longest += asked.seconds if isinstance(asked, Asked) else 0
-    spent = (last.at_ns - operation.attempts[0].began_ns) / SECOND
-    return spent + longest >= policy.timeout - resolution_ns / SECOND
+    longest_ns = policy.envelope_ns(last, len(operation.tries), previous)[1]
+    spent_ns = last.at_ns - operation.attempts[0].began_ns
+    return spent_ns + longest_ns >= policy.patience * SECOND - resolution_ns
 
 
 def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: float) -> str | None:
@@ -236,14 +238,16 @@ def rt03(view: View, terms: Terms) -> LawResult:
         made = len(operation.tries)
         if made < 2:
             continue
-        if terms.policy is not None:
+        most, why = MOST_ATTEMPTS, _why_too_many(operation)
+        excess = made > most and bool(why)
+        if terms.policy is not None and terms.policy.attempts is not None:
             most = terms.policy.attempts
             why = f"the policy allows {counted(most, 'attempt')}; what nobody counts, nobody stops"
             excess = made > most
-        else:
-            most = MOST_ATTEMPTS
-            why = _why_too_many(operation)
-            excess = made > most and bool(why)
+        against = None if excess or terms.policy is None else _against(operation, terms.policy)
+        if against is not None:
+            tally.accuse(_sent_against(operation, against))
+            continue
         if not excess:
             tally.hold()
             continue
@@ -259,6 +263,29 @@ def rt03(view: View, terms: Terms) -> LawResult:
             )
         )
     return tally.result(noun="operation", did="stayed within the maximum", otherwise="nothing was retried")
+
+
+def _against(operation: OperationView, policy: Policy) -> Retry | None:
+    """Find the first retry after a failure that the policy does not retry."""
+    places = {end.attempt.index: place for place, end in enumerate(operation.ends)}
+    for retry in operation.retries[:MOST_ATTEMPTS]:
+        until = places[retry.before.attempt.index] + 1
+        if not (retry.is_login or retry.is_failover) and policy.goes_on(operation.ends[:until]) is False:
+            return retry
+    return None
+
+
+def _sent_against(operation: OperationView, retry: Retry) -> Finding:
+    return finding(
+        "RT03",
+        f"too many attempts: {operation.request} was sent again after {_in_words(retry.before)},"
+        " which the policy does not retry",
+        operation=operation.index,
+        marks=[(retry.attempt.index, "against the policy")],
+        why="another layer retries too, or the client has another policy than the one that is claimed",
+        fix="keep one retry layer, and give the client the policy that is claimed",
+        hint=two_operations(operation, retry),
+    )
 
 
 def _why_too_many(operation: OperationView) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
-    from pytest_retrychaos.engine.retry import Retry as Policy
+    from pytest_retrychaos.laws.policy import Policy
 
 ONE_OR_TWO = "one operation or two? an equal request followed a failure from another line of the test"
 """Why a law does not apply to operations that may be one."""

@@ -59,7 +59,7 @@ def test_what_is_no_limit_is_refused(chaos, limit):
 
     with pytest.raises(ValueError, match="give a number of attempts, 1 or more; 1 means no retry"):
         chaos.assert_amplification(limit)
-    with pytest.raises(ValueError, match=r"verify\(amplification="):
+    with pytest.raises(ValueError, match="amplification="):
         chaos.verify(amplification=limit)
 
 

@@ -10,11 +10,14 @@ import aiohttp
 import httpx
 import pytest
 import requests
+import tenacity
+import urllib3
 
 import pytest_retrychaos as rc
 from pytest_retrychaos.engine import Attempt as EngineAttempt
 from pytest_retrychaos.engine import (
     Backoff,
+    BreakerPolicy,
     CircuitBreaker,
     CircuitOpen,
     Retry,
@@ -45,6 +48,11 @@ from pytest_retrychaos.views import OperationView
 def charge(amount: int, *, currency: str = "USD") -> dict[str, str]:
     """Stand for the code under test."""
     return {"amount": str(amount), "currency": currency}
+
+
+@tenacity.retry
+def charge_again() -> None:
+    """Stand for what tenacity decorates."""
 
 
 async def charge_async(amount: int) -> str:
@@ -95,6 +103,11 @@ def test_with_the_fixture(chaos: rc.Chaos) -> None:
     retry = Retry(attempts=5, backoff=exponential(base=0.1, cap=20, jitter="full"), timeout=30)
     assert_type(chaos.verify(), Verdict)
     chaos.verify(retry, only=["ID04"], ignore={"BK"})
+    chaos.verify(urllib3.util.Retry(3), breaker=BreakerPolicy(threshold=5), amplification=4)
+    chaos.verify(tenacity.Retrying(), attempts=3)
+    chaos.verify(tenacity.AsyncRetrying(), bounds=fixed(1))
+    chaos.verify(charge_again)
+    chaos.verify(attempts=3, bounds=lambda retry: (0, 2**retry), timeout=30)
     chaos.assert_retried()
     chaos.assert_retried(times=2)
     chaos.assert_not_retried()
@@ -104,6 +117,11 @@ def test_with_the_fixture(chaos: rc.Chaos) -> None:
     chaos.assert_within(30)
     chaos.assert_no_duplicates()
     chaos.assert_key_reused()
+    chaos.assert_amplification(at_most=4)
+    chaos.assert_breaker_opened(after=5)
+    chaos.assert_breaker_closed()
+    chaos.assert_no_traffic_while_open()
+    chaos.operations[0].assert_amplification(4)
     chaos.operations[0].assert_retried(times=1)
 
 
