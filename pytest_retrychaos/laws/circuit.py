@@ -85,6 +85,8 @@ class Circuit:
         self._early: list[Refusal] = []
         """Turned away when a probe was due: perhaps beside one that had sent nothing yet."""
         self._doubted_ns = -1
+        self._closed_by: Call | None = None
+        """The probe that closed it, or whose end may have; what began before that may count no more."""
 
     def take(self, event: Event) -> None:
         """Go through one more event."""
@@ -109,19 +111,28 @@ class Circuit:
             self.tries.clear()
         self._has_recovered = False
         may_be_open = self.tries.may_have_opened
-        self.tries.add(call)
+        self.tries.add(call._replace(sign=Sign.UNCLEAR) if self._is_older(call) else call)
         if self.tries.has_opened:
             ended = call.ended_ns or 0
             # It may have opened already, but not before the last call was let through.
             since = self._last_begun.admitted_ns if may_be_open and self._last_begun is not None else ended
             self._open(Opening("threshold", call, min(since, ended), ended))
 
+    def _is_older(self, call: Call) -> bool:
+        """Whether a call may have begun before the circuit closed, or opened: a late answer tells nothing of what came
+        since."""
+        last = self.tries.last if call.sign is Sign.HEALTHY and self.tries.may_have_opened else None
+        return any(
+            since is not None and call.admitted_ns <= (since.ended_ns or 0) and not call.is_sequel_to(since)
+            for since in (self._closed_by, last)
+        )
+
     def _refused_while_closed(self, event: Event) -> None:
         refusal = _refusal(event)
         if not refusal.says_so:
             if self.tries.possible and not self.tries.may_have_opened:
                 self._pass_over("CB01", "a call sent nothing, and nothing says that it was a breaker that stopped it")
-            self.tries.add_unseen()
+            self.tries.add_unseen(refusal.at_ns)
         elif self.tries.may_have_opened:
             self._is_open_by(refusal)
             self._was_tried = event.kind == "refused"
@@ -231,6 +242,7 @@ class Circuit:
         else:
             self.state = State.CLOSED
             self._has_recovered = True
+            self._closed_by = call
 
     def _refused_while_probing(self, event: Event) -> None:  # noqa: ARG002 - every event is taken the same way
         self.held["CB03"] += 1
@@ -243,6 +255,7 @@ class Circuit:
         self.tries.doubt()
         self._has_recovered = False
         self._doubted_ns = call.ended_ns or 0
+        self._closed_by = call
         for code in ("CB02", "CB04"):
             self._pass_over(code, "a call ended of which only the breaker knows whether it closed the circuit")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.laws.guarded import Call, Sign
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
 
 
@@ -25,29 +28,29 @@ class Tries:
         self.is_crowded = False
         """Calls ran side by side: one may have failed unseen, before it was sent, as in a full pool."""
         self.last: Call | None = None
-        self._total = self._healthy = self._failed = 0
-        self._began_ns = 0
+        self._lately: deque[tuple[int, Sign]] = deque()
+        """When each call of the last window ended, and how."""
+        self._whole: Counter[Sign] = Counter()
+        """How many of them ended in which way."""
+        self._at_once: set[tuple[int, Sign]] = set()
+        """Who ended at the moment of the last call, and how."""
+        self._is_order_unknown = False
 
     def doubt(self) -> None:
         """Note that the circuit may be open."""
         self.clear()
         self.is_in_doubt = True
 
-    def add_unseen(self) -> None:
+    def add_unseen(self, at_ns: int) -> None:
         """Count a call that sent nothing: it may have failed."""
         self.sure = 0
         self.possible += 1
-        self._total += 1
+        self._remember(at_ns, Sign.UNCLEAR)
 
     def add(self, call: Call) -> None:
         """Count the end of a call."""
-        ended, is_mixed = call.ended_ns or 0, self._is_mixed(call)
-        if ended - self._began_ns > (self._policy.window or 0) * SECOND:
-            self._total = self._healthy = self._failed = 0
-            self._began_ns = ended
-        self._total += 1
-        self._healthy += call.sign is Sign.HEALTHY
-        self._failed += call.sign is Sign.FAILED
+        is_mixed = self._is_order_unknown = self._is_mixed(call)
+        self._remember(call.ended_ns or 0, call.sign)
         if call.sign is Sign.HEALTHY:
             self.sure = 0
             self.possible = self.possible if is_mixed else 0
@@ -62,12 +65,9 @@ class Tries:
         policy = self._policy
         if policy.threshold is not None:
             return self.sure >= policy.threshold
-        if self.last is None or self.last.sign is not Sign.FAILED:
+        if self.last is None or self.last.sign is not Sign.FAILED or self._is_order_unknown:
             return False
-        is_enough = self._healthy + self._failed >= (policy.minimum_calls or 1)
-        window_ns = (policy.window or 0) * SECOND * 0.9  # it is counted in slices
-        is_in_window = (self.last.ended_ns or 0) - self._began_ns < window_ns
-        return is_enough and is_in_window and self._failed >= (policy.failure_rate or 1) * self._total
+        return self._is_too_much(self._whole) and all(map(self._is_too_much, self._shorter()))
 
     @property
     def may_have_opened(self) -> bool:
@@ -76,14 +76,38 @@ class Tries:
             return True
         if self._policy.threshold is not None:
             return self.possible >= self._policy.threshold
-        return self._total >= (self._policy.minimum_calls or 1)
+        return len(self._lately) >= (self._policy.minimum_calls or 1)
+
+    def _is_too_much(self, counts: Counter[Sign]) -> bool:
+        healthy, failed = counts[Sign.HEALTHY], counts[Sign.FAILED]
+        is_enough = healthy + failed >= (self._policy.minimum_calls or 1)
+        return is_enough and failed >= (self._policy.failure_rate or 1) * counts.total()
+
+    def _shorter(self) -> Iterator[Counter[Sign]]:
+        """Count the window without what a right breaker may leave out: it counts in tenths, and drops one whole."""
+        surely_in_ns = self._lately[-1][0] - round(self._window_ns * 0.9)
+        counts = self._whole.copy()
+        for ended, sign in self._lately:
+            if ended > surely_in_ns:
+                return
+            counts[sign] -= 1
+            yield counts
+
+    def _remember(self, at_ns: int, sign: Sign) -> None:
+        if not self._window_ns:
+            return
+        self._lately.append((at_ns, sign))
+        self._whole[sign] += 1
+        while self._lately[0][0] < at_ns - self._window_ns:
+            self._whole[self._lately.popleft()[1]] -= 1
+
+    @property
+    def _window_ns(self) -> float:
+        return (self._policy.window or 0) * SECOND
 
     def _is_mixed(self, call: Call) -> bool:
         """Whether calls side by side ended otherwise at the same moment: which was first is not known."""
-        last = self.last
-        return (
-            last is not None
-            and last.ended_ns == call.ended_ns
-            and last.last.lineage != call.last.lineage
-            and last.sign is not call.sign
-        )
+        if self.last is None or self.last.ended_ns != call.ended_ns:
+            self._at_once.clear()
+        self._at_once.add((call.last.lineage, call.sign))
+        return any(lineage != call.last.lineage and sign is not call.sign for lineage, sign in self._at_once)

@@ -289,6 +289,46 @@ def test_a_circuit_that_may_have_opened_earlier_may_probe_earlier(cb):
     assert cb(mixed, BreakerPolicy(threshold=1, cooldown=10))[0][0] != "broken"
 
 
+def beside(one, *calls):
+    """Calls that begin at this moment, each in a thread of its own; the run goes on at the same moment."""
+    began, ended = one.now, one.ended_scopes
+    for lineage, (fault, lasts) in enumerate(calls, start=2):
+        call(one, fault, lineage=lineage, lasts=lasts)
+        one.scopes[-1] = replace(one.scopes[-1], came_after=ended)
+        one.now = began
+    return one
+
+
+def test_a_success_in_a_crowd_of_failures_leaves_open_how_many_came_in_a_row(cb):
+    """Five threads at one moment, one of which got a 404: it may have come in the middle."""
+
+    def crowd(one):
+        return failed(beside(one, ("404", 0), *[("503", 0)] * 4).wait(1), 1)
+
+    assert cb(crowd)[0] == NOT_ASKED
+
+
+def test_a_late_success_does_not_close_a_circuit_that_may_have_opened(cb):
+    """It had been let through before, and tells nothing of what came since: ten seconds later a probe is due."""
+
+    def late(one):
+        beside(one, ("ok", 0), ("503", 0), ("ok", 3), ("timeout", 5))
+        return call(one.wait(10.5), "ok")
+
+    assert "broken" not in [verdict[0] for verdict in cb(late, BreakerPolicy(threshold=1, cooldown=10))]
+
+
+def test_what_began_before_the_circuit_closed_may_count_no_more(cb):
+    """Three calls that outlast the whole outage and time out; then two failures, which are too few, and a third."""
+
+    def late(one):
+        opened(beside(one, *[("timeout", 60)] * 3))
+        failed(call(one.wait(31), "ok"), 2)
+        return failed(one.wait(40), 1)
+
+    assert cb(late)[0] == HELD
+
+
 # half open
 
 
@@ -426,6 +466,30 @@ def test_a_breaker_that_does_not_open_at_its_rate_is_late(cb):
 def test_a_breaker_that_opens_below_its_minimum_of_calls_is_early(cb):
     """Two of two."""
     assert cb(lambda one: refused(failed(one, 2)), HALF)[0] == broken("CB01/early")
+
+
+def test_the_window_of_a_rate_slides_over_earlier_successes(cb):
+    """Five failures after six successes of the same minute are less than half."""
+
+    def dilute(one):
+        call(one, "ok")
+        one.wait(50)
+        for _ in range(6):
+            call(one, "ok")
+        return call(failed(one.wait(11), 5), "ok")
+
+    assert cb(dilute, HALF)[0] == NOT_ASKED
+
+
+def test_the_window_of_a_rate_slides_over_earlier_failures(cb):
+    """Four failures within a minute, though the last comes in the second one."""
+
+    def slide(one):
+        failed(one.wait(20), 2)
+        failed(one.wait(39), 1)
+        return refused(failed(one.wait(2), 1))
+
+    assert cb(slide, HALF)[0] == HELD
 
 
 # texts
