@@ -7,17 +7,10 @@ import asyncio
 from aiohttp import BytesPayload, ClientError, ClientHandlerType, ClientMiddlewareType, ClientRequest, ClientResponse
 
 from pytest_retrychaos.engine import unknown
+from pytest_retrychaos.engine.attempt import Attempt, this_attempt
 from pytest_retrychaos.engine.failures import Failure, narrowed
-from pytest_retrychaos.engine.resending import (
-    KEY_HEADER,
-    READ_ONCE,
-    UNKNOWN,
-    Attempt,
-    Retry,
-    resending,
-    this_attempt,
-    within,
-)
+from pytest_retrychaos.engine.resending import KEY_HEADER, READ_ONCE, UNKNOWN, resending, within
+from pytest_retrychaos.engine.retry import Retry
 
 
 class OutcomeUnknown(unknown.OutcomeUnknown, ClientError):

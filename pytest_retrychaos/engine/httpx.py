@@ -16,7 +16,9 @@ from httpx import (
 )
 
 from pytest_retrychaos.engine import unknown
-from pytest_retrychaos.engine.resending import KEY_HEADER, UNKNOWN, Attempt, Retry, resending, this_attempt, within
+from pytest_retrychaos.engine.attempt import Attempt, this_attempt
+from pytest_retrychaos.engine.resending import KEY_HEADER, UNKNOWN, resending, within
+from pytest_retrychaos.engine.retry import Retry
 
 
 class OutcomeUnknown(unknown.OutcomeUnknown, TransportError):

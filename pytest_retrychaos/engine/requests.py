@@ -12,7 +12,9 @@ from requests.utils import rewind_body
 from urllib3.util import Timeout
 
 from pytest_retrychaos.engine import unknown
-from pytest_retrychaos.engine.resending import KEY_HEADER, UNKNOWN, Attempt, Retry, resending, this_attempt, within
+from pytest_retrychaos.engine.attempt import Attempt, this_attempt
+from pytest_retrychaos.engine.resending import KEY_HEADER, UNKNOWN, resending, within
+from pytest_retrychaos.engine.retry import Retry
 
 
 class OutcomeUnknown(unknown.OutcomeUnknown, ConnectionError):

@@ -13,7 +13,6 @@ Laws of this module:
 from __future__ import annotations
 
 from pytest_retrychaos.engine.answers import answer_in_result
-from pytest_retrychaos.engine.attempt import Attempt, this_attempt
 from pytest_retrychaos.engine.classify import classify_answer
 from pytest_retrychaos.engine.failures import Failure, failure_of_result, narrowed
 from pytest_retrychaos.engine.retry import Retry
@@ -23,6 +22,7 @@ TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+    from pytest_retrychaos.engine.attempt import Attempt
     from pytest_retrychaos.engine.events import GivingUp
 
 KEY_HEADER = "Idempotency-Key"
@@ -38,8 +38,6 @@ _OWN_KEY = "_retrychaos_key"
 """The attribute of a client's request that tells which key was added here."""
 
 UNKNOWN = "the last answer was {status}, but an earlier attempt may have been carried out"
-
-INFINITE = float("inf")
 
 READ_ONCE = (
     "not retried: the body is a stream that can be read only once; give bytes, or a file that can seek, to have it "
@@ -96,7 +94,10 @@ class Resending:
         return answer is not None and classify_answer(answer).did_nothing
 
     def is_failure(self, response: object) -> bool:
-        """Tell whether the policy takes an answer for a failure, so that its body is to be read at once."""
+        """Tell whether the policy takes an answer for a failure, so that its body is to be read at once.
+
+        A judge of the policy's own (``on=``) is asked here, and once more when the attempt has ended.
+        """
         return failure_of_result(response, self.policy.on) is not None
 
 
@@ -114,7 +115,9 @@ def resending(policy: object, key_header: object) -> Resending:
 
 def within(seconds: float | None, attempt: Attempt) -> float | None:
     """Cut one of a client's time limits to what is left of the policy's; ``None`` is no limit."""
-    return attempt.within(INFINITE if seconds is None else seconds) if attempt.remaining is not None else seconds
+    if attempt.remaining is None:
+        return seconds
+    return attempt.within(attempt.remaining if seconds is None else seconds)
 
 
 def _did_nothing(failure: Failure, _: object) -> bool:
@@ -132,6 +135,3 @@ def _once(policy: Retry) -> Retry:
             told(event)
 
     return policy.__replace__(attempts=1, giving_up=say)
-
-
-__all__ = ["KEY_HEADER", "Attempt", "Resending", "Retry", "resending", "this_attempt", "within"]
