@@ -71,7 +71,7 @@ def outage(client: Callable[[Chaos, int], Herd[object]], count: int) -> dict[str
 def herd() -> list[str]:
     """Clients through an outage, in processes of their own."""
     lines = [
-        "| clients | attempts | processor time | an attempt | all laws | peak of memory |",
+        "| clients | attempts | processor time | an attempt | record and laws | peak of memory |",
         "|---|---|---|---|---|---|",
     ]
     for client, what, counts in (
@@ -98,9 +98,9 @@ SECTIONS = {
         """
 The service answers 503 for ten virtual seconds and then takes a tenth of the clients each second; every client retries
 with full jitter until it is served (2.5 attempts on average). The clients in threads open a session, and so a
-connection, for every attempt; the tasks share a session of a hundred connections. Half of the time is the client's
-own. An event loop's connection takes two descriptors: ten thousand at once need more than the usual limit, and a herd
-that meets it fails by name.
+connection, for every attempt; the tasks share a session of a hundred connections. An event
+loop's connection takes two descriptors: ten thousand at once need more than the usual limit, and a herd that meets it
+fails by name.
 """,
     ),
 }

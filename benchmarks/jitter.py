@@ -93,11 +93,11 @@ SECTIONS = {
         jitter,
         "A right client accused once in 10 000 at most; none, full and equal jitter told apart from 50 waits on.",
         """
-The law asks for 50 waits. The first table is of right clients, a hundred thousand samples of 50 waits each; the second
-says from how many waits on a client that really has the jitter of the column is found 99 times in 100 under the claim
-of the row (three retries an operation, base 1 s, cap 1 000 s; the sizes tried are 1, 2, 3, 5, 8, 10, 15, 20, 25, 30,
-40, 50, 60, 80, 100 and more). Only a claim of decorrelated jitter that is really proportional needs more than 50. Every
-cell is seeded and the same on every machine.
+The law asks for 50 waits, or 100 where decorrelated jitter is claimed. The first table is of right clients, a hundred
+thousand samples of 50 waits each; the second says from how many waits on a client that really has the jitter of the
+column is found 99 times in 100 under the claim of the row (three retries an operation, base 1 s, cap 1 000 s; the sizes
+tried are 1, 2, 3, 5, 8, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100 and more). Every cell is seeded and the same on every
+machine.
 """,
     ),
 }

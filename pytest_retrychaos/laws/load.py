@@ -53,7 +53,7 @@ def _first_over(
         tokens = min(budget.burst, tokens + budget.per_second * (moment - since) / SECOND)
         since = moment
         if retry is None:
-            tokens = min(budget.burst, tokens + budget.ratio)
+            tokens += budget.ratio
         else:
             tokens -= 1
             if tokens < -slack - 1e-6:

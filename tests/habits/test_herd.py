@@ -153,6 +153,23 @@ def test_tasks_end_with_the_herd_that_is_cancelled(chaos):
     assert chaos.clock.elapsed < 11
 
 
+def test_tasks_end_with_a_copy_that_ends_the_herd(chaos):
+    """What is no Exception ends them all."""
+
+    async def client(number):
+        if number == 3:
+            raise GeneratorExit
+        await asyncio.sleep(60)
+
+    async def main():
+        with pytest.raises(GeneratorExit):
+            await chaos.herd_async(5, client)
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(main()) == 1
+
+
 def test_large_herd_of_tasks_begins_at_one_moment(chaos):
     """They are begun in several turns of the loop, which take no virtual time."""
 

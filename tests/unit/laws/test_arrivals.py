@@ -93,6 +93,13 @@ def test_outage_ends_with_its_cause_where_all_is_answered(run):
     assert (found.outlived_by, found.outlived_its_cause) == (0.0, False)
 
 
+def test_window_in_which_the_cause_struck_is_not_counted_as_after_it(run):
+    """All came at one moment, and that was the cause."""
+    found = arrivals(herd_of(run, [(0, "ok")], [(0, "429"), (2, "ok")], cause_ended_ns=0, limit=1, limit_ns=SECOND), 0)
+
+    assert (found.peak_after_cause, found.outlived_by) == (1, 0.0)
+
+
 def test_windows_are_made_longer_where_there_would_be_too_many(run):
     """A client that comes back in a month asks for no list of nanoseconds."""
     found = arrivals(herd_of(run, [(0, "503"), (1000, "ok")], window_ns=10**6), 0)

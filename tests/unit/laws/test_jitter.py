@@ -92,10 +92,20 @@ def test_bk03_is_broken_by_chance_added_to_the_cap(run, ruling):
     assert ruling(operations(run, waits), "BK03", FULL) == ("broken", "BK03/cap")
 
 
-@pytest.mark.parametrize(("count", "expected"), [(49, NOT_APPLIED), (50, ("held",))])
-def test_bk03_needs_fifty_waits(run, ruling, count, expected):
+@pytest.mark.parametrize(
+    ("jitter", "count", "expected"),
+    [
+        ("full", 49, NOT_APPLIED),
+        ("full", 50, ("held",)),
+        ("decorrelated", 99, NOT_APPLIED),
+        ("decorrelated", 100, ("held",)),
+    ],
+)
+def test_bk03_needs_as_many_waits_as_tell_the_kinds_apart(run, ruling, jitter, count, expected):
     """Fewer could not be told from another jitter's."""
-    assert ruling(operations(run, drawn(FULL.backoff, count, retries=1)), "BK03", FULL) == expected
+    policy = Retry(backoff=exponential(1, cap=8, jitter=jitter))
+
+    assert ruling(operations(run, drawn(policy.backoff, count, retries=1)), "BK03", policy) == expected
 
 
 def test_bk03_says_how_many_waits_there_were(run, reason):

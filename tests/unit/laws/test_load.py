@@ -47,6 +47,11 @@ def test_ld03_is_broken_whatever_a_few_strays_do(run, ruling):
     assert ruling(crowd(run, [0.2, *[1.0] * 18, 7.0]), "LD03") == ("broken", "LD03")
 
 
+def test_ld03_takes_a_millisecond_for_one_moment(run, ruling):
+    """A loop's clock rounds."""
+    assert ruling(crowd(run, [1 + number / 20_000 for number in range(20)]), "LD03") == ("broken", "LD03")
+
+
 def test_ld03_is_held_by_a_crowd_that_comes_back_spread_out(run, ruling):
     """Over a second, after waits of about one."""
     assert ruling(crowd(run, SPREAD), "LD03") == ("held",)
@@ -141,12 +146,19 @@ def test_ld02_grants_what_a_share_of_the_operations_allows(run, ruling):
 
 
 def test_ld02_lets_a_client_ask_when_it_sends(run, ruling):
-    """Asked at the failures, 20 at one moment are too many for 15 at once; ten seconds later 5 more were there."""
-    assert ruling(outage(run, 20, 1, every=10), "LD02", budgeted(ratio=0.1, per_second=1, burst=20)) == NOT_APPLIED
-    assert ruling(outage(run, 20, 1, every=10), "LD02", budgeted(ratio=0.1, per_second=1, burst=19)) == (
-        "broken",
-        "LD02",
-    )
+    """Twenty failures at one moment are too many for five at once; their retries, a second apart, are not."""
+    one = crowd(run, [float(number) for number in range(1, 21)], as_herd=False)
+
+    assert ruling(one, "LD02", budgeted(ratio=0.1, per_second=1, burst=5)) == ("held",)
+    assert ruling(one, "LD02", budgeted(ratio=0.1, per_second=0.1, burst=5)) == ("broken", "LD02")
+
+
+def test_ld02_lets_a_client_ask_when_it_has_failed(run, ruling):
+    """Twenty failures a second apart are within the budget, though their retries come at one moment."""
+    failed_at = [float(number) for number in range(20)]
+    one = crowd(run, [20.0 - at for at in failed_at], as_herd=False, failed_at=failed_at)
+
+    assert ruling(one, "LD02", budgeted(ratio=0.1, per_second=1, burst=5)) == ("held",)
 
 
 def test_ld02_does_not_apply_to_fewer_retries_than_are_granted_at_once(run, ruling):
