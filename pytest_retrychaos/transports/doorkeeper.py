@@ -70,6 +70,13 @@ class Doorkeeper:
             self._knocks.close()
 
     @property
+    def knocks(self) -> Knocks:
+        """Who knocks, and who holds the other end of a connection."""
+        if self._knocks is None:
+            self._knocks = Knocks()
+        return self._knocks
+
+    @property
     def is_busy(self) -> bool:
         """Whether there is something to look for."""
         return self._struck is not None or self._gate.door is not Door.OPEN
@@ -97,11 +104,9 @@ class Doorkeeper:
 
     def look(self) -> None:
         """See who knocks and who has given up, and open, hold or shut the gate."""
-        if self._knocks is None:
-            self._knocks = Knocks()
-        waiting = self._knocks.at(self._gate.port)
-        if self._struck is not None and self._has_ended(self._struck, waiting, self._knocks):
-            waiting = self._knocks.at(self._gate.port)
+        waiting = self.knocks.at(self._gate.port)
+        if self._struck is not None and self._has_ended(self._struck, waiting, self.knocks):
+            waiting = self.knocks.at(self._gate.port)
         if self._struck is None and waiting and self._exchange.strikes_handshake(self._host):
             self._strike(min(waiting, key=lambda knock: knock.port))
         self._comes_again = self._is_held_for(waiting)

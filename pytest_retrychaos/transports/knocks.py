@@ -1,4 +1,4 @@
-"""Connections that programs on this machine are opening and that nobody has answered yet.
+"""Connections that programs on this machine are opening and that nobody has answered yet, and who holds an end.
 
 A server never hears of a SYN that it refuses or leaves unanswered. The kernel tells: it lists the sockets in
 state SYN_SENT over sock_diag(7), to anyone, for the network namespace that client and server share.
@@ -26,6 +26,8 @@ _QUERY: Final = struct.Struct("=BBBBI")
 _PORTS: Final = struct.Struct("!HH")
 _EXPIRES: Final = struct.Struct("=I")
 """``idiag_expires``, behind four bytes of state and 48 of the socket's name."""
+_INODE: Final = struct.Struct("=I")
+"""``idiag_inode``, the last of it: 0 where no program holds the socket any more."""
 _NO_INTERFACE_NO_COOKIE: Final = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
 
 
@@ -68,6 +70,16 @@ class Knocks:
     def got_in(self, knock: Knock) -> bool:
         """Whether a client has its connection."""
         return self._state(knock) == ESTABLISHED
+
+    def is_held(self, sock: socket.socket) -> bool:
+        """Whether a program of this machine still holds the other end of a connection."""
+        try:
+            (host, port), (own_host, own_port) = sock.getpeername()[:2], sock.getsockname()[:2]
+            addresses = [socket.inet_pton(sock.family, one).ljust(16, b"\0") for one in (host, own_host)]
+            place = _PORTS.pack(port, own_port) + b"".join(addresses)
+            return any(_INODE.unpack_from(answer, 68)[0] for answer in self._ask(sock.family, _ANY_STATE, place, 0))
+        except OSError:
+            return False
 
     def _state(self, knock: Knock) -> int:
         return next((answer[1] for answer in self._ask(knock.family, _ANY_STATE, knock.place, 0)), 0)

@@ -5,6 +5,8 @@ Laws of this module:
 2. What the client is about to see is noted before it can see it: an attempt ends no later than in the client's
    own eyes, so that no wait is measured too short.
 3. A client that closes while the service is silent has timed out: its own timeout cannot be seen from here.
+4. One that only writes no more (a half-close) looks the same on the wire. It still holds its socket, which the kernel
+   tells, and gets an answer that is on its way; with silence it is taken to have closed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import struct
 from collections.abc import Callable
 from enum import Enum
 
+from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, End, Send
 from pytest_retrychaos.transports.agenda import Agenda
 from pytest_retrychaos.transports.authority import Authority
@@ -26,6 +29,9 @@ from pytest_retrychaos.transports.seam import Exchange
 
 CHUNK = 1 << 16
 """Bytes read at once; an answer up to this size is taken to be seen as soon as it is sent."""
+
+LOOK_NS = SECOND // 50
+"""So often one that writes no more is looked at: that it has closed its socket, too, is announced by nothing."""
 
 _RESET = struct.pack("ii", 1, 0)
 
@@ -50,8 +56,8 @@ class Stage(Enum):
 class Line:
     """One client's connection."""
 
-    __slots__ = ("_agenda", "_answering", "_authority", "_exchange", "_is_secure", "_noted", "_queue", "_unsent",
-                 "booked_ns", "conversation", "due_ns", "note", "number", "sock", "stage",
+    __slots__ = ("_agenda", "_answering", "_authority", "_exchange", "_has_ended", "_is_held", "_is_secure", "_noted",
+                 "_now", "_queue", "_unsent", "booked_ns", "conversation", "due_ns", "note", "number", "sock", "stage",
                  "wants_to_write")  # fmt: skip
 
     def __init__(
@@ -62,6 +68,7 @@ class Line:
         host: str,
         authority: Authority,
         *,
+        is_held: Callable[[], bool],
         answering: Callable[[], None],
         note: Callable[[str], None],
     ) -> None:
@@ -80,6 +87,9 @@ class Line:
         self._exchange = exchange
         self._authority = authority
         self._answering = answering
+        self._now = now
+        self._is_held = is_held
+        self._has_ended = False  # the client writes no more, but reads
         self._agenda = Agenda(self.conversation, exchange, now, answering)
         self._queue = self._agenda.items
         self._is_secure = False
@@ -99,11 +109,21 @@ class Line:
             if data is None:
                 return
             if not data:
-                self.client_closed()
+                self._client_ended()
                 return
             self._take(data)
             if len(data) < CHUNK and not (has_ended or self._is_secure):  # TLS may hold more than the kernel knows of
                 return
+
+    def _client_ended(self) -> None:
+        """Note that the client writes no more; if it reads on, it gets the answer that is on its way."""
+        is_due = bool(self._queue or self._unsent)
+        if not is_due or self._is_secure or not self._is_held():
+            self.client_closed()
+        elif not self._has_ended:
+            self._has_ended = True
+            self._agenda.add(self.conversation.client_ended())
+            self.advance()
 
     def _received(self) -> bytes | None:
         """Read; ``None`` where nothing is there, and nothing at the end."""
@@ -181,6 +201,12 @@ class Line:
 
     def advance(self) -> None:
         """Do what is due."""
+        self._advance()
+        if self._has_ended and self.stage is not Stage.CLOSED:
+            look_ns = self._now() + LOOK_NS
+            self.due_ns = look_ns if self.due_ns is None else min(self.due_ns, look_ns)
+
+    def _advance(self) -> None:
         self.due_ns = None
         while self._queue and not self._unsent and self.stage is not Stage.CLOSED:
             self.due_ns = self._agenda.ripen()
@@ -247,6 +273,9 @@ class Line:
 
     def _say_last(self) -> None:
         """End the server's half; the client's is read on, so that nothing it sends turns the end into a reset."""
+        if self._has_ended:
+            self.close()
+            return
         self.stage = Stage.ENDING
         try:
             socket.socket.shutdown(self.sock, socket.SHUT_WR)  # SSLSocket's own would forget how to decrypt

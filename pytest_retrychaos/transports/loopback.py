@@ -193,6 +193,7 @@ class Loopback:
             self._now,
             self._name,
             self._authority,
+            is_held=lambda: self._doorkeeper.knocks.is_held(sock),
             answering=self._answering,
             note=self._note,
         )
