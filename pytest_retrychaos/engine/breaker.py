@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from _thread import allocate_lock
+from _thread import RLock
 from collections.abc import Callable, Iterable
 
 from pytest_retrychaos.engine import blocks, probes
@@ -117,7 +117,7 @@ class CircuitBreaker:
         self._on = on
         self._listeners = _functions(listeners)
         self._clock = clock
-        self._lock = allocate_lock()
+        self._lock = RLock()  # a finalizer or a signal's handler may come in between, and call through this breaker
         self._counts_successes = failure_rate is not None
         self._bare = frozenset() if callable(on) and not isinstance(on, type) else BARE
         self._circuit = Circuit(self.policy)

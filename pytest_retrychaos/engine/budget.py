@@ -14,7 +14,7 @@ the load on a service that is down by their number; with a budget by ``1 + ratio
 from __future__ import annotations
 
 import time
-from _thread import allocate_lock
+from _thread import RLock
 
 from pytest_retrychaos.engine import arguments
 
@@ -74,7 +74,7 @@ class RetryBudget:
         if clock is not None and not callable(clock):
             raise TypeError(f"clock={clock!r}: it has to be a function such as time.monotonic")
         self._clock = clock
-        self._lock = allocate_lock()
+        self._lock = RLock()  # a finalizer or a signal's handler may come in between, and ask this budget
         self._tokens = self.burst
         self._since = self._now()
 

@@ -353,6 +353,22 @@ def test_a_listener_may_use_the_breaker(make):
     assert seen == [10.0]
 
 
+def test_what_comes_in_between_may_use_the_breaker():
+    """A finalizer or the handler of a signal, which run at any moment: here, when the clock is read."""
+    seen = []
+
+    def interrupted():
+        if not seen:
+            seen.append("once")
+            seen.append(breaker.retry_in)
+        return 100.0
+
+    breaker = CircuitBreaker(threshold=1, clock=interrupted)
+    breaker.trip()
+    assert seen == ["once", 0.0]
+    assert breaker.state is State.OPEN
+
+
 def test_a_listener_that_raises_is_logged_and_harms_no_call(make, clock, caplog):
     """A payment is not lost for a metric."""
 
