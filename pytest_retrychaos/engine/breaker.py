@@ -17,6 +17,7 @@ from pytest_retrychaos.engine.callables import is_coroutine_function, refuse_blo
 from pytest_retrychaos.engine.circuit import Circuit, CircuitOpen, State, Transition
 from pytest_retrychaos.engine.failures import BARE
 from pytest_retrychaos.engine.health import check_on, error_tells, result_tells
+from pytest_retrychaos.engine.logs import LOGGER, logger
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class CircuitBreaker:
         ``name`` stands in errors and logs.
 
         ``listeners`` are called as ``listener(breaker, transition)`` after each event, in the thread that brought it
-        about and without a lock. What one raises is logged and harms no call.
+        about and without a lock. What one raises is logged and harms no call. The logger ``pytest_retrychaos.engine``
+        tells of each event at INFO.
 
         ``clock`` tells seconds that never go back; `time.monotonic` unless given.
         """
@@ -326,13 +328,16 @@ class CircuitBreaker:
     def _tell(self, transition: Transition | None) -> None:
         if transition is None:
             return
+        if log := logger():
+            named = f' "{self.name}"' if self.name else ""
+            log.info("circuit%s: %s, now %s", named, transition.event.value, transition.after.value)
         for listener in self._listeners:
             try:
                 listener(self, transition)
             except Exception:
                 import logging
 
-                logging.getLogger("pytest_retrychaos.engine").exception("a listener of %r failed", self)
+                logging.getLogger(LOGGER).exception("a listener of %r failed", self)
 
 
 def _functions(listeners: Iterable[Listener]) -> tuple[Listener, ...]:

@@ -9,7 +9,6 @@ they are needed, unless a policy brings its own.
 
 from __future__ import annotations
 
-import sys
 import time
 
 from pytest_retrychaos.engine.circuit import CircuitOpen
@@ -20,6 +19,7 @@ from pytest_retrychaos.engine.failures import Failure, failure_of_error, failure
 from pytest_retrychaos.engine.guard import Guard
 from pytest_retrychaos.engine.history import History, told
 from pytest_retrychaos.engine.keys import new_key
+from pytest_retrychaos.engine.logs import logger
 from pytest_retrychaos.engine.loops import is_being_cancelled
 from pytest_retrychaos.engine.retry_after import retry_after
 from pytest_retrychaos.engine.unknown import OutcomeUnknown, put_beside
@@ -27,15 +27,11 @@ from pytest_retrychaos.engine.unknown import OutcomeUnknown, put_beside
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from logging import Logger
     from typing import Any, NoReturn
 
     from pytest_retrychaos.engine.backoff import Chance
     from pytest_retrychaos.engine.retry import Retry
     from pytest_retrychaos.engine.retry_after import Asked
-
-LOGGER = "pytest_retrychaos.engine"
-"""The name of the logger that is told of waits and of giving up, at the level INFO."""
 
 
 def is_watched(policy: Retry) -> bool:
@@ -176,8 +172,8 @@ class Run:
                 self.policy.before_wait,
                 Waiting(self.number, self.elapsed(), decision.seconds, outcome, failure.kind),
             )
-        if logger := _logger():
-            logger.info("attempt %d: %s; waiting %.3g s", self.number, told(outcome), decision.seconds)
+        if log := logger():
+            log.info("attempt %d: %s; waiting %.3g s", self.number, told(outcome), decision.seconds)
         return decision.seconds
 
     def _ends_open(self, refusal: CircuitOpen, outcome: object) -> NoReturn:
@@ -207,8 +203,8 @@ class Run:
         if self.policy.giving_up is not None:
             kind = None if self._failure is None else self._failure.kind
             _tell(self.policy.giving_up, GivingUp(self.number, self.elapsed(), stop.reason, outcome, kind))
-        if stop.reason != "permanent" and (logger := _logger()):
-            logger.info("attempt %d: %s; giving up: %s", self.number, told(outcome), stop.reason)
+        if stop.reason != "permanent" and (log := logger()):
+            log.info("attempt %d: %s; giving up: %s", self.number, told(outcome), stop.reason)
 
     def _decide(self, failure: Failure) -> Wait | Stop:
         policy = self.policy
@@ -242,15 +238,6 @@ def _tell(hook: Callable[[Any], object], event: object) -> None:  # Any: each ho
         raise TypeError(
             f"{hook!r} is a hook and returned a coroutine, which nobody awaits: write it as a plain function"
         )
-
-
-def _logger() -> Logger | None:
-    """Give the engine's logger, where the program uses `logging` and asked for INFO."""
-    logging = sys.modules.get("logging")
-    if logging is None:
-        return None
-    logger: Logger = logging.getLogger(LOGGER)
-    return logger if logger.isEnabledFor(20) else None
 
 
 def _chance() -> Chance:

@@ -385,6 +385,22 @@ def test_a_listener_that_raises_is_logged_and_harms_no_call(make, clock, caplog)
     assert [record.exc_info[0] for record in caplog.records] == [RuntimeError] * 3
 
 
+def test_the_logger_is_told_of_each_event(make, clock, caplog):
+    """At INFO, by the breaker's name."""
+    breaker = make(name="payments")
+    with caplog.at_level(logging.INFO, "pytest_retrychaos.engine"):
+        fail(breaker, 2)
+        clock.now += 10
+        breaker.call(str)
+        make().trip()
+    assert caplog.messages == [
+        'circuit "payments": threshold reached, now open',
+        'circuit "payments": cooled down, now half open',
+        'circuit "payments": probe succeeded, now closed',
+        "circuit: tripped, now open",
+    ]
+
+
 def test_a_function_that_cannot_judge_gives_the_probe_back(make, clock):
     """Its error is the caller's, and the circuit is not stuck."""
     breaker = make(on=lambda outcome: isinstance(outcome, TimeoutError) or None)
