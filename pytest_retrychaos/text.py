@@ -16,12 +16,13 @@ from pytest_retrychaos.chart import chart
 from pytest_retrychaos.laws.arrivals import Arrivals, arrivals
 from pytest_retrychaos.laws.calls import is_call
 from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, STATUS, Ended, Endings
+from pytest_retrychaos.laws.guarded import silent_scopes
 from pytest_retrychaos.laws.words import counted, grouped, seconds
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.verdict import Finding, LawResult, Verdict
-    from pytest_retrychaos.trace import Attempt, Trace
+    from pytest_retrychaos.trace import Attempt, Scope, Trace
 
 MOST_LINES: Final = 24
 """A timeline of more attempts is elided in the middle; marked attempts and their neighbours stay."""
@@ -100,7 +101,7 @@ def _ruling(result: LawResult, width: int) -> str:
 def _finding(trace: Trace, finding: Finding, *, draws: bool = True) -> list[str]:
     lines = [finding.headline]
     if trace.attempts and (finding.operation is not None or finding.marks):
-        lines += _timeline(trace, finding.operation, finding.marks)
+        lines += _timeline(trace, finding.operation, finding.marks, silent=finding.code.startswith("CB"))
     if finding.herd is not None and draws:
         lines += herd_text(trace, finding.herd).splitlines()
     lines += [f"  why   {finding.why}", f"  fix   {finding.fix}", f"  again {again(trace)}"]
@@ -120,7 +121,8 @@ def again(trace: Trace) -> str:
     return f"{marker}  # the test sets the script itself" if trace.script_is_own else marker
 
 
-def _timeline(trace: Trace, operation: int | None, marks: Marks) -> list[str]:
+def _timeline(trace: Trace, operation: int | None, marks: Marks, *, silent: bool = False) -> list[str]:
+    """Write the rows; ``silent`` shows the calls that sent nothing, too, where they stand among the attempts."""
     if operation is None:
         attempts: Sequence[Attempt] = trace.attempts
     else:
@@ -132,7 +134,8 @@ def _timeline(trace: Trace, operation: int | None, marks: Marks) -> list[str]:
     attempts = sorted([*outside, *attempts], key=lambda attempt: attempt.index) if outside else attempts
     shown = _shown(attempts, notes)
     rows = _rows([attempts[place] for place in shown if place is not None], notes)
-    lines: list[str] = []
+    nothing_sent = silent_scopes(trace) if silent else {}
+    lines = _silent_rows(nothing_sent.get(0, []))
     for at, place in enumerate(shown):
         if place is None:
             before = shown[at - 1]
@@ -140,8 +143,19 @@ def _timeline(trace: Trace, operation: int | None, marks: Marks) -> list[str]:
             left_out = (after or 0) - (before or 0) - 1
             lines.append(f"  … {counted(left_out, 'more attempt')}")
         else:
-            lines.append(next(rows))
+            lines += [next(rows), *_silent_rows(nothing_sent.get(attempts[place].index, []))]
     return lines
+
+
+def _silent_rows(scopes: list[Scope]) -> list[str]:
+    """Write one row for the calls of a moment that sent nothing."""
+    moments: dict[tuple[int, str], int] = {}
+    for scope in scopes:
+        moments[scope.began_ns, scope.name] = moments.get((scope.began_ns, scope.name), 0) + 1
+    return [
+        f"  {moment(began_ns)}  –   {name} sent nothing{f', {times} times' if times > 1 else ''}"
+        for (began_ns, name), times in moments.items()
+    ]
 
 
 def _shown(attempts: Sequence[Attempt], notes: dict[int, str]) -> list[int | None]:

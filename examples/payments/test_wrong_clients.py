@@ -13,6 +13,7 @@ from pytest_retrychaos import LawsBroken
 CAUGHT = (
     (wrong.new_key_per_attempt, "reset after-commit, ok", {"ID02/new-key", "ID04"}),
     (wrong.new_key_per_attempt, "503, ok", {"ID02/new-key"}),
+    (wrong.new_key_for_one_in_flight, "slow=15s before-commit, ok", {"ID06/new-key"}),
     (wrong.no_key, "reset after-commit, ok", {"ID01", "ID04"}),
     (wrong.no_key, "reset, ok", {"ID01"}),
     (wrong.ignores_retry_after, "503 retry-after=30, ok", {"BK04/early"}),

@@ -52,6 +52,22 @@ def no_key(url: str, **body: Any) -> Payment:
     raise RuntimeError("the payment service cannot be reached")
 
 
+def new_key_for_one_in_flight(url: str, **body: Any) -> Payment:
+    """Takes "this key is in use" for "use another key", while its first request is still being carried out."""
+    key = _new_key()
+    for attempt in range(4):
+        try:
+            response = _post(url, body, key)
+            if response.status_code < 400:
+                return dict(response.json())
+            if response.status_code == 409:
+                key = _new_key()
+        except requests.Timeout:
+            pass
+        time.sleep(2**attempt)
+    raise RuntimeError("the payment service cannot be reached")
+
+
 def ignores_retry_after(url: str, **body: Any) -> Payment:
     """Waits as it likes, whatever the service asks for."""
     key = _new_key()

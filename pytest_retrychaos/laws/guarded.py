@@ -18,7 +18,7 @@ from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, REDIRECTS, STATU
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.view import View
-    from pytest_retrychaos.trace import Attempt, Raised, Scope
+    from pytest_retrychaos.trace import Attempt, Raised, Scope, Trace
 
 HOPELESS: Final = frozenset({501, 505})
 """Given by a service that works (RFC 9110, 15.6): no sign of an outage to some breakers."""
@@ -215,6 +215,16 @@ def _refusals(view: View) -> Iterator[tuple[str, Refusal]]:
         elif scope.ended_after == scope.after:
             says_so = any(map(_is_breakers, raised))
             yield "refused", Refusal(number, scope, scope.ended_ns, scope.after, scope.began_ns, says_so)
+
+
+def silent_scopes(trace: Trace) -> dict[int, list[Scope]]:
+    """Give the scopes that sent nothing, by how many attempts had begun."""
+    senders = {attempt.scope for attempt in trace.attempts}
+    found: dict[int, list[Scope]] = {}
+    for number, scope in enumerate(trace.scopes):
+        if number not in senders and scope.ended_ns is not None and scope.ended_after == scope.after:
+            found.setdefault(scope.after, []).append(scope)
+    return found
 
 
 def _is_breakers(raised: Raised) -> bool:

@@ -515,11 +515,23 @@ def test_an_early_opening_is_told_whole(run, text):
         "CB01 the breaker opened too early: fetch was turned away after 2 failures, it opens at 3 failures in a row\n"
         "  t+0.00s  #1  GET /items   503\n"
         "  t+0.00s  #2  GET /items   503   ◄ the next call was turned away\n"
+        "  t+0.00s  –   fetch sent nothing\n"
         "  why   callers are cut off from a service that works\n"
         "  fix   count as the breaker is meant to: failures in a row, forgotten after each success\n"
         '  again @pytest.mark.chaos("503 x2", seed=42)\n'
         "  or    a breaker that outlives its test brings its count along: make a new one for each test"
     )
+
+
+def test_calls_that_sent_nothing_stand_in_the_timeline(run, text):
+    """Where they came, and how many in a row."""
+    one = failed(refused(refused(opened(run("503 x4")))).wait(10), 1)
+
+    assert text(one, "CB02", breaker=THREE).splitlines()[3:6] == [
+        "  t+0.00s   #3  GET /items   503   ◄ the circuit is open from here on",
+        "  t+0.00s  –   fetch sent nothing, 3 times",
+        "  t+10.00s  #4  GET /items   503   ◄ sent all the same",
+    ]
 
 
 @pytest.mark.parametrize(
