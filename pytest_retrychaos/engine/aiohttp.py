@@ -35,7 +35,8 @@ def retry_middleware(
     The time that is left of the policy's ``timeout`` cuts each attempt. aiohttp's own ``ClientTimeout.total``, five
     minutes unless set, counts all attempts and waits together. A failed answer that may be retried is
     read at once, so that its connection is free during the wait. `OutcomeUnknown` takes the place of a refusal (400,
-    404, …) of what an earlier attempt may have done.
+    404, …) of what an earlier attempt may have done. aiohttp makes a request of its own for each redirect, which gets a
+    key of its own: where a service redirects unsafe requests, give the key yourself.
     """
     made = resending(retry, key_header)
 

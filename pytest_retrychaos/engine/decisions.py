@@ -4,8 +4,9 @@ Laws of this module:
 1. A failure that will not go away is not retried.
 2. No attempt starts after the last one allowed, and none at or past the timeout: a wait that would end there is
    not begun.
-3. The server's ``Retry-After`` is a floor, and so is the delay that a policy's own judge names: the wait is the
-   greatest of them and the backoff's. One that cannot be kept ends the operation at once; coming early is no way out.
+3. The server's ``Retry-After`` is a floor, and so is the delay that a policy's own judge names. Above it the wait is
+   spread by as much as the backoff's jitter spreads: clients that were all told the same moment would otherwise come
+   back in it together. One that cannot be kept ends the operation at once; coming early is no way out.
 """
 
 from __future__ import annotations
@@ -65,5 +66,13 @@ def decide(
     remaining = float("inf") if policy.timeout is None else policy.timeout - elapsed
     if floor > 0 and (floor > policy.max_retry_after or floor >= remaining):
         return Stop("retry-after")
-    wait = max(floor, failure.delay, policy.backoff.delay(attempt, random=random, previous=previous_wait))
-    return Stop("timeout") if wait >= remaining else Wait(wait)
+    floor = max(floor, failure.delay)
+    drawn = policy.backoff.delay(attempt, random=random, previous=previous_wait)
+    wait = max(floor, drawn)
+    if wait >= remaining:
+        return Stop("timeout")
+    if floor > 0:
+        spread = drawn - policy.backoff.bounds(attempt, previous=previous_wait)[0]
+        if floor + spread < remaining:
+            wait = max(wait, floor + spread)
+    return Wait(wait)

@@ -63,7 +63,8 @@ class Retry:
     """Seconds for the whole operation, waits and the attempt in flight counted. No attempt starts past it. It cuts
     none that runs: for that, give the client ``timeout=attempt.within(10)``."""
     respect_retry_after: bool = True
-    """Wait at least as long as the server asks. An operation that cannot, for its timeout, ends at once."""
+    """Wait at least as long as the server asks, and spread above that as the backoff's jitter does. An operation that
+    cannot, for its timeout, ends at once."""
     on: On = None
     """What to retry. By default whatever is transient: connection errors, timeouts, and the answers 408, 409, 425,
     429, 5xx but 501 and 505, and other 4xx that invite a retry, returned or raised. Otherwise an exception type or a

@@ -77,7 +77,27 @@ def test_a_retry_after_over_the_remaining_time_ends_it_at_once(asked, decision):
 @pytest.mark.parametrize(("asked", "decision"), [(3600, Wait(3600)), (3601, Stop("retry-after"))])
 def test_a_retry_after_over_the_longest_accepted_ends_it(asked, decision):
     """An hour is the default."""
-    assert after(Retry(), asked=wanting(asked)) == decision
+    assert after(Retry(backoff=fixed(1)), asked=wanting(asked)) == decision
+
+
+@pytest.mark.parametrize(
+    ("jitter", "least", "greatest"), [("none", 30, 30), ("full", 30, 40), ("equal", 30, 35), ("proportional", 30, 34)]
+)
+def test_above_retry_after_the_wait_is_spread_as_the_backoff_is(jitter, least, greatest):
+    """Clients that were all told the same moment do not come back in it together."""
+    policy = Retry(backoff=fixed(10, jitter=jitter))
+    waits = [
+        decide(policy, LOST, attempt=1, elapsed=0.0, random=random.Random(seed), asked=wanting(30)).seconds
+        for seed in range(300)
+    ]
+    assert least <= min(waits) <= max(waits) <= greatest
+    assert max(waits) - min(waits) >= 0.9 * (greatest - least)
+
+
+def test_the_spread_above_retry_after_does_not_cost_the_retry():
+    """Where only the moment itself lies within the timeout, it is taken."""
+    policy = Retry(backoff=fixed(10, jitter="full"), timeout=30.001)
+    assert after(policy, asked=wanting(30)) == Wait(30)
 
 
 def test_decorrelated_jitter_sees_the_previous_wait():
