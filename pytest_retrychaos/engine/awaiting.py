@@ -96,6 +96,11 @@ class Attempts:
     def __aiter__(self) -> Attempts:
         return self
 
+    def __del__(self) -> None:
+        """Give the place of an attempt back that was never entered: the loop was left before the block."""
+        if self._attempt is not None and not self._attempt.was_entered:
+            self._run.cut_short()
+
     async def __anext__(self) -> Attempt:
         """Wait where the last attempt failed, and give the next one."""
         if self._attempt is not None:

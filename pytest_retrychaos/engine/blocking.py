@@ -75,7 +75,11 @@ def attempts(policy: Retry) -> Iterator[Attempt]:
     while True:
         run.begins()
         attempt = Attempt(run)
-        yield attempt
+        try:
+            yield attempt
+        finally:
+            if not attempt.was_entered:  # the loop was left before the block: nothing was tried
+                run.cut_short()
         failure = attempt.failure()
         if failure is None:
             return

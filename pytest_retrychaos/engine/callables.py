@@ -97,7 +97,7 @@ def _function(fn: object) -> object:
         fn = fn.func
     if hasattr(fn, "__code__") or isinstance(fn, type):
         return fn
-    return vars(type(fn)).get("__call__")
+    return getattr(type(fn), "__call__", None)  # noqa: B004 - the function itself is wanted
 
 
 def _flags(fn: object) -> int:

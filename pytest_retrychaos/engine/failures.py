@@ -42,6 +42,9 @@ HOPELESS = frozenset({501, 505})
 BARE = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset})
 """Types whose values are no answers, since they can have no attributes."""
 
+_FINAL = (CircuitOpen, OutcomeUnknown)
+"""Never retried, whatever a policy is on."""
+
 _GRAVEST = (Kind.REFUSED, Kind.AMBIGUOUS, Kind.TURNED_AWAY, Kind.NOT_SENT)
 """The kinds, from the one that says least good about sending again."""
 
@@ -67,10 +70,13 @@ _BARE_FAILURES = {(kind, retried): Failure(kind, retried) for kind in (None, *Ki
 
 def failure_of_error(error: Exception, on: On) -> Failure:
     """Judge an exception that ended an attempt."""
-    if isinstance(error, (CircuitOpen, OutcomeUnknown)):
+    if isinstance(error, _FINAL):
         return Failure(Kind.AMBIGUOUS if isinstance(error, OutcomeUnknown) else None, is_retryable=False)
-    if isinstance(error, ExceptionGroup) and (on is None or isinstance(on, (type, tuple))):
-        return _failure_of_group(error, on)
+    if isinstance(error, ExceptionGroup):
+        if any(isinstance(one, _FINAL) for one in _leaves(error)):
+            return _failure_of_group(error, None)
+        if is_no_judge(on):
+            return _failure_of_group(error, on)
     if is_bare(error):  # as most are: nothing to walk through
         answer, kind = None, classify_bare(error) if isinstance(error, OSError) else None
     else:

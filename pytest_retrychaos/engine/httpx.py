@@ -74,6 +74,7 @@ class RetryTransport(BaseTransport):
             request.extensions = extensions
         if self._resending.is_unknown(request.method, request.headers, last[0], response):
             raise _unknown(_read(response), request)
+        self._resending.spend_key(request, response)
         return response
 
     def __enter__(self) -> RetryTransport:
@@ -127,6 +128,7 @@ class AsyncRetryTransport(AsyncBaseTransport):
             request.extensions = extensions
         if self._resending.is_unknown(request.method, request.headers, last[0], response):
             raise _unknown(await _read_async(response), request)
+        self._resending.spend_key(request, response)
         return response
 
     async def __aenter__(self) -> AsyncRetryTransport:

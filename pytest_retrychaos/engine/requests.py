@@ -80,6 +80,7 @@ class RetryAdapter(HTTPAdapter):
             error = OutcomeUnknown(UNKNOWN.format(status=response.status_code), request=request)
             error.answer = response
             raise error
+        self._resending.spend_key(request, response)
         return response
 
 

@@ -12,7 +12,7 @@ Laws of this module:
 
 from __future__ import annotations
 
-from pytest_retrychaos.engine.answers import answer_in_result
+from pytest_retrychaos.engine.answers import answer_in_result, status_in_result
 from pytest_retrychaos.engine.classify import classify_answer
 from pytest_retrychaos.engine.failures import Failure, failure_of_result, narrowed
 from pytest_retrychaos.engine.retry import Retry
@@ -34,8 +34,8 @@ REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 GUARDS = ("if-match", "if-none-match", "if-unmodified-since", "x-goog-if-generation-match")
 """Preconditions that a write which was carried out no longer meets (RFC 9110, 13.1; Google Cloud Storage)."""
 
-_OWN_KEY = "_retrychaos_key"
-"""The attribute of a client's request that tells which key was added here."""
+_OWN_KEY, _SPENT_KEY = "_retrychaos_key", "_retrychaos_spent_key"
+"""Attributes of a client's request: which key was added here, and which of them has led to a success."""
 
 UNKNOWN = "the last answer was {status}, but an earlier attempt may have been carried out"
 
@@ -69,10 +69,11 @@ class Resending:
         )
 
     def forget_key(self, request: object, headers: MutableMapping[str, str]) -> None:
-        """Take out the key that was added when the same request object was sent before: sending it again is another
-        operation. A copy of it, such as a client makes to follow a redirect, keeps the key.
+        """Take out the key that was added when the same request object was sent before, and well: sending it again is
+        another operation. One that has failed is sent again for the first one, by a retry layer outside or a login, and
+        keeps its key; so does a copy, such as a client makes to follow a redirect.
         """
-        if self.key_header is not None and getattr(request, _OWN_KEY, None) == headers.get(self.key_header, ""):
+        if self.key_header is not None and getattr(request, _SPENT_KEY, None) == headers.get(self.key_header, ""):
             del headers[self.key_header]
 
     def add_key(self, request: object, method: str, headers: MutableMapping[str, str], attempt: Attempt) -> None:
@@ -82,6 +83,12 @@ class Resending:
         if not any(guard in headers for guard in GUARDS):
             headers[self.key_header] = attempt.idempotency_key
             setattr(request, _OWN_KEY, attempt.idempotency_key)
+
+    def spend_key(self, request: object, response: object) -> None:
+        """Take note of a success: the key that was added has done its work."""
+        own = getattr(request, _OWN_KEY, None)
+        if own is not None and (status_in_result(response) or 500) < 400:
+            setattr(request, _SPENT_KEY, own)
 
     def is_unknown(self, method: str, headers: MutableMapping[str, str], attempt: Attempt, response: object) -> bool:
         """Tell whether an answer says that nothing was done, though an earlier attempt may have done it.

@@ -249,6 +249,33 @@ def test_a_request_object_sent_twice_is_two_operations():
     assert keys[0] == keys[1] != keys[2]
 
 
+def test_a_request_object_sent_again_after_a_failure_is_the_same_operation():
+    """A retry layer outside, or a user who presses the button again, must not pay twice."""
+    twice = POLICY.__replace__(attempts=2)
+    with Chaos("reset after-commit x2, ok") as chaos, httpx.Client(transport=RetryTransport(twice)) as client:
+        request = client.build_request("POST", f"{chaos.url}/payments", json={"amount": 5})
+        with pytest.raises(httpx.TransportError):
+            client.send(request)
+        assert client.send(request).status_code == 201
+        assert len(chaos.ledger) == 1
+    with Chaos("reset after-commit x2, ok") as chaos, requests.Session() as session:
+        session.mount("http://", RetryAdapter(twice))
+        prepared = requests.Request("POST", f"{chaos.url}/payments", json={"amount": 5}).prepare()
+        with pytest.raises(requests.ConnectionError):
+            session.send(prepared, timeout=5)
+        assert session.send(prepared, timeout=5).status_code == 201
+        assert len(chaos.ledger) == 1
+
+
+def test_a_login_on_the_way_keeps_the_key():
+    """httpx sends the same request object again once it knows the server's challenge."""
+    challenge = r'401 header="WWW-Authenticate: Digest realm=\"a\", nonce=\"b\", qop=\"auth\""'
+    with Chaos(f"{challenge}, 503, ok") as chaos:
+        with httpx.Client(transport=RetryTransport(POLICY), auth=httpx.DigestAuth("me", "secret")) as client:
+            client.post(f"{chaos.url}/payments", json={"amount": 5})
+        chaos.verify()
+
+
 def test_a_redirected_payment_keeps_its_key(request):
     """307 is the same request elsewhere."""
     for name in ("requests", "httpx"):

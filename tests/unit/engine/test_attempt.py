@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 import itertools
@@ -64,6 +65,21 @@ def test_a_method_a_partial_and_an_object_may_ask():
     assert RETRY.call(functools.partial(client.charge, 5)) == (client, 5, 1)
     assert RETRY.call(client, 5) == (client, 5, 1)
     assert RETRY(Client.charge)(client, 5) == (client, 5, 1)
+
+
+def test_an_object_whose_class_inherits_its_call_may_ask():
+    """Blocking or not."""
+
+    class Charge:
+        def __call__(self, *, attempt: Attempt = this_attempt):
+            return attempt.number
+
+    class ChargeLater:
+        async def __call__(self, *, attempt: Attempt = this_attempt):
+            return attempt.number
+
+    assert RETRY.call(type("Refund", (Charge,), {})()) == 1
+    assert asyncio.run(RETRY(type("RefundLater", (ChargeLater,), {})())()) == 1
 
 
 def test_an_attempt_that_the_caller_hands_over_is_kept():

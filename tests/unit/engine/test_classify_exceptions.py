@@ -15,6 +15,7 @@ import httpx
 import pytest
 import requests
 import stripe
+import trio
 import urllib3
 
 from pytest_retrychaos.engine import (
@@ -93,6 +94,7 @@ AMBIGUOUS = [
     requests.exceptions.ChunkedEncodingError(urllib3.exceptions.ProtocolError("x", ConnectionResetError())),
     requests.exceptions.ContentDecodingError(),
     httpx.ReadTimeout("late", request=REQUEST),
+    trio.TooSlowError(),
     httpx.ReadError("reset", request=REQUEST),
     httpx.WriteError("reset", request=REQUEST),
     httpx.RemoteProtocolError("garbage", request=REQUEST),

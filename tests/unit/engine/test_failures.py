@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_retrychaos.engine import Kind, OutcomeUnknown, Retry, fixed, is_transient
+from pytest_retrychaos.engine import CircuitOpen, Kind, OutcomeUnknown, Retry, fixed, is_transient
 from pytest_retrychaos.engine.failures import failure_of_error, failure_of_result
 from tests.unit.engine.drives import Script, answer
 
@@ -44,6 +44,14 @@ def test_on_types_are_looked_for_in_a_group():
     assert failure_of_error(group, LookupError).is_retryable
     assert not failure_of_error(group, KeyError).is_retryable
     assert failure_of_error(group, ExceptionGroup).is_retryable
+
+
+@pytest.mark.parametrize("final", [CircuitOpen("rates", 30), OutcomeUnknown("400")])
+@pytest.mark.parametrize("on", [None, Exception, lambda outcome: isinstance(outcome, Exception)])
+def test_what_is_never_retried_is_not_retried_in_a_group_either(final, on):
+    """A nursery wraps what an open circuit refused, and another attempt would meet it again."""
+    group = ExceptionGroup("tasks", [LATE, ExceptionGroup("inner", [final])])
+    assert not failure_of_error(group, on).is_retryable
 
 
 def test_a_judge_is_given_the_group_itself():

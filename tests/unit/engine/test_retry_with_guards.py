@@ -272,6 +272,27 @@ def test_a_hook_that_raises_gives_the_probe_back(policy, breaker, clock):
     assert policy(breaker=breaker).call(Script("paid")) == "paid"
 
 
+def test_a_loop_that_is_left_before_the_block_gives_the_probe_back(policy, breaker, clock):
+    """The request could not even be made; in async code, too."""
+
+    def fail():
+        for _ in policy(breaker=breaker):
+            raise ValueError("no amount")
+
+    async def leave():
+        async for _ in policy(breaker=breaker):
+            break
+
+    breaker.trip()
+    clock.now += 30
+    with pytest.raises(ValueError, match="no amount"):
+        fail()
+    assert breaker.retry_in == 0
+    asyncio.run(leave())
+    assert breaker.retry_in == 0
+    assert policy(breaker=breaker).call(Script("paid")) == "paid"
+
+
 def test_hooks_and_notes_tell_why_it_ended(policy, breaker):
     """By the word that `Stop` uses."""
     told = []
