@@ -10,9 +10,14 @@ import asyncio
 import threading
 import time
 
+import requests
+
 from pytest_retrychaos import Chaos
 from tests.conformance.breakers import COOLDOWN, THRESHOLD, Breaker
 from tests.conformance.retrying import NONE, YES
+
+MISSING = requests.Response()
+MISSING.status_code = 404
 
 Plan = tuple[float, str, float]
 """A call side by side with others: after how many seconds, how it ends, and how long it takes."""
@@ -31,7 +36,7 @@ class Play:
         self._running = 0
 
     def call(self, end: str = "ok", seconds: float = 0.0) -> str:
-        """Call once; the service ends in ``ok``, ``down`` or ``cut``. Tell what the caller got, or ``refused``."""
+        """Call once; the service ends in ``ok``, ``down``, ``missing`` or ``cut``. Tell what the caller got."""
         if self.breaker.is_async:
             return asyncio.run(self.call_async(end, seconds))
 
@@ -101,6 +106,8 @@ class Play:
     def _end(self, end: str) -> str:
         if end == "down":
             raise self.breaker.failure("down")
+        if end == "missing":
+            raise requests.HTTPError("404", response=MISSING)
         if end == "cut":
             raise asyncio.CancelledError if self.breaker.is_async else KeyboardInterrupt
         return end
@@ -127,6 +134,14 @@ def counts_in_a_row(breaker: Breaker) -> str:
         play = Play(breaker)
         told = [play.call(end) for end in ("down", "down", "ok", "down", "down", "ok")]
     return YES if told[-1] == "ok" else f"no: {told[-1]}"
+
+
+def leaves_404(breaker: Breaker) -> str:
+    """takes a 404 of requests for no outage"""
+    with Chaos():
+        play = Play(breaker)
+        told = [play.call("missing") for _ in range(THRESHOLD + 1)]
+    return YES if play.reached == THRESHOLD + 1 else f"no: {told[-1]}"
 
 
 def raises_the_error_that_opens(breaker: Breaker) -> str:
@@ -273,6 +288,7 @@ def leaves_late_failures(breaker: Breaker) -> str:
 ROWS = (
     opens,
     counts_in_a_row,
+    leaves_404,
     raises_the_error_that_opens,
     keeps_its_cooldown,
     tells_when,

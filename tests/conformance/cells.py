@@ -113,6 +113,7 @@ BREAKING: dict[str, dict[str, str]] = {
     "ours": {},
     "ours, async": {},
     "pybreaker": {
+        "leaves_404": "no: refused",
         "raises_the_error_that_opens": "no: its own",
         "tells_when": "no: does not say",
         "runs_calls_side_by_side": "no: one after the other",
@@ -123,6 +124,7 @@ BREAKING: dict[str, dict[str, str]] = {
         "leaves_late_failures": "–",
     },
     "circuitbreaker": {
+        "leaves_404": "no: refused",
         "probes_one_at_a_time": "no: 5 of 5 at once",
         "gives_a_cancelled_place_back": "no: closes",
         "leaves_late_successes": "no: closes",
@@ -130,6 +132,7 @@ BREAKING: dict[str, dict[str, str]] = {
         "gives_a_lost_place_back": "–",
     },
     "purgatory": {
+        "leaves_404": "no: refused",
         "tells_when": "no: does not say",
         "probes_one_at_a_time": "no: 5 of 5 at once",
         "gives_a_cancelled_place_back": "no: opens",
@@ -137,6 +140,7 @@ BREAKING: dict[str, dict[str, str]] = {
         "gives_a_lost_place_back": "–",
     },
     "purgatory, async": {
+        "leaves_404": "no: refused",
         "tells_when": "no: does not say",
         "probes_one_at_a_time": "no: 5 of 5 at once",
         "gives_a_cancelled_place_back": "no: opens",
@@ -144,6 +148,7 @@ BREAKING: dict[str, dict[str, str]] = {
         "gives_a_lost_place_back": "–",
     },
     "aiobreaker": {
+        "leaves_404": "no: refused",
         "raises_the_error_that_opens": "no: its own",
         "tells_when": "no: TypeError",
         "raises_the_probes_error": "no: its own",
@@ -153,6 +158,7 @@ BREAKING: dict[str, dict[str, str]] = {
         "gives_a_lost_place_back": "–",
     },
     "hyx": {
+        "leaves_404": "no: refused",
         "tells_when": "no: does not say",
         "probes_one_at_a_time": "no: 5 of 5 at once",
         "leaves_late_failures": "no: opens",
