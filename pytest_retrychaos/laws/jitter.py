@@ -4,7 +4,7 @@ Laws of this module:
 1. With a policy each wait has a place between its bounds, and those places have to be even: that is what full, equal,
    proportional and decorrelated jitter mean. A right client is accused by a chance of 1 in 10 000 at most.
 2. A wait is left out by what was known before it was drawn, never by what was drawn.
-3. Without a policy, in a herd, the waits before the same retry have to differ, and nothing more.
+3. Without such a claim, in a herd, the waits before the same retry have to differ, and nothing more.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ LEAST_WAITS: Final = 50
 """So many tell every kind from every other 99 times in 100, but for one: see benchmarks/RESULTS.md."""
 LEAST_DECORRELATED: Final = 100
 """A claim of decorrelated jitter that is really proportional takes so many."""
-KINDS: Final = frozenset({"full", "equal", "proportional", "decorrelated"})
 CENSORED: Final = frozenset({"proportional", "decorrelated"})
 """Jitters that may be capped once drawn: where they reach the cap, the draw is not known."""
 NARROWEST: Final = 0.02
@@ -100,12 +99,13 @@ def fit(backoff: Backoff, operations: Sequence[Sequence[Waited]]) -> Fit:
 def bk03(view: View, terms: Terms) -> LawResult:
     """Judge that waits are jittered, and by the kind of jitter claimed."""
     tally = Tally("BK03")
-    if terms.policy is None:
-        return _in_herds(view, tally)
-    backoff = terms.policy.claims
-    if backoff is None or backoff.jitter not in KINDS:
+    policy = terms.policy
+    if policy is not None and _leaves_nothing_to_chance(policy, view):
         return tally.result(noun="", did="", otherwise="the policy claims no jitter")
-    found = fit(backoff, [list(_waits(operation, terms.policy)) for operation in view.operations])
+    if policy is None or policy.claims is None:
+        return _in_herds(view, tally)
+    backoff = policy.claims
+    found = fit(backoff, [list(_waits(operation, policy)) for operation in view.operations])
     if found.over_cap:
         tally.accuse(_over_cap(found, backoff))
     elif found.judged < (least := LEAST_DECORRELATED if backoff.jitter == "decorrelated" else LEAST_WAITS):
@@ -120,6 +120,16 @@ def bk03(view: View, terms: Terms) -> LawResult:
     else:
         tally.accuse(_none(found, backoff) if found.are_alike else _other(found, backoff))
     return tally.result(noun="", did="", otherwise="")
+
+
+def _leaves_nothing_to_chance(policy: Policy, view: View) -> bool:
+    """Whether a policy names one wait for each retry that was made: bounds given by hand may know of no others."""
+    backoff = policy.backoff
+    if backoff is None or policy.may_wait_longer:
+        return False
+    made = {retry.number for operation in view.operations for retry in operation.retries}
+    bounds = [backoff.bounds(number) for number in sorted(made)]
+    return bool(bounds) and all(low == high for low, high in bounds)
 
 
 def _waits(operation: OperationView, policy: Policy) -> Iterator[Waited]:
@@ -175,7 +185,7 @@ def _percent(share: float) -> str:
 
 
 def _in_herds(view: View, tally: Tally) -> LawResult:
-    """Without a policy: compare the waits before the same retry of one herd."""
+    """Where no kind of jitter is claimed: compare the waits before the same retry of one herd."""
     groups: dict[tuple[int, int], list[int]] = {}
     for operation in view.operations:
         herd = None if operation.scope is None else operation.scope.herd
@@ -194,7 +204,7 @@ def _in_herds(view: View, tally: Tally) -> LawResult:
             )
         else:
             tally.hold()
-    otherwise = "no policy was given and there was no herd: chaos.herd(100, client), or chaos.verify(policy)"
+    otherwise = "no kind of jitter is claimed, and there was no herd: chaos.verify(policy), or chaos.herd(100, client)"
     return tally.result(noun="retry", did="came after waits that differ from copy to copy", otherwise=otherwise)
 
 

@@ -10,11 +10,24 @@ import pytest
 from pytest_retrychaos.engine import Retry, exponential, fixed
 from pytest_retrychaos.laws import judge
 from pytest_retrychaos.laws.jitter import Waited, fit
+from pytest_retrychaos.laws.policy import Policy
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.trace import HerdRecord
 
 FULL = Retry(attempts=9, backoff=exponential(1, cap=8, jitter="full"))
 NOT_APPLIED = ("does not apply",)
+
+
+class Between:
+    """The waits of somebody else's policy, of which the bounds alone are known."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def bounds(self, retry: int, *, previous: float | None = None) -> tuple[float, float]:  # noqa: ARG002 - as asked
+        """Tell the bounds of two retries; nobody asked for more."""
+        assert retry in (1, 2)
+        return self.low, self.high
 
 
 def operations(run, waits, *, as_herd=False, answer=None, timeout=None):
@@ -160,6 +173,22 @@ def test_bk03_does_not_apply_where_no_jitter_is_claimed(run, ruling, policy):
 def test_bk03_is_broken_in_a_herd_that_waits_alike(run, ruling):
     """Without a policy, too."""
     assert ruling(operations(run, [[1.0, 2.0]] * 20, as_herd=True), "BK03") == ("broken", "BK03/none")
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (Retry(attempts=9, backoff=fixed(1), on=lambda _: True), ("broken", "BK03/none")),
+        (Policy(backoff=Between(0.5, 3)), ("broken", "BK03/none")),
+        (Policy(backoff=Between(1, 1)), NOT_APPLIED),
+        (Policy(), ("broken", "BK03/none")),
+        (Retry(attempts=9, backoff=fixed(1)), NOT_APPLIED),
+    ],
+    ids=["may wait longer", "of another kind", "another's without jitter", "nothing known", "no jitter"],
+)
+def test_bk03_asks_of_a_herd_what_its_policy_leaves_open(run, ruling, policy, expected):
+    """A policy that claims no jitter is believed; one of which the kind is not known has to show some."""
+    assert ruling(operations(run, [[1.0, 2.0]] * 20, as_herd=True), "BK03", policy) == expected
 
 
 def test_bk03_is_held_in_a_herd_whose_waits_differ(run, ruling):
