@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import gc
 import pickle
 import random
 import threading
 import time
+import weakref
 
 import pytest
 import requests
@@ -308,6 +310,28 @@ def test_the_module_random_is_the_default_chance(monkeypatch):
         random.seed(5)
         Retry().call(Script(TimeoutError("late"), TimeoutError("late"), "paid"))
     assert slept[:2] == slept[2:]
+
+
+def test_nothing_is_kept_after_a_success(policy, drive):
+    """A failure's frames hold requests and connections: they go at once, without the collector."""
+
+    class Late(TimeoutError):
+        def __init__(self):
+            kept.append(weakref.ref(self))
+
+    def work():
+        if not kept:
+            raise Late
+        return "paid"
+
+    kept = []
+    gc.collect()
+    gc.disable()
+    try:
+        assert drive(policy(), work) == "paid"
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_long_tales_are_cut(policy):
