@@ -16,6 +16,7 @@ from pytest_retrychaos.engine.circuit import CircuitOpen
 from pytest_retrychaos.engine.classify import answer_in_chain, classify_answer, is_not_of_the_service
 from pytest_retrychaos.engine.failures import HOPELESS, failure_of_error
 from pytest_retrychaos.engine.loops import is_being_cancelled
+from pytest_retrychaos.engine.unknown import OutcomeUnknown
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def _judged(error: Exception, on: On) -> bool | None:
         return isinstance(error, on)
     if on is not None:
         return _asked(on, error)
+    if isinstance(error, OutcomeUnknown) and error.answer is not None:
+        return result_tells(error.answer, None)  # unknown is the outcome; the service has answered
     kind = failure_of_error(error, None).kind
     if kind is None:
         return None if isinstance(error, MISTAKES) or is_not_of_the_service(error) else True

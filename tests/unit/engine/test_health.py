@@ -11,6 +11,7 @@ import requests
 
 from pytest_retrychaos.engine import CircuitOpen
 from pytest_retrychaos.engine.health import error_tells, result_tells
+from pytest_retrychaos.engine.unknown import OutcomeUnknown
 
 
 def answer(status, **headers):
@@ -86,6 +87,14 @@ def test_what_does_not_come_from_the_service_tells_nothing(error):
 def test_a_plain_value_is_a_sign_of_health(result):
     """It is no answer of a service."""
     assert result_tells(result, None) is False
+
+
+@pytest.mark.parametrize(("status", "told"), [(404, False), (503, True)])
+def test_an_unknown_outcome_is_judged_by_the_answer_that_ended_it(status, told):
+    """The service answered, whatever it did before."""
+    error = OutcomeUnknown()
+    error.answer = answer(status)
+    assert error_tells(error, None) is told
 
 
 @pytest.mark.parametrize(
