@@ -3,7 +3,7 @@
 Laws of this module:
 1. While such a step is next, no SYN is answered, and the first client that knocks takes it; one at a time.
 2. A client that is refused is refused by the kernel, when it sends its SYN again: about a second after the first
-   (RFC 6298, 2.1). Nobody listens at that moment; until then nobody is answered.
+   (RFC 6298, 2.1), or at once where it can be nudged. Nobody listens at that moment; until then nobody is answered.
 3. A client that gets no handshake waits until it gives up: whenever its SYN comes again, none is answered. In between
    others are let in.
 4. A client that gets in all the same, since the machine was too busy, is reset before anything is read from it.
@@ -23,6 +23,7 @@ from pytest_retrychaos.model import SECOND, Wire
 from pytest_retrychaos.transports.channel import os_error
 from pytest_retrychaos.transports.gate import Door, Gate
 from pytest_retrychaos.transports.knocks import Knock, Knocks
+from pytest_retrychaos.transports.nudge import Nudge
 from pytest_retrychaos.transports.seam import Exchange, Unsent
 
 SELDOM_S, OFTEN_S = 0.01, 0.002
@@ -33,6 +34,8 @@ interpreter's lock."""
 HOLD_EARLY_MS = 200
 """Before one that is not to be answered, it is held by so much: a busy machine may look late."""
 SHUT_AT_MOST_NS = 2 * SECOND
+NUDGED_NS = SECOND // 10
+"""So long the gate is shut for a client that was nudged: it asks again after two ticks, of 10 ms at most."""
 SPIN_S = 0.0001
 SWITCH_S = 0.0001
 """A thread that wakes up beside a busy one gets its turn after that long, instead of 5 ms."""
@@ -59,6 +62,7 @@ class Doorkeeper:
         self._host = host
         self._note = note
         self._knocks: Knocks | None = None
+        self._nudge = Nudge()
         self._struck: Knock | None = None
         self._unsent: Unsent | None = None
         self._comes_again = False
@@ -66,6 +70,7 @@ class Doorkeeper:
 
     def close(self) -> None:
         """Look no more."""
+        self._nudge.close()
         if self._knocks is not None:
             self._knocks.close()
 
@@ -109,6 +114,7 @@ class Doorkeeper:
             waiting = self.knocks.at(self._gate.port)
         if self._struck is None and waiting and self._exchange.strikes_handshake(self._host):
             self._strike(min(waiting, key=lambda knock: knock.port))
+            self._hurry(waiting)
         self._comes_again = self._is_held_for(waiting)
         if self._comes_again or self._exchange.strikes_handshake(self._host):
             self._gate.hold()
@@ -125,6 +131,13 @@ class Doorkeeper:
         if outcome is not None:
             self._struck, self._unsent = knock, outcome
 
+    def _hurry(self, waiting: dict[Knock, int]) -> None:
+        """Refuse who is to be refused now, not in a second, where that can be done."""
+        knock = self._struck
+        is_refused = self._unsent is not None and self._unsent.wire is Wire.REFUSED
+        if knock is not None and is_refused and self._nudge.can_reach(knock):
+            self._refuse(knock, waiting, self.knocks, NUDGED_NS, lambda: self._nudge.send(knock))
+
     def _has_ended(self, knock: Knock, waiting: dict[Knock, int], knocks: Knocks) -> bool:
         if knock not in waiting and knocks.got_in(knock):
             self._late.add(knock.port)
@@ -133,21 +146,32 @@ class Doorkeeper:
         elif knock not in waiting:
             self._settle(TimeoutError("timed out"))
         elif self._unsent is not None and self._unsent.wire is Wire.REFUSED and waiting[knock] <= SHUT_EARLY_MS:
-            self._refuse(knock, waiting, knocks)
+            self._refuse(knock, waiting, knocks, SHUT_AT_MOST_NS)
         return self._struck is None
 
-    def _refuse(self, knock: Knock, waiting: dict[Knock, int], knocks: Knocks) -> None:
-        """Let nobody listen until the client has been refused."""
+    def _refuse(
+        self,
+        knock: Knock,
+        waiting: dict[Knock, int],
+        knocks: Knocks,
+        at_most_ns: int,
+        nudge: Callable[[], None] | None = None,
+    ) -> None:
+        """Let nobody listen until the client has been refused; a nudge may be in vain, and it waits on."""
         goes_on = self._exchange.strikes_handshake(self._host)
         with _quick_turns():
             self._gate.shut()
-            ends_at = self._now() + SHUT_AT_MOST_NS
-            while knocks.is_waiting(knock) and self._now() < ends_at:
+            if nudge is not None:
+                nudge()
+            ends_at = self._now() + at_most_ns
+            while (waits := knocks.is_waiting(knock)) and self._now() < ends_at:
                 time.sleep(SPIN_S)  # noqa: TID251 - for real: while it lasts, whoever connects is refused too
-            if goes_on:
+            if goes_on or (waits and nudge is not None):
                 self._gate.hold()
             else:
                 self._gate.open()
+        if waits and nudge is not None:
+            return
         self._settle(os_error(errno.ECONNREFUSED))
         left = knocks.at(self._gate.port)
         if any(other not in left for other in waiting if other != knock):
