@@ -448,6 +448,110 @@ def test_a_late_success_of_a_call_from_before_leaves_open_what_comes(cb):
     assert [verdict[0] for verdict in cb(late)] == ["held", "held", "does not apply", "does not apply"]
 
 
+def test_a_call_that_took_time_before_it_was_turned_away_may_have_failed_unseen(cb):
+    """It waited for a full pool, and that counted."""
+
+    def waited(one):
+        failed(one, 2).open("fetch", OPEN)
+        return one.wait(5).close()
+
+    assert cb(waited)[0] == NOT_ASKED
+
+
+def test_calls_side_by_side_may_have_failed_unseen(cb):
+    """Two at once, one of them in a pool that was full."""
+
+    def crowded(one):
+        call(one, "timeout", lineage=2)
+        one.now -= 5_000_000_000
+        return refused(call(one, "timeout", lineage=3))
+
+    assert cb(crowded)[0] == NOT_ASKED
+
+
+def test_a_breakers_error_beneath_the_last_one_is_no_trip(cb):
+    """The call failed over to another host, whose breaker is closed."""
+    chain = (Raised("requests.exceptions.ConnectionError", ("builtins.OSError",), "reset"), *OPEN.raised)
+
+    assert cb(lambda one: call(one, "reset", told=Told(None, None, chain)))[0] == NOT_ASKED
+
+
+def test_an_error_derived_from_a_breakers_is_one(cb):
+    """The code's own class for it."""
+    derived = Raised("app.Unavailable", ("pybreaker.CircuitBreakerError", "builtins.Exception"), "open")
+
+    assert cb(lambda one: refused(failed(one, 2), told=Told(None, None, (derived,))))[0] == broken("CB01/early")
+
+
+def test_a_success_that_the_code_takes_for_a_failure_counts_either_way(cb):
+    """A 200 with a body that it could not read."""
+
+    def unread(one):
+        call(failed(one, 1), "ok", told=FAILED)
+        return refused(failed(one, 1))
+
+    assert cb(unread)[0][0] != "broken"
+
+
+def test_a_function_that_calls_two_hosts_does_not_tell_whose_circuit_is_open(cb):
+    """Each may have failed before the test knew."""
+
+    def two_hosts(one):
+        call(one, "503", host="a.test")
+        return refused(call(one, "503", host="b.test"))
+
+    assert cb(two_hosts)[0] == NOT_ASKED
+
+
+def test_a_scope_around_others_is_no_call_that_sent_nothing(cb):
+    """What was sent inside belongs to the inner ones."""
+
+    def nested(one):
+        one.open("all")
+        outer = one.scope
+        failed(one, 1)
+        one.scopes[outer] = replace(one.scopes[outer], ended_ns=one.now, ended_after=1, ended_as=2)
+        return failed(one, 3)
+
+    assert cb(nested)[0] == broken("CB01/late")
+
+
+def test_a_call_of_another_thread_that_began_later_came_after(cb):
+    """A second later is later."""
+    assert cb(lambda one: call(failed(one, 3).wait(1), "503", lineage=2))[0] == broken("CB01/late")
+
+
+def test_nothing_tried_within_the_cooldown_is_said_to_be_so(run, reason):
+    """The next call is the probe."""
+    assert reason(call(failed(run(), 3).wait(31), "ok"), "CB01", breaker=THREE) == (
+        "nothing was tried while the circuit should have been open: call the code by chaos.call within the cooldown"
+    )
+
+
+def test_a_failure_from_before_may_begin_the_cooldown_anew(cb):
+    """A call that was under way when the circuit opened fails five seconds later."""
+
+    def late(one):
+        one.open("fetch", FAILED).new().send("timeout", "GET", "/items", lineage=2, lasts=5, joined="began")
+        one.close()
+        one.now -= 5_000_000_000
+        refused(failed(one, 3))
+        return refused(one.wait(33))
+
+    assert cb(late)[2] == NOT_ASKED
+
+
+def test_a_hedge_of_the_probe_is_no_second_probe(cb):
+    """It is the same call, sent twice."""
+
+    def hedged(one):
+        opened(one).wait(31).open("fetch", DONE).new().send("ok", "GET", "/items", lasts=2)
+        one.now -= 1_000_000_000
+        return one.send("ok", "GET", "/items", joined="hedge", lineage=2, lasts=2).close()
+
+    assert cb(hedged)[2] == NOT_ASKED
+
+
 # by a rate
 
 HALF = BreakerPolicy(failure_rate=0.5, minimum_calls=4, window=60, cooldown=30)
