@@ -67,6 +67,11 @@ def _way(how: str, client: Callable[..., object], name: str, as_: object) -> boo
     """Tell whether the copies are tasks."""
     if as_ is not None and as_ not in WAYS:
         raise ValueError(f'{how}(as_={as_!r}): it is "threads", "tasks" or, to go by the function, None')
+    if inspect.isgeneratorfunction(client) or inspect.isasyncgenfunction(client):
+        raise TypeError(
+            f"{how}(…, {name}): a generator does nothing until somebody iterates it; give the function that does, "
+            f"as in lambda: list({name}())"
+        )
     is_async = inspect.iscoroutinefunction(client) or inspect.iscoroutinefunction(type(client).__call__)
     if is_async and as_ == "threads":
         raise TypeError(

@@ -129,13 +129,15 @@ def _marks(slip: Slip) -> list[tuple[int, str]]:
 
 
 OUTLIVES: Final = "a breaker that outlives its test brings its count along: make a new one for each test"
+MANY: Final = "has each client a breaker of its own, or this request none on purpose? judge one in each test"
+GROWS: Final = 'does its cooldown grow with each failed probe? a BreakerPolicy has one length: ignore=["CB03"]'
 
 WORDS: Final[dict[str, tuple[str, str, str, str | None]]] = {
     "CB01/late": (
         "the breaker did not open in time: {request} was sent after {limit}",
         "a service that is down is asked on and on, and every caller waits until that has failed",
         "let the breaker see every failure: an answer of 500 that is returned and not raised is none to it",
-        None,
+        MANY,
     ),
     "CB01/early": (
         "the breaker opened too early: {name} was turned away after {failures}, it opens at {limit}",
@@ -159,7 +161,7 @@ WORDS: Final[dict[str, tuple[str, str, str, str | None]]] = {
         "no probe: {name} was turned away {since} after the circuit had opened, its cooldown is {cooldown}",
         "nobody finds out that the service is back",
         "let the first call after the cooldown through; a probe that is cancelled has to give its place back",
-        None,
+        GROWS,
     ),
     "CB04/stays-closed": (
         "not opened again: {request} was sent {since} after the probe had failed, the cooldown is {cooldown}",

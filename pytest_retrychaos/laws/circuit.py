@@ -25,6 +25,7 @@ SAME_MOMENT: Final = (
     "a call in another thread or task began when the circuit opened: before or after? let the failures take time, by a"
     " timeout or slow=1s"
 )
+SLOW: Final = "a success took a second or longer, and some breakers take a slow call for a failure"
 UNSEEN: Final = (
     "nothing was tried while the circuit should have been open: call the code by chaos.call within the cooldown"
 )
@@ -139,10 +140,16 @@ class Circuit:
         elif self.tries.possible and (self.tries.is_crowded or not (refusal.is_alone and refusal.is_prompt)):
             self._pass_over("CB01", "a call that failed before it was sent, as in a full pool, may have counted")
             self._is_open_by(refusal)
+        elif self.tries.possible and self.tries.has_slow:
+            self._pass_over("CB01", SLOW)
+            self._is_open_by(refusal)
         elif self.tries.possible:
             self.slip = Slip("CB01/early", refusal=refusal, call=self.tries.last, failures=self.tries.possible)
         elif self._has_recovered and self._probe is not None and refusal.came_beside(self._probe):
             self.held["CB03"] += 1
+        elif self._has_recovered and self._probe is not None and self._probe.is_slow:
+            self._pass_over("CB04", SLOW)
+            self._is_open_by(refusal)
         elif self._has_recovered:
             self.slip = Slip("CB04/stays-open", self.opening, refusal=refusal, probe=self._probe)
         else:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, REDIRECTS, STATUS, Ended, path_of
+from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.view import View
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 HOPELESS: Final = frozenset({501, 505})
 """Given by a service that works (RFC 9110, 15.6): no sign of an outage to some breakers."""
+
+SLOW_NS: Final = SECOND
+"""From here on a success may be a slow call, which some breakers count as a failure (resilience4j, by 60 s; by hand,
+by less)."""
 
 BREAKER_PACKAGES: Final = frozenset({"purgatory"})
 """Libraries whose errors do not say by their names what they are."""
@@ -47,6 +52,11 @@ class Call(NamedTuple):
     admitted_ns: int
     """It was let through then or later: its sender was busy with something else until then."""
     scope: Scope | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it took so long that some breakers take its success for a failure."""
+        return self.ended_ns is not None and self.ended_ns - self.first.began_ns >= SLOW_NS
 
     @property
     def is_alone(self) -> bool:

@@ -27,6 +27,8 @@ class Tries:
         self.is_in_doubt = False
         self.is_crowded = False
         """Calls ran side by side: one may have failed unseen, before it was sent, as in a full pool."""
+        self.has_slow = False
+        """A success took so long that a breaker which counts slow calls may have counted it."""
         self.last: Call | None = None
         self._lately: deque[tuple[int, Sign]] = deque()
         """When each call of the last window ended, and how."""
@@ -51,6 +53,7 @@ class Tries:
         """Count the end of a call."""
         is_mixed = self._is_order_unknown = self._is_mixed(call)
         self._remember(call.ended_ns or 0, call.sign)
+        self.has_slow = self.has_slow or (call.sign is Sign.HEALTHY and call.is_slow)
         if call.sign is Sign.HEALTHY:
             self.sure = 0
             self.possible = self.possible if is_mixed else 0

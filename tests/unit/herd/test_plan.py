@@ -82,6 +82,20 @@ def test_plan_refuses_a_call_in_place_of_the_function():
         read(code=client())
 
 
+def test_plan_refuses_a_generator_function():
+    """Nobody would iterate what it returns, and nothing would be sent."""
+
+    def stream():
+        yield 1
+
+    async def stream_later():
+        yield 1
+
+    for code in (stream, stream_later):
+        with pytest.raises(TypeError, match="a generator does nothing until somebody iterates it"):
+            read(code=code)
+
+
 def test_plan_refuses_an_async_function_in_threads():
     """Its copies would never run."""
     with pytest.raises(TypeError, match=re.escape('coroutine, as_="threads"): this is an async function')):

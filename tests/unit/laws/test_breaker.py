@@ -362,6 +362,17 @@ def test_a_breaker_that_keeps_its_count_after_closing_is_caught(cb):
     assert cb(lambda one: refused(failed(call(opened(one).wait(31), "ok"), 1)))[0] == broken("CB01/early")
 
 
+def test_a_slow_probe_may_be_a_failure_to_the_breaker(cb):
+    """Some count calls that take too long; the circuit stays open, and opens again after its cooldown."""
+    assert cb(lambda one: refused(call(opened(one).wait(31), "ok", lasts=3)))[3] == NOT_ASKED
+    assert cb(lambda one: refused(call(opened(one).wait(31), "ok", lasts=0.9)))[3] == broken("CB04/stays-open")
+
+
+def test_slow_successes_may_count_towards_the_threshold(cb):
+    """Two that took three seconds, and a failure."""
+    assert cb(lambda one: refused(failed(call(call(one, "ok", lasts=3), "ok", lasts=3), 1)))[0] == NOT_ASKED
+
+
 def test_two_probes_side_by_side_are_caught(cb):
     """The second call is sent while the first has not ended."""
 
@@ -609,7 +620,8 @@ def test_a_late_opening_is_told_whole(run, text):
         "  t+0.00s  #4  GET /items   503   ◄ sent all the same\n"
         "  why   a service that is down is asked on and on, and every caller waits until that has failed\n"
         "  fix   let the breaker see every failure: an answer of 500 that is returned and not raised is none to it\n"
-        '  again @pytest.mark.chaos("503 x4", seed=42)'
+        '  again @pytest.mark.chaos("503 x4", seed=42)\n'
+        "  or    has each client a breaker of its own, or this request none on purpose? judge one in each test"
     )
 
 
