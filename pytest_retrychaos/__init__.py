@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         tls,
         truncate,
     )
+    from pytest_retrychaos.fuzz import chaos_explore
     from pytest_retrychaos.model import Response
     from pytest_retrychaos.record import Runaway
     from pytest_retrychaos.run import NoTimeout
@@ -41,6 +42,7 @@ _HOMES = {
         "ScriptError", "connect_timeout", "dns", "down", "drip", "duplicate", "eof", "garbage", "ok",
         "parse", "refuse", "reset", "slow", "stale", "status", "timeout", "tls", "truncate",
     ),
+    "pytest_retrychaos.fuzz": ("chaos_explore",),
     "pytest_retrychaos.model": ("Response",),
     "pytest_retrychaos.record": ("Runaway",),
     "pytest_retrychaos.run": ("NoTimeout",),
@@ -56,6 +58,7 @@ __all__ = [
     "Response",
     "Runaway",
     "ScriptError",
+    "chaos_explore",
     "connect_timeout",
     "dns",
     "down",

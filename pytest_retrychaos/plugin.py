@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Generator, Iterator
 from types import CodeType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from pytest_retrychaos.blame import raise_at
+from pytest_retrychaos.settings import SAID, SEED_OPTION, WATCHDOG_OPTION, derived_seed, main_seed, watchdog
 
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import Chaos
     from pytest_retrychaos.faults import Script
 
-SEED_OPTION = "--chaos-seed"
-WATCHDOG_OPTION = "--chaos-watchdog"
 MARKER = (
     "chaos(*scripts, transport='network', profile='default', seed=None, timezone=None, hosts=(), strict=True, "
     "expect=(), entropy='real'): script faults into the fake service; several scripts parametrize the test."
@@ -53,8 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and check the options."""
     config.addinivalue_line("markers", MARKER)
-    _seed(config)
-    _watchdog(config)
+    main_seed(config)
+    watchdog(config)
     if config.getini("chaos_verify") not in ("auto", "manual"):
         raise pytest.UsageError(
             f"ini chaos_verify = {config.getini('chaos_verify')!r} is unknown: it is 'auto' or 'manual'"
@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say the seed, so that a run can be repeated."""
-    return f"retrychaos: {SEED_OPTION}={_seed(config)}"
+    return f"retrychaos: {SEED_OPTION}={main_seed(config)}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -101,9 +101,9 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     script = getattr(request, "param", marker.args[0] if marker is not None and marker.args else None)
     options: dict[str, Any] = dict(marker.kwargs) if marker is not None else {}  # Any: what the user wrote
     if options.get("seed") is None:
-        options["seed"] = _derived(_seed(request.config), request.node.nodeid)
+        options["seed"] = derived_seed(request.config, request.node.nodeid)
     run = Chaos(
-        script, name=request.node.nodeid, test_code=_code(request.node), watchdog=_watchdog(request.config), **options
+        script, name=request.node.nodeid, test_code=_code(request.node), watchdog=watchdog(request.config), **options
     )
     try:
         with run:
@@ -146,19 +146,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         left: BaseException = pytest.fail.Exception(str(error), pytrace=False)
     except Exception as error:
         left = error
-    _raise_at(_code(item), left)
-
-
-def _raise_at(code: CodeType | None, error: BaseException) -> NoReturn:
-    """Raise an error so that pytest gives the test function as its place, where it has none of its own."""
-    __tracebackhide__ = True
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    if code is None or (frames and not frames[-1].f_locals.get("__tracebackhide__")):
-        raise error
-    place = compile("raise error", code.co_filename, "exec")
-    place = place.replace(co_firstlineno=code.co_firstlineno, co_name=code.co_name, co_qualname=code.co_qualname)
-    exec(place, {"error": error.with_traceback(None)})
-    raise error
+    raise_at(_code(item), left)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -168,20 +156,28 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     run = item.stash.get(RUN, None)
     if run is not None and report.when == "teardown" and (left := run.judge.left_section()):
         report.sections.append((NOTE, left))
-    if run is None or report.when != "call":
+    if report.when != "call":
         return report
-    if report.failed:
-        crash = getattr(report.longrepr, "reprcrash", None)
-        if crash is not None:  # the headline makes sense alone in the short summary
-            crash.message = crash.message.removeprefix("pytest_retrychaos.LawsBroken: ")
+    if report.passed and item.config.get_verbosity() > 0:
+        said = _said(item, run)
+        if said:
+            report.sections.append((VERDICT, said))
+    crash = getattr(report.longrepr, "reprcrash", None) if report.failed else None
+    if crash is not None:  # the headline makes sense alone in the short summary
+        crash.message = crash.message.removeprefix("pytest_retrychaos.LawsBroken: ")
+    if report.failed and run is not None:
         section = run.judge.failure_section()
         if section:
             report.sections.append(("retrychaos", section))
-    elif item.config.get_verbosity() > 0 and run.verdict is not None:
-        from pytest_retrychaos.text import verdict_text
-
-        report.sections.append((VERDICT, verdict_text(run.verdict)))
     return report
+
+
+def _said(item: pytest.Item, run: Chaos | None) -> str:
+    if run is None or run.verdict is None:
+        return item.stash.get(SAID, "")
+    from pytest_retrychaos.text import verdict_text
+
+    return verdict_text(run.verdict)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -199,41 +195,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for test, text in shown:
             terminalreporter.line(test)
             terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
-
-
-def _seed(config: pytest.Config) -> int:
-    given: int | None = config.getoption(SEED_OPTION)
-    if given is None:
-        text = str(config.getini("chaos_seed"))
-        if not text.strip().isdecimal():
-            raise pytest.UsageError(f"ini chaos_seed = {text!r} is no seed: give a whole number, 0 or more")
-        return int(text)
-    if given < 0:
-        raise pytest.UsageError(f"{SEED_OPTION}={given} is no seed: give a whole number, 0 or more")
-    return given
-
-
-def _watchdog(config: pytest.Config) -> float:
-    given: float | None = config.getoption(WATCHDOG_OPTION)
-    said = f"{WATCHDOG_OPTION}={given:g}" if given is not None else f"ini chaos_watchdog = {_ini(config)!r}"
-    try:
-        seconds = float(_ini(config)) if given is None else given
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds < 1e9:
-        raise pytest.UsageError(f"{said} is no number of seconds: give 0 (never) or more")
-    return seconds
-
-
-def _ini(config: pytest.Config) -> str:
-    return str(config.getini("chaos_watchdog"))
-
-
-def _derived(seed: int, test: str) -> int:
-    """Mix the run's seed with a test's id, so that tests differ and each can be run alone."""
-    import hashlib
-
-    return int.from_bytes(hashlib.sha256(f"{seed}:{test}".encode()).digest()[:4])
 
 
 def _code(item: pytest.Item) -> CodeType | None:

@@ -20,6 +20,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed; 409: one with the same key is still being worked on."""
@@ -28,7 +29,7 @@ DID_NOTHING = frozenset({425, 429, 503})
 """Those of them by which the service says that it has not carried the request out."""
 
 LOST = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-"""Failures that leave open what the service did."""
+"""Failures without an answer. Most of them leave open what the service did: see `was_sent`."""
 
 FIRST_WAIT, WAIT_CAP = 0.5, 20.0
 """Seconds: the wait before the first retry is at most the first, and doubles up to the second."""
@@ -75,8 +76,9 @@ class PaymentClient:
                     doubt = error
             except LOST as error:
                 if retry == self.attempts:
-                    raise
-                doubt = error
+                    raise error from doubt
+                if was_sent(error):
+                    doubt = error
             time.sleep(asked + random.uniform(0, min(WAIT_CAP, FIRST_WAIT * 2 ** (retry - 1))))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -84,6 +86,12 @@ class PaymentClient:
         return self.session.post(
             f"{self.url}/payments", json=body, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
         )
+
+
+def was_sent(error: requests.RequestException) -> bool:
+    """Return whether the request may have left this machine: not if no connection was made."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return not isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
 def seconds_asked(response: requests.Response) -> float:

@@ -39,13 +39,16 @@ _EXPIRIES = {
 _LOOPS = {("asyncio.events", "Handle._run"), ("trio._core._run", "unrolled_run")}
 """Functions that let a task go on, or a timer strike."""
 
+_CONCURRENCY = frozenset({"asyncio", "anyio", "trio", "async_timeout", "contextlib", "functools", "pytest_retrychaos"})
+"""Packages by which the test itself sets a deadline or cancels. Any other sets its own, as httpx does for each read."""
+
 _WAIT_FOR = ("asyncio.tasks", "wait_for")
 _NAMED = {name for _, name in (*_EXPIRIES, *_LOOPS, _WAIT_FOR)}
 """By their names alone, since most frames have none of them."""
 
 
 def _is_of_test(frame: FrameType | None, *, is_deadline: bool) -> bool:
-    """Whether the nearest code that is no library's is the test's own."""
+    """Whether the test's own code asks for it, itself or by what libraries of concurrency give it to ask with."""
     test = ACTIVE.clock.test_code
     while frame is not None and test is not None:
         code = frame.f_code
@@ -58,7 +61,10 @@ def _is_of_test(frame: FrameType | None, *, is_deadline: bool) -> bool:
             is_deadline = is_deadline or name == _WAIT_FOR
             if name in _LOOPS:
                 return False  # below lies who runs the loop
-        if not is_foreign(code.co_filename):
+        if is_foreign(code.co_filename):
+            if frame.f_globals.get("__name__", "").partition(".")[0] not in _CONCURRENCY:
+                return False
+        else:
             is_inside = code.co_qualname.startswith(f"{test.co_qualname}.<locals>.")
             return is_inside and code.co_filename == test.co_filename and not is_deadline
         frame = frame.f_back

@@ -123,6 +123,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         if view.trace.resolution_ns > TOLERANCE_NS:
             return "nothing was sent: a real server does not see who comes back at once and is refused again"
         return None
+    if _is_refused_afterwards(view, attempt):
+        return "a connection to its host failed afterwards: whether that was its retry is not known"
     if was_hedged(view, attempt):
         return "an equal request was sent while it waited: one of the two was enough"
     if not attempt.is_read and looked(view, attempt):
@@ -152,6 +154,17 @@ def _is_followed(view: View, operation: OperationView) -> bool:
     last = operation.attempts[-1]
     later = view.trace.attempts[last.index :]
     return any(attempt.scope == last.scope or last.scope is None for attempt in later)
+
+
+def _is_refused_afterwards(view: View, failed: Attempt) -> bool:
+    """Whether connections to the same host that belong to no request failed later: its own retries, perhaps."""
+    unsent = {operation.index for operation in view.operations if operation.first_sent is None}
+    return any(
+        later.operation in unsent
+        and (later.host, later.scope) == (failed.host, failed.scope)
+        and view.trace.are_related(later.lineage, failed.lineage)
+        for later in view.trace.attempts[failed.index :]
+    )
 
 
 def _is_resumed(view: View, failed: Attempt) -> bool:

@@ -100,6 +100,9 @@ class Router:
         self._routes: list[Route] = []
         self._used: set[Route] = set()
 
+    def __bool__(self) -> bool:
+        return bool(self._routes)
+
     def add(self, route: Route) -> None:
         """Add a route; it comes before equal ones."""
         self._routes.insert(0, route)

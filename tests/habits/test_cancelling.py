@@ -289,3 +289,31 @@ async def test_a_group_that_the_test_cancels_passes_it_on(chaos: Chaos) -> None:
 
     with pytest.raises(LawsBroken, match=r"^RT08 "):
         chaos.verify()
+
+
+@pytest.mark.asyncio
+@pytest.mark.chaos("503")
+async def test_what_a_client_cancels_within_itself_is_not_the_tests_doing(chaos):
+    """httpx ends scopes of its own where it closes; the test asked for nothing."""
+    async with httpx.AsyncClient(timeout=5) as client:
+        await client.get(chaos.url + "/orders")
+
+    with pytest.raises(LawsBroken, match="RT01 not retried"):
+        chaos.verify()
+
+
+@pytest.mark.asyncio
+@pytest.mark.chaos("timeout, ok")
+async def test_a_clients_own_timeout_is_not_the_tests_deadline(chaos):
+    """Nor where the retry loop stands in the test itself."""
+    async with httpx.AsyncClient(timeout=5) as client:
+        for _ in range(2):
+            with contextlib.suppress(httpx.ReadTimeout):
+                await client.get(chaos.url + "/orders")
+                break
+            await asyncio.sleep(1)
+
+    verdict = chaos.verify()
+
+    assert verdict.of("RT01").ruling.value == "held"
+    assert verdict.of("RT08").reason == "the test cancelled nothing that had not ended"

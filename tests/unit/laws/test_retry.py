@@ -35,6 +35,16 @@ def test_rt01_is_broken_when_nothing_follows_a_connection_that_was_not_made(run,
     assert ruling(run().send(fault), "RT01") == ("broken", f"RT01/{fault}")
 
 
+def test_rt01_does_not_apply_where_refused_connections_follow_that_may_be_its_retries(run, ruling):
+    """A loop in the test itself: each turn is a call of its own, and a refused connection has no path."""
+    assert ruling(run().send("503").new().send("refuse"), "RT01") == NOT_APPLIED
+
+
+def test_rt01_is_broken_where_the_refused_connection_was_to_another_host(run, ruling):
+    """That one is no retry of it."""
+    assert ruling(run().send("503").new().send("refuse", host="other.test"), "RT01")[0] == "broken"
+
+
 def test_rt01_does_not_apply_to_a_lone_refusal_that_other_attempts_follow(run, ruling):
     """A refused connection has no path: what comes later may be its retry elsewhere."""
     assert ruling(run().send("refuse").new().send(host="other.test"), "RT01") == NOT_APPLIED

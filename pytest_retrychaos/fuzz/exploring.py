@@ -1,0 +1,180 @@
+"""``@chaos_explore``: run a test under every history of faults that its own behaviour gives rise to."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from pytest_retrychaos.blame import raise_at
+from pytest_retrychaos.chaos import Chaos
+from pytest_retrychaos.clock.cpython import real_twin
+from pytest_retrychaos.faults.durations import parse_duration
+from pytest_retrychaos.fuzz import words
+from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
+from pytest_retrychaos.fuzz.history import History, Played
+from pytest_retrychaos.fuzz.playing import Test
+from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search
+from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.options import Options
+from pytest_retrychaos.settings import SAID, derived_seed, watchdog
+from pytest_retrychaos.views import LawsBroken
+
+MOST_RUNS = 20_000
+"""A search that the test has not limited ends here, and cannot tell."""
+
+_WAY_OUT = "Choose a smaller depth or fewer faults=, or say with budget= how far to go"
+
+LOOPS = ("asyncio", "trio")
+
+Function = Callable[..., Any]  # Any: a test, with whatever fixtures
+
+
+def chaos_explore(
+    test: Function | None = None,
+    *,
+    depth: int = 2,
+    faults: Faults = "default",
+    budget: int | str | None = None,
+    reduce: bool = True,
+    loop: str = "asyncio",
+    **options: Any,  # Any: checked one by one by Options
+) -> Any:  # Any: the test, or what decorates it
+    """Run a test under every history of up to ``depth`` faults, and report the shortest script for each way to fail.
+
+    ``depth`` is the number of faults, at any attempts; beside that each fault is tried for ever. ``faults`` is
+    ``"default"``, ``"hostile"`` or a list of faults as a script writes them. ``budget`` is the most runs, or a
+    duration of real time (``"60s"``); without one, a search that takes more than 20 000 runs fails: it cannot tell.
+    ``reduce=False`` runs also what is known to be equivalent. An async test runs in a loop of its own each time:
+    ``loop`` is asyncio or trio. ``options`` are those of ``@pytest.mark.chaos``.
+
+    The test gets a fresh ``chaos`` each time; its other fixtures are made once. Where it judges by itself (``verify``,
+    ``assert_…``), that is the verdict, else every law is. An error that it lets through after a fault is what the
+    caller was told, and no failure.
+
+    Bad arguments raise `TypeError` or `ValueError`, in the line that is wrong.
+    """
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise ValueError(f"depth={depth!r}: it is how many faults a history may have, 1 or more")
+    if loop not in LOOPS:
+        raise ValueError(f"loop={loop!r}: it is {' or '.join(map(repr, LOOPS))}")
+    steps = read_faults(faults)
+    limit = _limit(budget)
+    Options.read(options)
+    options = {"entropy": "seeded", **options}  # real entropy would be another history each time
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        if "chaos" not in signature.parameters:
+            raise TypeError(
+                f"@chaos_explore on {function.__qualname__}: it has to take chaos, which is run anew each time"
+            )
+        asks_for_request = "request" in signature.parameters
+
+        @functools.wraps(function)
+        def explored(*args: object, request: pytest.FixtureRequest, **fixtures: object) -> None:
+            __tracebackhide__ = True
+            if asks_for_request:
+                fixtures["request"] = request
+
+            def body(chaos: Chaos) -> object:
+                return _call(function, loop, *args, chaos=chaos, **fixtures)
+
+            code = inspect.unwrap(function).__code__
+            run = Test(body, code, request.node.nodeid, _of_test(request, options))
+            search = Search(run.play, steps, depth, limit(), reduce)
+            failure = _failure(search, run, is_named=budget is not None)
+            if failure is not None:
+                raise_at(code, LawsBroken(failure))
+            request.node.stash[SAID] = words.coverage(search.found, depth)
+
+        explored.__signature__ = _without_chaos(signature)  # type: ignore[attr-defined]  # what pytest reads first
+        return explored
+
+    return decorate if test is None else decorate(test)
+
+
+def _failure(search: Search, run: Test, *, is_named: bool) -> str | None:
+    """Search; say why the test fails, or that it cannot be told whether it should. ``None``: it passes."""
+    root = run.play(History())
+    if root.breaches:
+        return "\n\n".join(["the test fails without any fault:", *(one.text for one in root.breaches.values())])
+    if not root.attempts:
+        return "cannot tell: the test makes no request, so there is nothing that a fault could strike"
+    least = search.least_runs(len(root.attempts))
+    if least > MOST_RUNS and not is_named:
+        return (
+            f"cannot tell: depth={search.depth} takes {least} runs at least ({len(root.attempts)} attempts without a "
+            f"fault, {len(search.faults)} faults to try), more than {MOST_RUNS}. {_WAY_OUT}"
+        )
+    try:
+        found = search.run(root)
+    except NotTheSameError as error:
+        return words.not_the_same(error)
+    except KeyboardInterrupt as interrupt:
+        if search.found.worst:
+            interrupt.add_note(words.failure(search.found, {}, search.depth))
+        raise
+    if found.worst:
+        return words.failure(found, _beside(search, found), search.depth)
+    if found.is_cut and not is_named:
+        return f"cannot tell: {words.coverage(found, search.depth)}. {_WAY_OUT}"
+    return None
+
+
+def _beside(search: Search, found: Found) -> dict[str, Played | None]:
+    nearest: dict[History, Played | None] = {}
+    for played in found.worst.values():
+        if played.history not in nearest and not played.history.for_ever:
+            nearest[played.history] = search.nearest(played)
+    return {shape: nearest.get(played.history) for shape, played in found.worst.items()}
+
+
+def _limit(budget: int | str | None) -> Callable[[], Callable[[int], bool]]:
+    """Make what makes, when a search begins, the question whether it is over after so many runs."""
+    if isinstance(budget, str):
+        seconds = parse_duration(budget) / SECOND
+        now = real_twin(monotonic)
+
+        def begin() -> Callable[[int], bool]:
+            end = now() + seconds
+            return lambda _: now() >= end
+
+        return begin
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
+        raise ValueError(f"budget={budget!r}: it is the most runs, or a duration of real time such as '60s'")
+    most = MOST_RUNS if budget is None else budget
+    return lambda: lambda runs: runs >= most
+
+
+def _call(function: Function, loop: str, *args: object, **named: object) -> object:
+    if not inspect.iscoroutinefunction(function):
+        return function(*args, **named)
+    if loop == "asyncio":
+        import asyncio
+
+        return asyncio.run(function(*args, **named))
+    import trio
+
+    return trio.run(functools.partial(function, *args, **named))
+
+
+def _of_test(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[str, Any]:  # Any: as above
+    if request.node.get_closest_marker("chaos") is not None:
+        raise pytest.UsageError(
+            f"{request.node.nodeid} has both @chaos_explore and @pytest.mark.chaos: the search chooses the scripts; "
+            "give the marker's other options to chaos_explore"
+        )
+    seed = options.get("seed")
+    own = derived_seed(request.config, request.node.nodeid) if seed is None else seed
+    return {**options, "seed": own, "watchdog": watchdog(request.config)}
+
+
+def _without_chaos(signature: inspect.Signature) -> inspect.Signature:
+    parameters = [one for one in signature.parameters.values() if one.name not in ("chaos", "request")]
+    parameters.append(inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY))
+    return signature.replace(parameters=parameters)

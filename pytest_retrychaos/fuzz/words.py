@@ -1,0 +1,71 @@
+"""What a search says: the shortest script for each way to fail, what stood beside it, and how far it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytest_retrychaos.fuzz.history import Played, parted
+from pytest_retrychaos.fuzz.search import Found, NotTheSameError
+from pytest_retrychaos.laws.words import counted, grouped
+from pytest_retrychaos.text import moment
+from pytest_retrychaos.trace import Attempt
+
+
+def failure(found: Found, beside: Mapping[str, Played | None], depth: int) -> str:
+    """Write the ways to fail, each with its shortest script."""
+    worst = sorted(found.worst.items(), key=lambda item: (item[1].history.plainness, item[0]))
+    blocks = []
+    for shape, played in worst:
+        lines = [played.breaches[shape].text]
+        near = beside.get(shape)
+        if near is not None:
+            lines.append(f"  beside {near.history}: {_parting(played, near)}")
+        blocks.append("\n".join(lines))
+    if len(worst) > 1:
+        scripts = [f"  {shape}: {played.history}" for shape, played in worst]
+        headline = f"{', '.join(shape for shape, _ in worst)} broken: the shortest script for each"
+        blocks.insert(0, "\n".join([headline, *scripts]))
+    return "\n\n".join([*blocks, coverage(found, depth)])
+
+
+def coverage(found: Found, depth: int) -> str:
+    """Write how many histories there were, and what became of them."""
+    faults = counted(depth, "fault")
+    parts = [f"explored up to {faults}: {grouped(found.runs)} {'history' if found.runs == 1 else 'histories'} run"]
+    if found.left_out:
+        reasons = ", ".join(f"{reason} {grouped(count)}" for reason, count in sorted(found.left_out.items()))
+        parts.append(f"{grouped(found.left_out.total())} left out as equivalent ({reasons})")
+    if found.missed:
+        parts.append(f"{grouped(found.missed)} in which the fault had nothing to strike")
+    if found.is_cut:
+        parts.append("the others cut off")
+    return ", ".join(parts)
+
+
+def not_the_same(error: NotTheSameError) -> str:
+    """Write where a client did something else after the same history."""
+    number = error.index
+    before, now = (_at(played, number) for played in (error.before, error.now))
+    return (
+        f"cannot tell: after the same faults the code did something else at attempt {number}, so that no search of it "
+        f"proves anything\n  under {error.before.history}: {before}\n  under {error.now.history}: {now}\n"
+        "what differs comes from outside the run: real randomness, a real clock, state that an earlier run left behind"
+    )
+
+
+def _parting(played: Played, near: Played) -> str:
+    index = parted(played, near, max(len(played.attempts), len(near.attempts)))
+    if index is None:
+        return "sent the same, and broke nothing"
+    return f"{f'the same up to attempt {index - 1}; then ' if index > 1 else ''}{_at(near, index)}"
+
+
+def _at(played: Played, number: int) -> str:
+    if number > len(played.attempts):
+        return "nothing more was sent"
+    return _sent(played.attempts[number - 1])
+
+
+def _sent(attempt: Attempt) -> str:
+    what = f"{attempt.method} {attempt.target}" if attempt.method else f"a connection to {attempt.host}"
+    return f"{moment(attempt.began_ns)} {what}"

@@ -1,0 +1,47 @@
+"""What pytest was told: the plugin's options and ini settings, and what follows from them for a test."""
+
+from __future__ import annotations
+
+import pytest
+
+SEED_OPTION = "--chaos-seed"
+WATCHDOG_OPTION = "--chaos-watchdog"
+SAID: pytest.StashKey[str] = pytest.StashKey()
+"""What a test that passed has to say under ``-v``, kept with the test."""
+
+
+def main_seed(config: pytest.Config) -> int:
+    """Give the seed of the whole run; `pytest.UsageError` for one that is none."""
+    given: int | None = config.getoption(SEED_OPTION)
+    if given is None:
+        text = str(config.getini("chaos_seed"))
+        if not text.strip().isdecimal():
+            raise pytest.UsageError(f"ini chaos_seed = {text!r} is no seed: give a whole number, 0 or more")
+        return int(text)
+    if given < 0:
+        raise pytest.UsageError(f"{SEED_OPTION}={given} is no seed: give a whole number, 0 or more")
+    return given
+
+
+def watchdog(config: pytest.Config) -> float:
+    """Give the real seconds after which a thread that blocks is reported; `pytest.UsageError` as above."""
+    given: float | None = config.getoption(WATCHDOG_OPTION)
+    said = f"{WATCHDOG_OPTION}={given:g}" if given is not None else f"ini chaos_watchdog = {_ini(config)!r}"
+    try:
+        seconds = float(_ini(config)) if given is None else given
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < 1e9:
+        raise pytest.UsageError(f"{said} is no number of seconds: give 0 (never) or more")
+    return seconds
+
+
+def _ini(config: pytest.Config) -> str:
+    return str(config.getini("chaos_watchdog"))
+
+
+def derived_seed(config: pytest.Config, test: str) -> int:
+    """Mix the run's seed with a test's id, so that tests differ and each can be run alone."""
+    import hashlib
+
+    return int.from_bytes(hashlib.sha256(f"{main_seed(config)}:{test}".encode()).digest()[:4])

@@ -1,0 +1,235 @@
+"""``@chaos_explore`` on a test, as a user sees it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+import pytest
+
+HEAD = """
+import requests
+from pytest_retrychaos import chaos_explore
+
+def charge(url):
+    for _ in range(2):
+        try:
+            return requests.post(f"{url}/payments", json={"amount": 1}, timeout=5).status_code
+        except requests.ConnectionError:
+            pass
+"""
+
+
+def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult:
+    pytester.makepyfile(HEAD + textwrap.dedent(test))
+    return pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:randomly", *options)
+
+
+def told(result: pytest.RunResult) -> str:
+    return "\n".join(result.outlines)
+
+
+def test_a_failure_shows_the_shortest_script_and_what_stood_beside_it(pytester: pytest.Pytester) -> None:
+    """From an ordinary test to the line to paste."""
+    result = run(
+        pytester,
+        """
+        @chaos_explore(faults=["503", "reset after-commit"])
+        def test_a_charge(chaos):
+            charge(chaos.url)
+            chaos.verify(only=["ID04"])
+        """,
+        "--chaos-seed=3",
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ID04 duplicate effect: POST /payments was carried out 2 times for one operation",
+            "*  t+0.00s  #1  POST /payments  key –   committed, then connection reset   (reset after-commit)",
+            "*  t+0.00s  #2  POST /payments  key –   201, committed                     ◄ second effect",
+            "*  why   *",
+            "*  fix   *",
+            '*  again @pytest.mark.chaos("reset after-commit", entropy="seeded", seed=*)',
+            "*  beside no fault: nothing more was sent",
+            "*explored up to 2 faults: 7 histories run*",
+        ],
+        consecutive=False,
+    )
+
+
+def test_the_printed_line_reproduces_it_in_a_new_process(pytester: pytest.Pytester) -> None:
+    """The same finding, by an ordinary marker."""
+    first = run(pytester, "@chaos_explore(depth=1)\ndef test_a_charge(chaos):\n    charge(chaos.url)\n")
+    marker = re.search(r"again (@pytest.mark.chaos\(\"reset after-commit\".*\))", told(first))
+    assert marker is not None
+
+    again = run(
+        pytester,
+        f"import pytest\n\n{marker[1]}\ndef test_a_charge(chaos):\n    charge(chaos.url)\n    chaos.verify()\n",
+    )
+
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(["*ID04 duplicate effect: POST /payments was carried out 2 times for one operation"])
+
+
+def test_a_test_that_passes_says_how_far_it_looked(pytester: pytest.Pytester) -> None:
+    """Under -v."""
+    result = run(
+        pytester,
+        """
+        @chaos_explore(depth=1)
+        def test_a_read(chaos):
+            from pytest_retrychaos.engine import Retry
+            Retry().call(requests.get, f"{chaos.url}/orders", timeout=5)
+        """,
+        "-v",
+    )
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*explored up to 1 fault: 40 histories run, *left out as equivalent (*"])
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_an_async_test_with_fixtures_and_parameters_is_explored(pytester: pytest.Pytester, loop: str) -> None:
+    """In a loop of its own each time; the fixtures are made once."""
+    result = run(
+        pytester,
+        f"""
+        import httpx, pytest
+
+        @pytest.fixture
+        def path(request):
+            return "/orders"
+
+        class TestReading:
+            @pytest.mark.parametrize("tries", [1, 2])
+            @chaos_explore(depth=1, faults=["503", "reset"], loop="{loop}")
+            async def test_reads(self, chaos, path, tries):
+                async with httpx.AsyncClient() as client:
+                    for _ in range(tries):
+                        try:
+                            if (await client.get(chaos.url + path)).status_code == 200:
+                                break
+                        except httpx.HTTPError:
+                            pass
+        """,
+    )
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*RT01/503, RT01/reset broken: the shortest script for each"])
+
+
+def test_a_test_that_fails_without_a_fault_is_told_so(pytester: pytest.Pytester) -> None:
+    """Nothing was found yet."""
+    result = run(pytester, "@chaos_explore\ndef test_it(chaos):\n    assert charge(chaos.url) == 200\n")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*the test fails without any fault:", "*the test's own assertion in line 12: assert 201 == 200"]
+    )
+
+
+def test_a_test_without_a_request_cannot_tell(pytester: pytest.Pytester) -> None:
+    """No fault has anything to strike."""
+    result = run(pytester, "@chaos_explore\ndef test_it(chaos):\n    pass\n")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*cannot tell: the test makes no request, so there is nothing that a fault could strike"]
+    )
+
+
+def test_code_that_is_not_the_same_each_time_cannot_be_told(pytester: pytest.Pytester) -> None:
+    """State that an earlier run left behind, with both histories at the first difference."""
+    result = run(
+        pytester,
+        """
+        import itertools
+        numbers = itertools.count()
+
+        @chaos_explore(depth=1)
+        def test_it(chaos):
+            for _ in range(2):
+                requests.get(f"{chaos.url}/orders/{next(numbers)}", timeout=5)
+        """,
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*cannot tell: after the same faults the code did something else at attempt 1, *",
+            "*  under no fault: t+0.00s GET /orders/0",
+            "*  under ok, 503: t+0.00s GET /orders/*",
+        ]
+    )
+
+
+def test_a_search_that_is_cut_off_says_what_is_left_out(pytester: pytest.Pytester) -> None:
+    """A budget that the test names is its own choice."""
+    result = run(
+        pytester,
+        """
+        @chaos_explore(budget=5)
+        def test_it(chaos):
+            requests.get(f"{chaos.url}/orders", timeout=5)
+            chaos.assert_attempts(1)
+        """,
+        "-v",
+    )
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*explored up to 2 faults: 5 histories run, the others cut off"])
+
+
+def test_a_depth_that_cannot_be_met_says_how_many_runs_it_takes(pytester: pytest.Pytester) -> None:
+    """Before it begins."""
+    result = run(
+        pytester,
+        """
+        @chaos_explore(depth=4)
+        def test_it(chaos):
+            for number in range(5):
+                requests.get(f"{chaos.url}/orders/{number}", timeout=5)
+        """,
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*cannot tell: depth=4 takes * runs at least (5 attempts without a fault, 25 faults *"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("decorator", "message"),
+    [
+        ("@chaos_explore(depth=0)", "ValueError: depth=0: it is how many faults a history may have, 1 or more"),
+        ("@chaos_explore(faults=[])", "ValueError: faults=[[][]]: there is nothing to try; *"),
+        ("@chaos_explore(faults='evil')", "ValueError: faults='evil': it is 'default' or 'hostile', *"),
+        ("@chaos_explore(faults=['503 x2'])", "*faults= holds single faults, and '503 x2' is none*"),
+        ("@chaos_explore(faults=['ok'])", "*faults= holds single faults, and 'ok' is none*"),
+        ("@chaos_explore(budget=0)", "ValueError: budget=0: it is the most runs, *"),
+        ("@chaos_explore(loop='uvloop')", "ValueError: loop='uvloop': it is 'asyncio' or 'trio'"),
+        ("@chaos_explore(colour='red')", "TypeError: unknown chaos option 'colour'*"),
+    ],
+)
+def test_bad_arguments_are_refused_where_they_are_written(
+    pytester: pytest.Pytester, decorator: str, message: str
+) -> None:
+    """At collection, in the test's own line."""
+    result = run(pytester, f"{decorator}\ndef test_it(chaos):\n    charge(chaos.url)\n")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"E   *{message}"])
+
+
+def test_a_function_without_chaos_and_a_marker_beside_are_refused(pytester: pytest.Pytester) -> None:
+    """Neither has a meaning."""
+    result = run(pytester, "@chaos_explore\ndef test_it():\n    pass\n")
+    result.stdout.fnmatch_lines(["E   TypeError: @chaos_explore on test_it: it has to take chaos, *"])
+
+    result = run(
+        pytester,
+        'import pytest\n\n@pytest.mark.chaos("503")\n@chaos_explore\ndef test_it(chaos):\n    charge(chaos.url)\n',
+    )
+    result.stdout.fnmatch_lines(["*test_it has both @chaos_explore and @pytest.mark.chaos: *"])
