@@ -46,12 +46,12 @@ def test_a_failure_shows_the_shortest_script_and_what_stood_beside_it(pytester: 
     result.stdout.fnmatch_lines(
         [
             "*ID04 duplicate effect: POST /payments was carried out 2 times for one operation",
-            "*  t+0.00s  #1  POST /payments  key –   committed, then connection reset   (reset after-commit)",
-            "*  t+0.00s  #2  POST /payments  key –   201, committed                     ◄ second effect",
+            "*  t+0.00s  #1  POST /payments  key –   committed, then the response was lost   (reset after-commit)",
+            "*  t+0.00s  #2  POST /payments  key –   201, committed                          ◄ second effect",
             "*  why   *",
             "*  fix   *",
             '*  again @pytest.mark.chaos("reset after-commit", entropy="seeded", seed=*)',
-            "*  beside no fault: nothing more was sent",
+            "*  beside no fault: the same up to attempt 1; then nothing more was sent",
             "*explored up to 2 faults: 7 histories run*",
         ],
         consecutive=False,
