@@ -134,6 +134,8 @@ class Circuit:
             if self.tries.possible and not self.tries.may_have_opened:
                 self._pass_over("CB01", "a call sent nothing, and nothing says that it was a breaker that stopped it")
             self.tries.add_unseen(refusal.at_ns)
+        elif self.tries.is_in_doubt and refusal.at_ns == self._doubted_ns:
+            return  # before or after what closed it, perhaps? At one moment nobody can say.
         elif self.tries.may_have_opened:
             self._is_open_by(refusal)
             self._was_tried = event.kind == "refused"

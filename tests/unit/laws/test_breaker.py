@@ -563,6 +563,20 @@ def test_a_hedge_of_the_probe_is_no_second_probe(cb):
     assert cb(hedged)[2] == NOT_ASKED
 
 
+def test_a_call_turned_away_when_a_late_success_comes_tells_nothing_of_what_follows(cb):
+    """circuitbreaker closes at the success of a call from before: at one moment, what was first is not known."""
+
+    def late(one):
+        call(one, "ok", lineage=2, lasts=6)
+        one.now -= 3_000_000_000
+        failed(one, 3)
+        one.wait(3)
+        refused(one)
+        return call(one, "503", lineage=3)
+
+    assert cb(late)[1] == NOT_ASKED
+
+
 # by a rate
 
 HALF = BreakerPolicy(failure_rate=0.5, minimum_calls=4, window=60, cooldown=30)
