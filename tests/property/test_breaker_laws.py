@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+import circuitbreaker
 import httpx
+import purgatory
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_retrychaos import Chaos
-from pytest_retrychaos.engine import CircuitBreaker, CircuitOpen
+from pytest_retrychaos.engine import BreakerPolicy, CircuitBreaker, CircuitOpen
 
 LAWS = ("CB01", "CB02", "CB03", "CB04")
+ERRORS = (httpx.HTTPError, CircuitOpen, circuitbreaker.CircuitBreakerError, purgatory.domain.model.OpenedState)
 FAULTS = ["ok", "503", "500", "404", "429", "reset", "refuse", "timeout", "slow=3s", "slow=7s", "truncate"]
 STARTS = st.lists(
     st.tuples(st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 9.9, 10.0, 10.1, 12.0]), st.booleans()),
@@ -33,7 +36,7 @@ async def _run(chaos, breaker, starts, *, tries):
             for left in reversed(range(tries)):
                 try:
                     return await guarded()
-                except (httpx.HTTPError, CircuitOpen):
+                except ERRORS:
                     if not left:
                         raise
                 await asyncio.sleep(0.5)
@@ -43,7 +46,7 @@ async def _run(chaos, breaker, starts, *, tries):
             await asyncio.sleep(after)
             try:
                 await chaos.call_async(once)
-            except (httpx.HTTPError, CircuitOpen):
+            except ERRORS:
                 return
 
         tasks = []
@@ -89,3 +92,33 @@ def test_the_engines_breaker_is_never_accused(faults, starts, threshold, tries):
             return
 
         assert chaos.verify(breaker=breaker, only=LAWS).ok
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    faults=st.lists(st.sampled_from(FAULTS), max_size=16),
+    starts=STARTS,
+    threshold=st.integers(1, 4),
+    tries=st.integers(1, 3),
+    library=st.sampled_from(["circuitbreaker", "purgatory"]),
+)
+@example(  # a call from before succeeds while the circuit is open, which closes circuitbreaker
+    faults=["timeout", "slow=3s"],
+    starts=[(3.0, True), (0.0, False), (1.0, False), (0.0, False)],
+    threshold=1,
+    tries=1,
+    library="circuitbreaker",
+)
+def test_breakers_of_others_are_accused_of_their_probes_alone(faults, starts, threshold, tries, library):
+    """They let more than one through (CB03); what else they do is right."""
+    if library == "purgatory":
+        breaker = purgatory.AsyncCircuitBreakerFactory(default_threshold=threshold, default_ttl=10)("items")
+    else:
+        breaker = circuitbreaker.CircuitBreaker(failure_threshold=threshold, recovery_timeout=10)
+    with Chaos(", ".join(faults) or "ok", strict=False) as chaos:
+        asyncio.run(_run(chaos, breaker, starts, tries=tries))
+        if not chaos.attempts:
+            return
+
+        policy = BreakerPolicy(threshold=threshold, cooldown=10)
+        assert chaos.verify(breaker=policy, only=("CB01", "CB02", "CB04")).ok
