@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_retrychaos.engine import Retry, exponential
+from pytest_retrychaos.engine import BreakerPolicy, Retry, exponential
 from pytest_retrychaos.laws import LAWS, judge
 from pytest_retrychaos.text import failure_text, timeline, verdict_text
-from pytest_retrychaos.trace import Told, Trace
+from pytest_retrychaos.trace import Raised, Told, Trace
 
 PLAIN = ["ok", "201", "503", "429", "500", "400", "401", "404", "409", "timeout", "reset", "eof", "stale"]
 RARE = ["truncate", "garbage", "slow=3s", "drip=3s", "duplicate", "refuse", "dns", "tls"]
@@ -28,10 +28,14 @@ ATTEMPT = st.fixed_dictionaries(
         "headers": st.sampled_from([{}, {"Authorization": "Bearer one"}, {"X-Mode": "a"}]),
         "host": st.sampled_from(["api.test", "b.test"]),
         "cut": st.booleans(),
+        "key_conflict": st.sampled_from([None, None, "in flight", "mismatch"]),
     }
 )
+IN_A_ROW = BreakerPolicy(threshold=2, cooldown=2)
+BY_RATE = BreakerPolicy(failure_rate=0.5, minimum_calls=2, window=60, cooldown=2)
 STEP = st.tuples(ATTEMPT, st.sampled_from([0, 0.5, 1, 62, 90_000]), st.booleans(), st.booleans())
-TOLD = st.sampled_from([None, Told(True, "x"), Told(False, "x"), Told(None, "x")])
+OPEN = Told(None, None, (Raised("pybreaker.CircuitBreakerError", ("builtins.Exception",), "open"),))
+TOLD = st.sampled_from([None, Told(True, "x"), Told(False, "x"), Told(None, "x"), OPEN])
 
 
 def build(steps, told):
@@ -46,6 +50,8 @@ def build(steps, told):
     if told is not None:
         run.open(told=told)
     for attempt, wait, is_new, one_or_two in steps:
+        if is_new and told is not None:
+            run.close().open(told=told)
         if is_new or not run.operations:
             run.new(one_or_two=one_or_two)
         run.send(attempt["fault"], **{k: v for k, v in attempt.items() if k != "fault"}).wait(wait)
@@ -55,15 +61,18 @@ def build(steps, told):
 
 
 @pytest.mark.parametrize("policy", [None, Retry(attempts=3, backoff=exponential(1), timeout=30)])
-@settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize(
+    "breaker", [None, BreakerPolicy(threshold=2, cooldown=2), BY_RATE], ids=["none", "row", "rate"]
+)
+@settings(max_examples=100, deadline=None)
 @given(steps=st.lists(STEP, max_size=8), told=TOLD)
-def test_every_run_is_judged_alike_from_memory_and_from_json(policy, steps, told):
+def test_every_run_is_judged_alike_from_memory_and_from_json(policy, breaker, steps, told):
     """One ruling for each law, equal verdicts, and texts that can be written."""
     trace = build(steps, told)
-    verdict = judge(trace, policy)
+    verdict = judge(trace, policy, breaker=breaker, amplification=2)
 
     assert [result.code for result in verdict.results] == [law.code for law in LAWS]
-    assert judge(Trace.from_json(trace.to_json()), policy) == verdict
+    assert judge(Trace.from_json(trace.to_json()), policy, breaker=breaker, amplification=2) == verdict
     shapes = {shape for law in LAWS for shape in law.shapes}
     assert {finding.shape for finding in verdict.findings} <= shapes
     assert len(verdict_text(verdict).splitlines()) == len(LAWS)
