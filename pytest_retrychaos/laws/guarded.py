@@ -28,6 +28,14 @@ SLOW_NS: Final = SECOND
 """From here on a success may be a slow call, which some breakers count as a failure (resilience4j, by 60 s; by hand,
 by less)."""
 
+CLOSED: Final = "timeout: closed by the client"
+"""How the record says that a client gave up a silent service, by its own time limit or its caller's."""
+
+CUT_FROM_OUTSIDE: Final = frozenset(
+    {"asyncio.exceptions.CancelledError", "builtins.TimeoutError", "trio.Cancelled", "trio.TooSlowError"}
+)
+"""What is left of a call that a deadline ended: where it stood around the breaker, that was told nothing."""
+
 BREAKER_PACKAGES: Final = frozenset({"purgatory"})
 """Libraries whose errors do not say by their names what they are."""
 
@@ -140,15 +148,15 @@ def circuits(view: View, per: str, counts: str) -> Circuits:
 
 def _calls(view: View, per: str, counts: str) -> Iterator[tuple[object, Call]]:
     admitted = _admissions(view)
+    last_of = {end.attempt.scope: end.attempt.index for end in view.ends}
     groups: dict[tuple[object, object], list[Ended]] = {}
     for end in view.ends:
         attempt = end.attempt
         key = _key(view, attempt, per)
         if counts == "attempts":
-            yield (
-                key,
-                Call(attempt, attempt, end.at_ns, _sign(end), admitted[attempt.index], view.scope_of(attempt.scope)),
-            )
+            scope = view.scope_of(attempt.scope)
+            sign = _sign(end, scope if last_of[attempt.scope] == attempt.index else None)
+            yield key, Call(attempt, attempt, end.at_ns, sign, admitted[attempt.index], scope)
         else:
             whole = ("operation", attempt.operation) if attempt.scope is None else ("scope", attempt.scope)
             groups.setdefault((whole, key), []).append(end)
@@ -159,11 +167,12 @@ def _calls(view: View, per: str, counts: str) -> Iterator[tuple[object, Call]]:
 def _whole_call(view: View, ends: list[Ended], admitted: dict[int, int]) -> Call:
     first, last = ends[0].attempt, ends[-1]
     scope = view.scope_of(first.scope)
-    sign, ended_ns = _sign(last), last.at_ns
+    sign, ended_ns = _sign(last, scope), last.at_ns
     if scope is not None and scope.told is not None:
         ended_ns = scope.ended_ns
-        if sign is Sign.HEALTHY and scope.told.raised:
-            sign = Sign.UNCLEAR
+        raised = scope.told.raised
+        if raised and (sign is Sign.HEALTHY or (raised[0].type in CUT_FROM_OUTSIDE and last.how != "timeout")):
+            sign = Sign.UNCLEAR  # a deadline can end it in the wait after a failure, too
     return Call(first, last.attempt, ended_ns, sign, admitted[first.index], scope)
 
 
@@ -199,7 +208,8 @@ def _shape(path: str) -> str:
     return "/".join("*" if any(char.isdigit() for char in part) else part for part in path.split("/"))
 
 
-def _sign(end: Ended) -> Sign:
+def _sign(end: Ended, scope: Scope | None) -> Sign:
+    """Tell what an end says of the service; ``scope`` is the one that it ended, if it did."""
     status = end.attempt.status or 200
     if end.how == IN_FLIGHT:
         return Sign.PENDING
@@ -207,7 +217,14 @@ def _sign(end: Ended) -> Sign:
         return Sign.HEALTHY if status < 400 and status not in REDIRECTS else Sign.UNCLEAR
     if end.how == STATUS:
         return Sign.FAILED if status >= 500 and status not in HOPELESS else Sign.UNCLEAR
-    return Sign.UNCLEAR if end.how in (CUT, "truncate") else Sign.FAILED
+    return Sign.UNCLEAR if end.how in (CUT, "truncate") or _is_cut_from_outside(end, scope) else Sign.FAILED
+
+
+def _is_cut_from_outside(end: Ended, scope: Scope | None) -> bool:
+    """Whether a deadline around the breaker may have ended it: then the breaker was told of no failure."""
+    raised = () if scope is None or scope.told is None else scope.told.raised
+    is_closed = (end.attempt.error or "").startswith(CLOSED)
+    return raised[0].type in CUT_FROM_OUTSIDE and is_closed if raised else is_closed
 
 
 def _refusals(view: View) -> Iterator[tuple[str, Refusal]]:

@@ -23,7 +23,7 @@ STARTS = st.lists(
 )
 
 
-async def _run(chaos, breaker, starts, *, tries):
+async def _run(chaos, breaker, starts, *, tries, deadline=None):
     async with httpx.AsyncClient(timeout=5, limits=httpx.Limits(max_connections=2)) as client:
 
         async def fetch():
@@ -45,8 +45,9 @@ async def _run(chaos, breaker, starts, *, tries):
         async def call(after):
             await asyncio.sleep(after)
             try:
-                await chaos.call_async(once)
-            except ERRORS:
+                async with asyncio.timeout(deadline):
+                    await chaos.call_async(once)
+            except (*ERRORS, TimeoutError):
                 return
 
         tasks = []
@@ -64,30 +65,34 @@ async def _run(chaos, breaker, starts, *, tries):
     starts=STARTS,
     threshold=st.integers(1, 4),
     tries=st.integers(1, 3),
+    deadline=st.sampled_from([None, None, 2]),
 )
 @example(  # what could not connect had been moved to another operation, and left an empty one behind
     faults=["reset", "ok", "refuse", "ok", "refuse"],
     starts=[(0.0, True), (0.0, False), (0.0, False)],
     threshold=2,
     tries=3,
+    deadline=None,
 )
 @example(  # a success and a failure at one moment
     faults=["ok", "ok", "503", "timeout"],
     starts=[(0.0, False), (0.0, False), (0.0, True), (0.0, True), (10.0, False)],
     threshold=1,
     tries=1,
+    deadline=None,
 )
 @example(  # a full pool fails a call that was never sent
     faults=["timeout", "timeout"],
     starts=[(0.0, True), (0.0, True), (0.0, False)],
     threshold=3,
     tries=2,
+    deadline=None,
 )
-def test_the_engines_breaker_is_never_accused(faults, starts, threshold, tries):
-    """Side by side and one after the other, inside retries, with a pool that makes calls wait."""
+def test_the_engines_breaker_is_never_accused(faults, starts, threshold, tries, deadline):
+    """Side by side and one after the other, inside retries and deadlines, with a pool that makes calls wait."""
     breaker = CircuitBreaker(threshold=threshold, cooldown=10)
     with Chaos(", ".join(faults) or "ok", strict=False) as chaos:
-        asyncio.run(_run(chaos, breaker, starts, tries=tries))
+        asyncio.run(_run(chaos, breaker, starts, tries=tries, deadline=deadline))
         if not chaos.attempts:
             return
 

@@ -329,6 +329,34 @@ def test_what_began_before_the_circuit_closed_may_count_no_more(cb):
     assert cb(late)[0] == HELD
 
 
+CANCELLED = Told(None, None, (Raised("asyncio.exceptions.CancelledError", ("builtins.BaseException",), ""),))
+LATE = Told(None, None, (Raised("httpx.ReadTimeout", ("builtins.Exception",), ""),))
+CLOSED = "timeout: closed by the client while the service was silent"
+
+
+@pytest.mark.parametrize(("told", "verdict"), [(CANCELLED, NOT_ASKED), (LATE, ("broken", "CB01/late"))])
+def test_a_deadline_around_the_breaker_is_no_failure_to_it(cb, told, verdict):
+    """It is told of a cancellation only; of the client's own time limit it is told."""
+
+    def cut(one):
+        for _ in range(4):
+            call(one, "timeout", told=told, error=CLOSED)
+        return one
+
+    assert cb(cut)[0] == verdict
+
+
+def test_a_deadline_may_end_a_call_in_its_wait(cb):
+    """The attempts have failed, and a breaker around them was told of a cancellation only."""
+
+    def cut(one):
+        for _ in range(4):
+            call(one, "503", told=CANCELLED)
+        return one
+
+    assert cb(cut)[0] == NOT_ASKED
+
+
 # half open
 
 
