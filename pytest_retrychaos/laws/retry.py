@@ -1,4 +1,4 @@
-"""RT01, RT02, RT03 and RT07: what is sent again, and how often."""
+"""RT01, RT02 and RT07: what is sent again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, two_operations, 
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.telling import crashed
 from pytest_retrychaos.laws.view import OperationView, Retry, View
-from pytest_retrychaos.laws.words import counted, seconds
+from pytest_retrychaos.laws.words import counted
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ PERMANENT: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 415, 422})
 
 RANGES: Final = ("Content-Range", "Range", "Upload-Offset")
 """Fields that name a part of a resource: a resumed transfer changes them and is no retry."""
-
-MOST_ATTEMPTS: Final = 25
-LEAST_MEAN_GAP_NS: Final = SECOND
-"""More attempts than that are too many if the request is unsafe, or they come faster than one a second."""
 
 
 def rt01(view: View, terms: Terms) -> LawResult:
@@ -183,7 +179,7 @@ def _is_resumed(view: View, failed: Attempt) -> bool:
 
 
 def _given_up(operation: OperationView, failed: Ended, when: str) -> Finding:
-    what = _in_words(failed)
+    what = in_words(failed)
     return finding(
         f"RT01/{failed.what}",
         f"not retried: {operation.request} was given up {when}, which met {what}",
@@ -194,7 +190,8 @@ def _given_up(operation: OperationView, failed: Ended, when: str) -> Finding:
     )
 
 
-def _in_words(failed: Ended) -> str:
+def in_words(failed: Ended) -> str:
+    """Write what an attempt met: ``a timeout``, ``status 503``."""
     words = {
         "refuse": "a refused connection",
         "connect-timeout": "a connect timeout",
@@ -242,73 +239,6 @@ def _may_follow_refusal(retry: Retry) -> bool:
 def _is_permanent(end: Ended) -> bool:
     attempt = end.attempt
     return end.how == STATUS and attempt.status in PERMANENT and not attempt.own_answer and end.kind is Kind.REFUSED
-
-
-def rt03(view: View, terms: Terms) -> LawResult:
-    """Judge that attempts stay within the maximum."""
-    tally = Tally("RT03")
-    for operation in view.operations:
-        made = len(operation.tries)
-        if made < 2:
-            continue
-        most, why = MOST_ATTEMPTS, _why_too_many(operation)
-        excess = made > most and bool(why)
-        if terms.policy is not None and terms.policy.attempts is not None:
-            most = terms.policy.attempts
-            why = f"the policy allows {counted(most, 'attempt')}; what nobody counts, nobody stops"
-            excess = made > most
-        against = None if excess or terms.policy is None else _against(operation, terms.policy)
-        if against is not None:
-            tally.accuse(_sent_against(operation, against))
-            continue
-        if not excess:
-            tally.hold()
-            continue
-        tally.accuse(
-            finding(
-                "RT03",
-                f"too many attempts: {operation.request} was sent {counted(made, 'time')},"
-                f" at most {most} {'is' if most == 1 else 'are'} right",
-                operation=operation.index,
-                marks=[(operation.tries[most].index, f"attempt {most + 1}")],
-                why=why,
-                fix="give the loop a maximum, and keep one retry layer, not two inside each other",
-            )
-        )
-    return tally.result(noun="operation", did="stayed within the maximum", otherwise="nothing was retried")
-
-
-def _against(operation: OperationView, policy: Policy) -> Retry | None:
-    """Find the first retry after a failure that the policy does not retry."""
-    places = {end.attempt.index: place for place, end in enumerate(operation.ends)}
-    for retry in operation.retries[:MOST_ATTEMPTS]:
-        until = places[retry.before.attempt.index] + 1
-        if not (retry.is_login or retry.is_failover) and policy.goes_on(operation.ends[:until]) is False:
-            return retry
-    return None
-
-
-def _sent_against(operation: OperationView, retry: Retry) -> Finding:
-    return finding(
-        "RT03",
-        f"too many attempts: {operation.request} was sent again after {_in_words(retry.before)},"
-        " which the policy does not retry",
-        operation=operation.index,
-        marks=[(retry.attempt.index, "against the policy")],
-        why="another layer retries too, or the client has another policy than the one that is claimed",
-        fix="keep one retry layer, and give the client the policy that is claimed",
-        hint=two_operations(operation, retry),
-    )
-
-
-def _why_too_many(operation: OperationView) -> str:
-    tries = operation.tries
-    if any(is_unsafe(attempt) for attempt in tries):
-        return "each sending of an unsafe request is one more chance to carry it out twice"
-    mean_ns = (tries[-1].began_ns - tries[0].began_ns) // (len(tries) - 1)
-    if mean_ns < LEAST_MEAN_GAP_NS - TOLERANCE_NS:
-        return f"they came every {seconds(mean_ns)} on average: a service that is down is kept down"
-    return ""
 
 
 def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
