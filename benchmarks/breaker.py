@@ -7,15 +7,11 @@ breaker is called the way that its documentation shows, closed, around a functio
 from __future__ import annotations
 
 import asyncio
-import datetime
 import gc
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from pathlib import Path
 
 import aiobreaker
 import circuitbreaker
@@ -153,28 +149,17 @@ def _on_asyncio(act: Callable[[], Awaitable[object]]) -> float:
     return asyncio.run(run())
 
 
-def main() -> None:
-    """Print every figure; with ``--write``, into BREAKERS.md."""
-    today, machine = datetime.datetime.now(datetime.UTC).date(), f"{platform.system()} {platform.machine()}"
-    lines = [
-        "# What a circuit breaker costs a call that succeeds",
-        "",
-        f"Measured on {today}, CPython {platform.python_version()}, {machine}, by `benchmarks/breaker.py --write`:",
-        "processor time, medians of interleaved rounds. What counts is the ratio within one run.",
-        ", ".join(f"{name} {version(name)}" for name in PEERS) + ".",
-    ]
+def circuits() -> list[str]:
+    """What a breaker costs a call that succeeds, in each of its forms."""
+    lines = [", ".join(f"{name} {version(name)}" for name in PEERS) + "."]
     for title, rivals, once in (
         ("A decorated function", blocking(), _blocking),
         ("A block", in_blocks(), _blocking),
         ("A decorated coroutine function", on_asyncio(), _on_asyncio),
         ("Ours, where more is asked of it", ours_otherwise(), _blocking),
     ):
-        lines += ["", f"## {title}", "", *_lines(rivals, once), *NOTES.get(title, ())]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if "--write" in sys.argv:
-        Path(__file__).with_name("BREAKERS.md").write_text(text, encoding="utf-8")
+        lines += ["", f"### {title}", "", *_lines(rivals, once), *NOTES.get(title, ())]
+    return lines
 
 
-if __name__ == "__main__":
-    main()
+SECTIONS = {"Circuit breakers": (circuits, "Alone no dearer than the cheapest breaker peer.", "")}

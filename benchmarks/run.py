@@ -22,8 +22,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import breaker
 import concurrency
 import engine
+import exploring
 import herd
 import jitter
 from keep_alive import keep_alive
@@ -411,7 +413,10 @@ def main() -> None:
     """Run all sections, or those whose titles contain a word given."""
     random.seed(0)
     _quiet()
-    sections = SECTIONS | concurrency.SECTIONS | engine.SECTIONS | herd.SECTIONS | jitter.SECTIONS
+    others = (concurrency, engine, breaker, herd, jitter, exploring)
+    sections = dict(SECTIONS)
+    for one in others:
+        sections |= one.SECTIONS
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
     for title, (measure, aim, remark) in sections.items():
         if words and not any(word in title for word in words):
