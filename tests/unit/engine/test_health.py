@@ -83,7 +83,10 @@ def test_what_does_not_come_from_the_service_tells_nothing(error):
     assert error_tells(error, None) is None
 
 
-@pytest.mark.parametrize("result", [None, 503, "503", {"status": 503}, [503], object()], ids=lambda value: type(value).__name__)
+VALUES = [None, 503, "503", {"status": 503}, [503], object()]
+
+
+@pytest.mark.parametrize("result", VALUES, ids=lambda value: type(value).__name__)
 def test_a_plain_value_is_a_sign_of_health(result):
     """It is no answer of a service."""
     assert result_tells(result, None) is False
