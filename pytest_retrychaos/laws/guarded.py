@@ -32,7 +32,13 @@ CLOSED: Final = "timeout: closed by the client"
 """How the record says that a client gave up a silent service, by its own time limit or its caller's."""
 
 CUT_FROM_OUTSIDE: Final = frozenset(
-    {"asyncio.exceptions.CancelledError", "builtins.TimeoutError", "trio.Cancelled", "trio.TooSlowError"}
+    {
+        "asyncio.exceptions.CancelledError",
+        "builtins.BaseExceptionGroup",
+        "builtins.TimeoutError",
+        "trio.Cancelled",
+        "trio.TooSlowError",
+    }
 )
 """What is left of a call that a deadline ended: where it stood around the breaker, that was told nothing."""
 
@@ -224,6 +230,7 @@ def _is_cut_from_outside(end: Ended, scope: Scope | None) -> bool:
     """Whether a deadline around the breaker may have ended it: then the breaker was told of no failure."""
     raised = () if scope is None or scope.told is None else scope.told.raised
     is_closed = (end.attempt.error or "").startswith(CLOSED)
+    is_closed = is_closed or (end.how == "connect-timeout" and end.attempt.timeout_ns is None)  # on an event loop
     return raised[0].type in CUT_FROM_OUTSIDE and is_closed if raised else is_closed
 
 

@@ -346,6 +346,21 @@ def test_a_deadline_around_the_breaker_is_no_failure_to_it(cb, told, verdict):
     assert cb(cut)[0] == verdict
 
 
+GROUP = Told(None, None, (Raised("builtins.BaseExceptionGroup", ("builtins.BaseException",), ""),))
+
+
+@pytest.mark.parametrize(("told", "verdict"), [(GROUP, NOT_ASKED), (LATE, ("broken", "CB01/late"))])
+def test_a_deadline_may_end_a_connect_on_an_event_loop(cb, told, verdict):
+    """trio's cancellation comes in a group; where the client told of its own limit it was none."""
+
+    def cut(one):
+        for _ in range(4):
+            call(one, "connect-timeout", told=told, timeout_ns=None)
+        return one
+
+    assert cb(cut)[0] == verdict
+
+
 def test_a_deadline_may_end_a_call_in_its_wait(cb):
     """The attempts have failed, and a breaker around them was told of a cancellation only."""
 
