@@ -4,7 +4,7 @@ Laws of this module:
 1. Over any stretch of t seconds in which n operations begin, at most ``burst + ratio * n + per_second * t`` retries
    are granted.
 2. A budget never holds more than ``burst``, and begins with it: quiet hours save nothing up.
-3. Time that goes back counts as standing still.
+3. A clock that goes back grants nothing by that, and counts on from where it is: nobody waits for it to catch up.
 
 Sources: Google's SRE book, chapter 21 (a tenth of the requests); Finagle's ``RetryBudget`` (a share, and a floor of 10
 a second, kept for 10 seconds); botocore's ``RetryQuota`` (500 tokens at 5 a retry). Attempts that fail alone multiply
