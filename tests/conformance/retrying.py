@@ -6,8 +6,10 @@ A cell is ``yes``, or ``no: `` and what it did instead; ``–`` where the engine
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from pytest_retrychaos import Chaos
@@ -225,12 +227,24 @@ def begins_anew(engine: Engine) -> str:
     return f"no: waits {', '.join(late)} s" if late else YES
 
 
+@contextlib.contextmanager
+def _interpreters_own_recursion_limit() -> Iterator[None]:
+    """Let a library recurse as deep as in a plain program: other tests' libraries raise the limit and leave it."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def goes_on(engine: Engine) -> str:
     """goes on for 1 100 attempts (2¹⁰²⁴ is no float)"""
     if "endless" in engine.lacks:
         return NONE
     refused: list[int] = []
-    seen = meet(engine, "refuse*", attempts=1100, cap=1.0, refused=refused, **_enough(engine, 1500.0))
+    with _interpreters_own_recursion_limit():
+        seen = meet(engine, "refuse*", attempts=1100, cap=1.0, refused=refused, **_enough(engine, 1500.0))
     return YES if max(len(refused), seen.attempts) >= 1100 else f"no: {seen.failed}"
 
 

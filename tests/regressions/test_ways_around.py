@@ -146,7 +146,11 @@ def test_a_large_body_is_not_kept_by_its_effect(chaos) -> None:  # type: ignore[
     [
         (
             lambda chaos: chaos.verify(3),
-            "verify(3): a policy is a pytest_retrychaos.engine.Retry, such as Retry(attempts=5)",
+            (
+                "verify(3): what it promises cannot be read; give a Retry of the engine or of urllib3, a Retrying of "
+                "tenacity or what it decorates, or say it by hand: verify(attempts=4, "
+                "bounds=lambda retry: (0, 2**retry), timeout=30)"
+            ),
         ),
         (lambda chaos: chaos.assert_attempts("x"), "assert_attempts('x'): give a whole number, 0 or more"),
         (lambda chaos: chaos.assert_retried(-1), "assert_retried(-1): give a whole number, 0 or more"),
