@@ -121,6 +121,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return None
     if _is_refused_afterwards(view, attempt):
         return "a connection to its host failed afterwards: whether that was its retry is not known"
+    if attempt.key and any(later.key == attempt.key for later in view.trace.attempts[attempt.index :]):
+        return "its key was sent again with another body: that is ID03's business"
     if was_hedged(view, attempt):
         return "an equal request was sent while it waited: one of the two was enough"
     if not attempt.is_read and looked(view, attempt):

@@ -40,6 +40,12 @@ def test_rt01_does_not_apply_where_refused_connections_follow_that_may_be_its_re
     assert ruling(run().send("503").new().send("refuse"), "RT01") == NOT_APPLIED
 
 
+def test_rt01_does_not_apply_where_the_key_came_back_with_another_body(run, ruling):
+    """It was sent again, though changed."""
+    one = run().send("503", key="key-1").new().send(key="key-1", content=b"other")
+    assert ruling(one, "RT01") == NOT_APPLIED
+
+
 def test_rt01_is_broken_where_the_refused_connection_was_to_another_host(run, ruling):
     """That one is no retry of it."""
     assert ruling(run().send("503").new().send("refuse", host="other.test"), "RT01")[0] == "broken"
