@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_retrychaos.blame import raise_at
-from pytest_retrychaos.settings import SAID, SEED_OPTION, WATCHDOG_OPTION, derived_seed, main_seed, watchdog
+from pytest_retrychaos.settings import (
+    INTERRUPTED,
+    SAID,
+    SEED_OPTION,
+    WATCHDOG_OPTION,
+    derived_seed,
+    main_seed,
+    watchdog,
+)
 
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import Chaos
@@ -195,6 +203,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for test, text in shown:
             terminalreporter.line(test)
             terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
+    for test, text in terminalreporter.config.stash.get(INTERRUPTED, ()):
+        terminalreporter.section("retrychaos: found before the interrupt")
+        terminalreporter.line(test)
+        terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
 
 
 def _code(item: pytest.Item) -> CodeType | None:

@@ -8,6 +8,8 @@ SEED_OPTION = "--chaos-seed"
 WATCHDOG_OPTION = "--chaos-watchdog"
 SAID: pytest.StashKey[str] = pytest.StashKey()
 """What a test that passed has to say under ``-v``, kept with the test."""
+INTERRUPTED: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
+"""What tests that were interrupted had found so far, kept with the configuration: each by its id."""
 
 
 def main_seed(config: pytest.Config) -> int:

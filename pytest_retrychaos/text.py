@@ -22,7 +22,7 @@ from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.verdict import Finding, LawResult, Verdict
-    from pytest_retrychaos.trace import Attempt, Scope, Trace
+    from pytest_retrychaos.trace import Attempt, Option, Scope, Trace
 
 MOST_LINES: Final = 24
 """A timeline of more attempts is elided in the middle; marked attempts and their neighbours stay."""
@@ -114,11 +114,16 @@ def again(trace: Trace) -> str:
 
     A script that the test sets itself would collide with one in the marker, and is only spoken of.
     """
-    is_given = trace.script and not trace.script_is_own
-    script = [json.dumps(trace.script, ensure_ascii=False)] if is_given else []
-    options = [f"{one.name}={one.value}" for one in trace.options]
-    marker = f"@pytest.mark.chaos({', '.join([*script, *options, f'seed={trace.seed}'])})"
-    return f"{marker}  # the test sets the script itself" if trace.script_is_own else marker
+    if trace.script_is_own:
+        return f"{marker('', trace.options, trace.seed)}  # the test sets the script itself"
+    return marker(trace.script, trace.options, trace.seed)
+
+
+def marker(script: str, options: Sequence[Option], seed: int) -> str:
+    """Write the marker of a run."""
+    given = [json.dumps(script, ensure_ascii=False)] if script else []
+    named = [f"{one.name}={one.value}" for one in options]
+    return f"@pytest.mark.chaos({', '.join([*given, *named, f'seed={seed}'])})"
 
 
 def _timeline(trace: Trace, operation: int | None, marks: Marks, *, silent: bool = False) -> list[str]:

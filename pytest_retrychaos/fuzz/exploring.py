@@ -17,11 +17,13 @@ from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
 from pytest_retrychaos.fuzz.history import History, Played
+from pytest_retrychaos.fuzz.journal import Journal, journal
 from pytest_retrychaos.fuzz.playing import Test
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.options import Options
-from pytest_retrychaos.settings import SAID, derived_seed, watchdog
+from pytest_retrychaos.settings import INTERRUPTED, SAID, derived_seed, watchdog
+from pytest_retrychaos.text import marker
 from pytest_retrychaos.views import LawsBroken
 
 MOST_RUNS = 20_000
@@ -86,8 +88,9 @@ def chaos_explore(
 
             code = inspect.unwrap(function).__code__
             run = Test(body, code, request.node.nodeid, _of_test(request, options))
-            search = Search(run.play, steps, depth, limit(), reduce)
-            failure = _failure(search, run, is_named=budget is not None)
+            with journal(request.config, run.name) as own:
+                search = Search(run.noted_by(own).play, steps, depth, limit(), reduce)
+                failure = _explored(search, run, own, request.config, is_named=budget is not None)
             if failure is not None:
                 raise_at(code, LawsBroken(failure))
             request.node.stash[SAID] = words.coverage(search.found, depth)
@@ -98,9 +101,27 @@ def chaos_explore(
     return decorate if test is None else decorate(test)
 
 
-def _failure(search: Search, run: Test, *, is_named: bool) -> str | None:
+def _explored(search: Search, run: Test, own: Journal | None, config: pytest.Config, *, is_named: bool) -> str | None:
+    """Search, unless the search before died in the middle; say why the test fails, or ``None``.
+
+    An interrupt leaves what was found so far to be told at the end.
+    """
+    if own is not None and own.left is not None:
+        script, options = own.left
+        given = {name: value for name, value in run.options.items() if name != "watchdog"}
+        changed = Options.read({**given, **options}).changed
+        return words.died(marker(script, changed, run.options["seed"]))
+    try:
+        return _failure(search, is_named=is_named)
+    except KeyboardInterrupt:
+        told = words.failure(search.found, {}, search.depth)
+        config.stash.setdefault(INTERRUPTED, []).append((run.name, told))
+        raise
+
+
+def _failure(search: Search, *, is_named: bool) -> str | None:
     """Search; say why the test fails, or that it cannot be told whether it should. ``None``: it passes."""
-    root = run.play(History())
+    root = search.play(History())
     if root.breaches:
         return "\n\n".join(["the test fails without any fault:", *(one.text for one in root.breaches.values())])
     if not root.attempts:
@@ -115,10 +136,6 @@ def _failure(search: Search, run: Test, *, is_named: bool) -> str | None:
         found = search.run(root)
     except NotTheSameError as error:
         return words.not_the_same(error)
-    except KeyboardInterrupt as interrupt:
-        if search.found.worst:
-            interrupt.add_note(words.failure(search.found, {}, search.depth))
-        raise
     if found.worst:
         return words.failure(found, _beside(search, found), search.depth)
     if found.is_cut and not is_named:

@@ -30,6 +30,11 @@ class History:
         return Script(tuple(self._steps())) if self.faults else None
 
     @property
+    def options(self) -> dict[str, str]:
+        """The marker's options by which it can be had again, beside the script."""
+        return {}
+
+    @property
     def plainness(self) -> tuple[int, bool, int, int]:
         """Its place in the order of shrinking: fewer faults first, then plainer and earlier ones."""
         return len(self.faults), self.for_ever, sum(step.plainness for _, step in self.faults), self.last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.errors import LeftRunning
 from pytest_retrychaos.fuzz.history import Breach, History, Played
+from pytest_retrychaos.fuzz.journal import Journal
 from pytest_retrychaos.laws import Finding
 from pytest_retrychaos.text import finding_text, timeline
 from pytest_retrychaos.views import CannotTell, LawsBroken
@@ -31,13 +32,20 @@ class Test:
     code: CodeType
     name: str
     options: Mapping[str, Any]  # Any: as the user wrote them
+    note: Callable[[History], None] = lambda _: None
+    """Is told what is about to be run."""
+
+    def noted_by(self, journal: Journal | None) -> Test:
+        """Give the same, of which each run is noted before it begins."""
+        return self if journal is None else replace(self, note=journal.note)
 
     def play(self, history: History) -> Played:
         """Run it under a history. What the code under test raises is what its caller was told, not a failure.
 
         Raises what is no fault of the code under test: a handler that failed, what cannot be simulated, an interrupt.
         """
-        chaos = Chaos(history.script, name=self.name, test_code=self.code, **self.options)
+        self.note(history)
+        chaos = Chaos(history.script, name=self.name, test_code=self.code, **{**self.options, **history.options})
         breaches: dict[str, Breach] = {}
         try:
             with chaos:

@@ -77,6 +77,9 @@ class Search:
                     self._played(History().then(1, step, for_ever=True))
         except CutOffError:
             self.found.is_cut = True
+        except KeyboardInterrupt:
+            self.found.is_cut = True
+            raise
         return self.found
 
     def nearest(self, failed: Played) -> Played | None:
@@ -126,8 +129,8 @@ class Search:
     def _played(self, history: History) -> Played:
         if self.is_over(self.found.runs):
             raise CutOffError
-        self.found.runs += 1
         played = self.play(history)
+        self.found.runs += 1
         self._note(played)
         return played
 

@@ -42,6 +42,15 @@ def coverage(found: Found, depth: int) -> str:
     return ", ".join(parts)
 
 
+def died(marker: str) -> str:
+    """Write what a search was running when its process died."""
+    return (
+        "cannot tell: the search of this test before this one never came to its end: its process died, or was killed, "
+        f"in the middle of\n  again {marker}\n"
+        "This is said once: the next run searches from the beginning"
+    )
+
+
 def not_the_same(error: NotTheSameError) -> str:
     """Write where a client did something else after the same history."""
     number = error.index

@@ -233,3 +233,64 @@ def test_a_function_without_chaos_and_a_marker_beside_are_refused(pytester: pyte
         'import pytest\n\n@pytest.mark.chaos("503")\n@chaos_explore\ndef test_it(chaos):\n    charge(chaos.url)\n',
     )
     result.stdout.fnmatch_lines(["*test_it has both @chaos_explore and @pytest.mark.chaos: *"])
+
+
+def test_an_interrupt_loses_nothing_that_was_found(pytester: pytest.Pytester) -> None:
+    """Ctrl-C in the middle: what was found by then stands at the end."""
+    result = run(
+        pytester,
+        """
+        seen = []
+
+        @chaos_explore(faults=["reset after-commit", "503"])
+        def test_a_charge(chaos):
+            seen.append(1)
+            if len(seen) == 5:
+                raise KeyboardInterrupt
+            charge(chaos.url)
+            chaos.verify(only=["ID04"])
+        """,
+        "--chaos-seed=3",
+    )
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        [
+            "*retrychaos: found before the interrupt*",
+            "test_an_interrupt_loses_nothing_that_was_found.py::test_a_charge",
+            "  ID04 duplicate effect: POST /payments was carried out 2 times for one operation",
+            '*  again @pytest.mark.chaos("reset after-commit", *',
+            "  explored up to 2 faults: 4 histories run, the others cut off",
+        ]
+    )
+    assert not list(pytester.path.glob(".pytest_cache/d/retrychaos/*"))
+
+
+def test_a_history_that_kills_the_interpreter_is_named_by_the_next_run(pytester: pytest.Pytester) -> None:
+    """Once; the run after that searches again."""
+    test = """
+        import os
+
+        @chaos_explore(depth=1, faults=["503", "reset"])
+        def test_a_charge(chaos):
+            try:
+                charge(chaos.url)
+                chaos.verify(only=["ID04"])
+            finally:
+                if os.path.exists("deadly") and chaos.attempts[0].fault == "reset":
+                    os._exit(3)
+        """
+    pytester.path.joinpath("deadly").touch()
+    assert run(pytester, test).ret == 3
+    pytester.path.joinpath("deadly").unlink()
+
+    told_once = run(pytester, test)
+
+    told_once.assert_outcomes(failed=1)
+    told_once.stdout.fnmatch_lines(
+        [
+            "*cannot tell: the search of this test before this one never came to its end: *",
+            '*  again @pytest.mark.chaos("reset", entropy="seeded", seed=*)',
+        ]
+    )
+    run(pytester, test).assert_outcomes(passed=1)
