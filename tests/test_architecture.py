@@ -37,10 +37,11 @@ FLOORS: dict[str, int] = {
     "chaos": 8,
     "fuzz": 9,
     "serving": 9,
-    "plugin": 9,
-    "cli": 10,
-    "__main__": 11,
-    "__init__": 12,
+    "report": 9,
+    "plugin": 10,
+    "cli": 11,
+    "__main__": 12,
+    "__init__": 13,
 }
 """The floors, the lowest first. Packages may import within themselves; no one imports from above or beside."""
 

@@ -13,11 +13,14 @@ import typing
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pytest_retrychaos.model import Headers
 
 T = TypeVar("T")
+NO_TRACE: Final = "no trace written by Trace.to_json(): "
+"""How the text of what does not fit begins."""
+
 Decoder = Callable[[Any, str], Any]
 """Takes a JSON value and the place where it stands; Any: JSON values have no narrower type."""
 
@@ -123,7 +126,7 @@ def _is_pair(item: object) -> bool:
 
 def _misfit(value: object, place: str, wanted: str) -> ValueError:
     where = place.removeprefix(".") or "the trace"
-    return ValueError(f"no trace written by Trace.to_json(): {where} is {value!r:.60}, not {wanted}")
+    return ValueError(f"{NO_TRACE}{where} is {value!r:.60}, not {wanted}")
 
 
 _SIMPLE: dict[Any, Decoder] = {  # Any: type hints

@@ -1,0 +1,63 @@
+"""The document as JSON, and back.
+
+One test stands on one line, so that two reports can be compared by eye and by tools. ``schema-1.json`` beside this
+file describes it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from pytest_retrychaos.report.document import FORMAT, VERSION, Document, TestRecord
+from pytest_retrychaos.trace import codec
+
+SCHEMA: Final = Path(__file__).with_name(f"schema-{VERSION}.json")
+"""The JSON schema of what `to_json` writes."""
+
+_compact: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
+
+
+def to_json(document: Document) -> str:
+    """Write a document; the same document is the same text, and it is plain ASCII."""
+    head = {"format": FORMAT, "version": VERSION, **codec.encode_fields(replace(document, tests=()))}
+    del head["tests"]
+    lines = [f'"{name}": {_compact(value)},' for name, value in head.items()]
+    tests = ",\n".join([encode_test(test) for test in document.tests])
+    return "\n".join(["{", *lines, '"tests": [', *([tests] if tests else []), "]", "}", ""])
+
+
+def from_json(text: str) -> Document:
+    """Read a document; `ValueError` says what is wrong with it, and the way out."""
+    try:
+        value: Any = json.loads(text)  # Any: JSON values
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON ({error}): write it anew with --chaos-report") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise ValueError("it is no report written by --chaos-report=….json")
+    if (version := value.get("version")) != VERSION:
+        raise ValueError(
+            f"it has version {version!r}, and this pytest-retrychaos reads version {VERSION}: "
+            "use the same version for every shard and for what reads them"
+        )
+    return _decode(Document, {name: part for name, part in value.items() if name not in ("format", "version")})
+
+
+def encode_test(test: TestRecord) -> str:
+    """Write one test, on one line."""
+    return _compact(codec.encode_fields(test))
+
+
+def decode_test(text: str) -> TestRecord:
+    """Read one test that `encode_test` wrote."""
+    return codec.decode(TestRecord, json.loads(text))
+
+
+def _decode(kind: type[Document], value: dict[str, Any]) -> Document:  # Any: JSON values
+    try:
+        return codec.decode(kind, value)
+    except ValueError as error:
+        place = str(error).removeprefix(codec.NO_TRACE)
+        raise ValueError(f"it is damaged: {place}. Write it anew with --chaos-report") from error

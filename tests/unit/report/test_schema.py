@@ -1,0 +1,147 @@
+"""The schema of the JSON report is what the document is: ``python tests/unit/report/test_schema.py --write``."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import types
+import typing
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pytest_retrychaos.report.document import FAULT_CLASSES, FORMAT, NOWHERE, OUTCOMES, STATUSES, VERSION, Document
+from pytest_retrychaos.report.jsonform import SCHEMA, from_json, to_json
+from tests.unit.report.documents import DOCUMENT
+
+ENUMS = {
+    "TestRecord.outcome": OUTCOMES,
+    "FindingRecord.status": STATUSES,
+    "FindingRecord.fault": (*FAULT_CLASSES, NOWHERE),
+    "CellRecord.fault": (*FAULT_CLASSES, NOWHERE),
+    "Cell.fault": tuple(FAULT_CLASSES),
+    "LawRecord.ruling": ("held", "broken"),
+    "BreakerSpan.state": ("closed", "open", "probing"),
+}
+"""Fields that take one of some words."""
+
+
+def make_schema() -> dict[str, Any]:
+    """Derive the schema from the dataclasses and their docstrings."""
+    kinds: dict[str, Any] = {}
+    whole = _of_dataclass(Document, kinds)
+    whole["properties"] = {"format": {"const": FORMAT}, "version": {"const": VERSION}, **whole["properties"]}
+    whole["required"] = ["format", "version", *whole["required"]]
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The report of pytest-retrychaos, version 1",
+        "description": "Times are whole nanoseconds: of virtual time since the test's run began, or of real time where "
+        "the name says so. null stands for what never happened or is not known.",
+    }
+    return {**head, **whole, "$defs": dict(sorted(kinds.items()))}
+
+
+def _of_dataclass(kind: type, kinds: dict[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    said = _docstrings(kind)
+    properties = {}
+    for field in fields(kind):
+        name = f"{kind.__name__}.{field.name}"
+        form = _of_hint(hints[field.name], kinds)
+        form = {"enum": list(ENUMS[name])} if name in ENUMS else form
+        properties[field.name] = {"description": said[field.name], **form} if field.name in said else form
+    needed = [field.name for field in fields(kind) if field.default is MISSING]
+    return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
+
+
+def _of_hint(hint: Any, kinds: dict[str, Any]) -> dict[str, Any]:
+    simple = {str: "string", int: "integer", bool: "boolean"}
+    if hint in simple:
+        return {"type": simple[hint]}
+    if is_dataclass(hint):
+        name = hint.__name__  # type: ignore[union-attr] # a class
+        if name not in kinds:
+            kinds[name] = {}
+            kinds[name] = _of_dataclass(hint, kinds)  # type: ignore[arg-type] # a class
+        return {"$ref": f"#/$defs/{name}"}
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        return {"type": "array", "items": _of_hint(arguments[0], kinds)}
+    assert isinstance(hint, types.UnionType)
+    form = _of_hint(arguments[0], kinds)
+    return {"type": [form["type"], "null"]} if "type" in form else {"anyOf": [form, {"type": "null"}]}
+
+
+def _docstrings(kind: type) -> dict[str, str]:
+    import ast
+    import inspect
+    import itertools
+
+    body = ast.parse(inspect.getsource(kind)).body[0].body  # type: ignore[attr-defined] # a class
+    return {
+        field.target.id: " ".join(re.sub(r"``", "`", text.value.value).split())
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+
+
+def written() -> str:
+    """Write the schema as the file has it."""
+    return json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def test_the_schema_that_is_shipped_is_what_the_document_is() -> None:
+    """Whoever reads reports by the schema reads what is written."""
+    assert SCHEMA.read_text(encoding="utf-8") == written()
+
+
+def test_a_document_obeys_the_schema() -> None:
+    """By a validator that knows nothing of this package; the schema itself is one."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    jsonschema.validate(json.loads(to_json(DOCUMENT)), schema, jsonschema.Draft202012Validator)
+
+
+def test_what_is_written_is_read_back() -> None:
+    """Reading gives the same value, and writing it again the same bytes."""
+    text = to_json(DOCUMENT)
+
+    assert text.isascii()
+    assert from_json(text) == DOCUMENT
+    assert to_json(from_json(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it is no JSON (Expecting value: line 1 column 1 (char 0)): write it anew with --chaos-report"),
+        ("[]", "it is no report written by --chaos-report=….json"),
+        ('{"format": "junit"}', "it is no report written by --chaos-report=….json"),
+        (
+            '{"format": "pytest-retrychaos report", "version": 2}',
+            (
+                "it has version 2, and this pytest-retrychaos reads version 1: "
+                "use the same version for every shard and for what reads them"
+            ),
+        ),
+        (
+            to_json(DOCUMENT).replace('"seed": 7', '"seed": "7"'),
+            "it is damaged: seed is '7', not a whole number. Write it anew with --chaos-report",
+        ),
+    ],
+)
+def test_what_is_no_report_is_refused_with_the_way_out(text: str, said: str) -> None:
+    """Damaged, foreign or of another version: the place is named."""
+    with pytest.raises(ValueError, match=r"^it ") as refused:
+        from_json(text)
+
+    assert str(refused.value) == said
+
+
+if __name__ == "__main__":
+    assert sys.argv[1:] == ["--write"], "usage: python -m tests.unit.report.test_schema --write"
+    SCHEMA.write_text(written(), encoding="utf-8")
