@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_retrychaos.faults.errors import ScriptError, shown
-from pytest_retrychaos.faults.step import Step
+from pytest_retrychaos.faults.step import Printer, Step
 
 _EMPTY_WAY_OUT = "write ok: every attempt then gets the service's own answer"
 
@@ -38,6 +38,10 @@ class Script:
 
     def __repr__(self) -> str:
         return f"parse([{', '.join(repr(step) for step in self.steps)}])"
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - IPython's name, Hypothesis' too
+        """Print as ``repr`` does: without this, a dataclass is printed field by field."""
+        printer.text(repr(self))
 
 
 def _check_is_step(step: object) -> None:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from pytest_retrychaos.faults.durations import format_duration, seconds_source
 from pytest_retrychaos.faults.fields import RetryAfter, quoted
 from pytest_retrychaos.faults.rules import check_step
 from pytest_retrychaos.faults.vocabulary import FAULTS, PLAINNESS, Commit, Kind, Value
+
+
+class Printer(Protocol):
+    """What pretty-prints a value: IPython's printer, and Hypothesis' for a failing example."""
+
+    def text(self, text: str, /) -> None:
+        """Write a text."""
+
 
 _RANK = {name: rank for rank, name in enumerate(PLAINNESS)}
 _OPTIONS_PER_RANK = 16
@@ -122,6 +131,10 @@ class Step:
         if self.count is None:
             return f"{call}.forever()"
         return call if self.count == 1 else f"{call} * {self.count}"
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: ARG002 - IPython's name, Hypothesis' too
+        """Print as ``repr`` does: without this, a dataclass is printed field by field."""
+        printer.text(repr(self))
 
     def _arguments(self) -> list[str]:
         given = []
