@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import pytest
 
-from pytest_retrychaos.blame import raise_at
-from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.cpython import real_twin
 from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
-from pytest_retrychaos.fuzz.history import History, Played
+from pytest_retrychaos.fuzz.history import History
 from pytest_retrychaos.fuzz.journal import Journal, journal
 from pytest_retrychaos.fuzz.playing import Test
-from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search
+from pytest_retrychaos.fuzz.repeating import Function, Told, repeated
+from pytest_retrychaos.fuzz.search import NotTheSameError, Search
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.options import Options
-from pytest_retrychaos.settings import INTERRUPTED, SAID, derived_seed, watchdog
+from pytest_retrychaos.settings import INTERRUPTED
 from pytest_retrychaos.text import marker
-from pytest_retrychaos.views import LawsBroken
 
 MOST_RUNS = 20_000
 """A search that the test has not limited ends here, and cannot tell."""
 
 _WAY_OUT = "Choose a smaller depth or fewer faults=, or say with budget= how far to go"
-
-LOOPS = ("asyncio", "trio")
-
-Function = Callable[..., Any]  # Any: a test, with whatever fixtures
 
 
 def chaos_explore(
@@ -62,41 +54,17 @@ def chaos_explore(
     """
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise ValueError(f"depth={depth!r}: it is how many faults a history may have, 1 or more")
-    if loop not in LOOPS:
-        raise ValueError(f"loop={loop!r}: it is {' or '.join(map(repr, LOOPS))}")
     steps = read_faults(faults)
     limit = _limit(budget)
-    Options.read(options)
-    options = {"entropy": "seeded", **options}  # real entropy would be another history each time
+
+    def explored(run: Test, request: pytest.FixtureRequest) -> Told:
+        with journal(request.config, run.name) as own:
+            search = Search(run.noted_by(own).play, steps, depth, limit(), reduce)
+            failure = _explored(search, run, own, request.config, is_named=budget is not None)
+        return Told(failure, words.coverage(search.found, depth))
 
     def decorate(function: Function) -> Function:
-        signature = inspect.signature(function)
-        if "chaos" not in signature.parameters:
-            raise TypeError(
-                f"@chaos_explore on {function.__qualname__}: it has to take chaos, which is run anew each time"
-            )
-        asks_for_request = "request" in signature.parameters
-
-        @functools.wraps(function)
-        def explored(*args: object, request: pytest.FixtureRequest, **fixtures: object) -> None:
-            __tracebackhide__ = True
-            if asks_for_request:
-                fixtures["request"] = request
-
-            def body(chaos: Chaos) -> object:
-                return _call(function, loop, *args, chaos=chaos, **fixtures)
-
-            code = inspect.unwrap(function).__code__
-            run = Test(body, code, request.node.nodeid, _of_test(request, options))
-            with journal(request.config, run.name) as own:
-                search = Search(run.noted_by(own).play, steps, depth, limit(), reduce)
-                failure = _explored(search, run, own, request.config, is_named=budget is not None)
-            if failure is not None:
-                raise_at(code, LawsBroken(failure))
-            request.node.stash[SAID] = words.coverage(search.found, depth)
-
-        explored.__signature__ = _without_chaos(signature)  # type: ignore[attr-defined]  # what pytest reads first
-        return explored
+        return repeated(function, explored, by="@chaos_explore", loop=loop, options=options)
 
     return decorate if test is None else decorate(test)
 
@@ -114,7 +82,7 @@ def _explored(search: Search, run: Test, own: Journal | None, config: pytest.Con
     try:
         return _failure(search, is_named=is_named)
     except KeyboardInterrupt:
-        told = words.failure(search.found, {}, search.depth)
+        told = words.failure(search.found, {}, words.coverage(search.found, search.depth))
         config.stash.setdefault(INTERRUPTED, []).append((run.name, told))
         raise
 
@@ -137,18 +105,10 @@ def _failure(search: Search, *, is_named: bool) -> str | None:
     except NotTheSameError as error:
         return words.not_the_same(error)
     if found.worst:
-        return words.failure(found, _beside(search, found), search.depth)
+        return words.failure(found, search.beside(), words.coverage(found, search.depth))
     if found.is_cut and not is_named:
         return f"cannot tell: {words.coverage(found, search.depth)}. {_WAY_OUT}"
     return None
-
-
-def _beside(search: Search, found: Found) -> dict[str, Played | None]:
-    nearest: dict[History, Played | None] = {}
-    for played in found.worst.values():
-        if played.history not in nearest and not played.history.for_ever:
-            nearest[played.history] = search.nearest(played)
-    return {shape: nearest.get(played.history) for shape, played in found.worst.items()}
 
 
 def _limit(budget: int | str | None) -> Callable[[], Callable[[int], bool]]:
@@ -166,32 +126,3 @@ def _limit(budget: int | str | None) -> Callable[[], Callable[[int], bool]]:
         raise ValueError(f"budget={budget!r}: it is the most runs, or a duration of real time such as '60s'")
     most = MOST_RUNS if budget is None else budget
     return lambda: lambda runs: runs >= most
-
-
-def _call(function: Function, loop: str, *args: object, **named: object) -> object:
-    if not inspect.iscoroutinefunction(function):
-        return function(*args, **named)
-    if loop == "asyncio":
-        import asyncio
-
-        return asyncio.run(function(*args, **named))
-    import trio
-
-    return trio.run(functools.partial(function, *args, **named))
-
-
-def _of_test(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[str, Any]:  # Any: as above
-    if request.node.get_closest_marker("chaos") is not None:
-        raise pytest.UsageError(
-            f"{request.node.nodeid} has both @chaos_explore and @pytest.mark.chaos: the search chooses the scripts; "
-            "give the marker's other options to chaos_explore"
-        )
-    seed = options.get("seed")
-    own = derived_seed(request.config, request.node.nodeid) if seed is None else seed
-    return {**options, "seed": own, "watchdog": watchdog(request.config)}
-
-
-def _without_chaos(signature: inspect.Signature) -> inspect.Signature:
-    parameters = [one for one in signature.parameters.values() if one.name not in ("chaos", "request")]
-    parameters.append(inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY))
-    return signature.replace(parameters=parameters)

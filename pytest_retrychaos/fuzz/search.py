@@ -82,6 +82,14 @@ class Search:
             raise
         return self.found
 
+    def beside(self) -> dict[str, Played | None]:
+        """Find what is next to each history that was found and has an end, by shape."""
+        nearest: dict[History, Played | None] = {}
+        for played in self.found.worst.values():
+            if played.history not in nearest and not played.history.for_ever:
+                nearest[played.history] = self.nearest(played)
+        return {shape: nearest.get(played.history) for shape, played in self.found.worst.items()}
+
     def nearest(self, failed: Played) -> Played | None:
         """Run what is next to a history that breaks something: give the run that stays the same for longest."""
         *before, (index, last) = failed.history.faults

@@ -11,8 +11,8 @@ from pytest_retrychaos.text import moment
 from pytest_retrychaos.trace import Attempt
 
 
-def failure(found: Found, beside: Mapping[str, Played | None], depth: int) -> str:
-    """Write the ways to fail, each with its shortest script."""
+def failure(found: Found, beside: Mapping[str, Played | None], coverage: str) -> str:
+    """Write the ways to fail, each with its shortest script, and how far was looked."""
     worst = sorted(found.worst.items(), key=lambda item: (item[1].history.plainness, item[0]))
     blocks = []
     for shape, played in worst:
@@ -25,7 +25,7 @@ def failure(found: Found, beside: Mapping[str, Played | None], depth: int) -> st
         scripts = [f"  {shape}: {played.history}" for shape, played in worst]
         headline = f"{', '.join(shape for shape, _ in worst)} broken: the shortest script for each"
         blocks.insert(0, "\n".join([headline, *scripts]))
-    return "\n\n".join([*blocks, coverage(found, depth)])
+    return "\n\n".join([*blocks, coverage])
 
 
 def coverage(found: Found, depth: int) -> str:

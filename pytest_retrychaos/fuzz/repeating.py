@@ -1,0 +1,100 @@
+"""A test that is run again and again within one item, each time with a fresh ``chaos``; what both decorators share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from pytest_retrychaos.blame import raise_at
+from pytest_retrychaos.chaos import Chaos
+from pytest_retrychaos.fuzz.playing import Test
+from pytest_retrychaos.options import Options
+from pytest_retrychaos.settings import SAID, derived_seed, watchdog
+from pytest_retrychaos.views import LawsBroken
+
+LOOPS = ("asyncio", "trio")
+
+Function = Callable[..., Any]  # Any: a test, with whatever fixtures
+
+
+class Told(NamedTuple):
+    """What came of all the runs."""
+
+    failure: str | None
+    """Why the test fails; ``None``: it passes."""
+    said: str
+    """How far was looked."""
+
+
+def repeated(
+    function: Function,
+    act: Callable[[Test, pytest.FixtureRequest], Told],
+    *,
+    by: str,
+    loop: str,
+    options: dict[str, Any],  # Any: as the user wrote them
+) -> Function:
+    """Make the test that pytest sees: it asks for all fixtures but ``chaos``, and lets ``act`` run the test.
+
+    ``by`` is the decorator's name, for the errors. Raises `TypeError` or `ValueError` for what cannot be repeated.
+    """
+    if loop not in LOOPS:
+        raise ValueError(f"loop={loop!r}: it is {' or '.join(map(repr, LOOPS))}")
+    Options.read(options)
+    options = {"entropy": "seeded", **options}  # real entropy would be another history each time
+    signature = inspect.signature(function)
+    if "chaos" not in signature.parameters:
+        raise TypeError(f"{by} on {function.__qualname__}: it has to take chaos, which is run anew each time")
+    asks_for_request = "request" in signature.parameters
+
+    @functools.wraps(function)
+    def test(*args: object, request: pytest.FixtureRequest, **fixtures: object) -> None:
+        __tracebackhide__ = True
+        if asks_for_request:
+            fixtures["request"] = request
+
+        def body(chaos: Chaos) -> object:
+            return _call(function, loop, *args, chaos=chaos, **fixtures)
+
+        code = inspect.unwrap(function).__code__
+        told = act(Test(body, code, request.node.nodeid, _of_test(request, options, by)), request)
+        if told.failure is not None:
+            raise_at(code, LawsBroken(told.failure))
+        request.node.stash[SAID] = told.said
+
+    test.__signature__ = _without_chaos(signature)  # type: ignore[attr-defined]  # what pytest reads first
+    return test
+
+
+def _call(function: Function, loop: str, *args: object, **named: object) -> object:
+    if not inspect.iscoroutinefunction(function):
+        return function(*args, **named)
+    if loop == "asyncio":
+        import asyncio
+
+        return asyncio.run(function(*args, **named))
+    import trio
+
+    return trio.run(functools.partial(function, *args, **named))
+
+
+def _of_test(request: pytest.FixtureRequest, options: dict[str, Any], by: str) -> dict[str, Any]:  # Any: as above
+    if request.node.get_closest_marker("chaos") is not None:
+        name = by.removeprefix("@")
+        raise pytest.UsageError(
+            f"{request.node.nodeid} has both {by} and @pytest.mark.chaos: the search chooses the scripts; "
+            f"give the marker's other options to {name}"
+        )
+    seed = options.get("seed")
+    own = derived_seed(request.config, request.node.nodeid) if seed is None else seed
+    return {**options, "seed": own, "watchdog": watchdog(request.config)}
+
+
+def _without_chaos(signature: inspect.Signature) -> inspect.Signature:
+    parameters = [one for one in signature.parameters.values() if one.name not in ("chaos", "request")]
+    parameters.append(inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY))
+    return signature.replace(parameters=parameters)
