@@ -5,6 +5,7 @@ Nothing of a client is imported: attributes tell. No body is read, since that co
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from pytest_retrychaos.engine.retry_after import header_fields
@@ -12,6 +13,10 @@ from pytest_retrychaos.engine.values import value
 
 _STATUS_NAMES = ("status_code", "status", "http_status", "code")
 """requests, httpx, openai; http.client, urllib3, aiohttp; stripe; urllib and google-api-core."""
+
+ATTRIBUTES = (*_STATUS_NAMES, "response", "headers", "errors")
+"""Where `answer_in_error` looks."""
+_NAMES = frozenset(ATTRIBUTES)
 
 
 @value
@@ -39,8 +44,8 @@ def answer_in_result(result: object) -> Answer | None:
 
 def answer_in_error(error: BaseException) -> Answer | None:
     """Read the answer that an exception itself carries; its causes are not looked at."""
-    if type(error).__module__ == "builtins" and not error.__dict__:
-        return None  # Python's own have no such attributes, unless somebody adds them
+    if not _has_any(type(error)) and _NAMES.isdisjoint(error.__dict__):  # type: ignore[arg-type]  # mypy takes a class's hash for its instances'
+        return None
     response = attribute(error, "response")
     if isinstance(response, Mapping):
         return _botocore(response)
@@ -57,6 +62,12 @@ def carried_status(error: BaseException) -> int | None:
     """Tell the HTTP status that an exception carries, ``None`` where it carries none."""
     answer = answer_in_error(error)
     return None if answer is None else answer.status
+
+
+@functools.lru_cache(maxsize=512)
+def _has_any(kind: type[BaseException]) -> bool:
+    """Tell whether the type itself may have what is looked for: then its instances are to be asked."""
+    return kind.__name__ == "ResponseError" or any(hasattr(kind, name) for name in (*_NAMES, "__getattr__"))
 
 
 def _botocore(response: Mapping[str, object]) -> Answer | None:

@@ -55,7 +55,7 @@ class Attempt:
     @property
     def may_be_done(self) -> bool:
         """Whether an earlier attempt may have been carried out: it timed out, was cut, or met a 5xx other than 503."""
-        return self._run.may_be_done is not None
+        return self._run.may_be_done
 
     def __enter__(self) -> Attempt:
         if self.was_entered:

@@ -41,7 +41,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
     is_timed = policy.timeout is not None
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-        run, started, offered = None, 0.0, None
+        run, started, offered, pause = None, 0.0, None, None
         if begins_with_run:
             run = Run(policy)
             offered = None if keyword in kwargs else keyword
@@ -62,8 +62,15 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                     run.cut_short()
                 raise
             except Exception as error:
-                run = run or Run(policy, started)
-                if not await _waits(run, run.after_error(error), error):
+                if run is None:
+                    run = Run(policy, started)
+                seconds = run.after_error(error)
+                if seconds is None:
+                    raise
+                if pause is None:
+                    pause = _pause(policy)
+                await pause(seconds)  # 0 as well: other tasks get their turn
+                if not run.goes_on(error):
                     raise
             except BaseException:
                 if run is not None:
@@ -119,10 +126,17 @@ async def _waits(run: Run, seconds: float | None, outcome: object) -> bool:
     """Sleep, and tell whether another attempt follows."""
     if seconds is None:
         return False
-    sleep = run.policy.sleep
-    if sleep is None:
-        await running_sleep()(seconds)  # 0 as well: other tasks get their turn
-    elif seconds > 0:
+    await _pause(run.policy)(seconds)
+    return run.goes_on(outcome)
+
+
+def _pause(policy: Retry) -> Callable[[float], Awaitable[object]]:
+    """Give what waits in this coroutine: the policy's own sleep, or that of the library that runs it."""
+    return running_sleep() if policy.sleep is None else functools.partial(_own_sleep, policy.sleep)
+
+
+async def _own_sleep(sleep: Callable[[float], object], seconds: float) -> None:
+    if seconds > 0:
         pause = sleep(seconds)
         if not hasattr(pause, "__await__"):
             raise TypeError(
@@ -130,4 +144,3 @@ async def _waits(run: Run, seconds: float | None, outcome: object) -> bool:
                 "be async; leave it out for that of asyncio or trio"
             )
         await pause
-    return run.goes_on(outcome)

@@ -51,6 +51,9 @@ DECORRELATED = "decorrelated"
 SPREAD = 3.0
 """Decorrelated jitter reaches to 3 times the previous wait: ``sleep = min(cap, random_between(base, sleep * 3))``."""
 
+REMEMBERED = 64
+"""Bounds of later retries are reckoned anew."""
+
 JITTERS = (*SHARES, PROPORTIONAL, DECORRELATED)
 
 
@@ -80,6 +83,15 @@ class Backoff:
     share: float | None = None
     """How far proportional jitter reaches up and down, as a part of the height."""
 
+    _worked_out = ("_known",)
+    if TYPE_CHECKING:
+
+        @property
+        def _known(self) -> dict[int, tuple[float, float]]: ...
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_known", {})
+
     def bounds(self, retry: int, *, previous: float | None = None) -> tuple[float, float]:
         """Tell the least and the greatest delay before retry number ``retry`` (from 1), in seconds, both included.
 
@@ -101,13 +113,28 @@ class Backoff:
         ``random`` is a `random.Random`. ``previous`` is the wait before the retry before; without it, decorrelated
         jitter takes its base, as for a first retry.
         """
-        if previous is None and self.jitter == DECORRELATED:
-            previous = self.curve.height(1)
-        low, high = self.bounds(retry, previous=previous)
+        if self.jitter == DECORRELATED:
+            return self._delay_decorrelated(retry, random, previous)
+        found = self._known.get(retry)
+        low, high = self._remembered(retry) if found is None else found
         if low == high:
             return low
-        reach = high if previous is None or self.jitter != DECORRELATED else max(low, SPREAD * previous)
-        return min(high, low + (reach - low) * random.random())
+        drawn = low + (high - low) * random.random()
+        return drawn if drawn < high else high
+
+    def _remembered(self, retry: int) -> tuple[float, float]:
+        """Tell the bounds and keep them: a policy asks for the same few over and over."""
+        found = self.bounds(retry)
+        if retry <= REMEMBERED and not isinstance(self.curve, Computed):
+            self._known[retry] = found
+        return found
+
+    def _delay_decorrelated(self, retry: int, random: Chance, previous: float | None) -> float:
+        before = self.curve.height(1) if previous is None else previous
+        low, high = self.bounds(retry, previous=before)
+        if low == high:
+            return low
+        return min(high, low + (max(low, SPREAD * before) - low) * random.random())
 
     def _decorrelated(self, number: int, previous: float | None) -> tuple[float, float]:
         base = self.curve.height(1)

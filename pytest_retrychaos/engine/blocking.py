@@ -46,8 +46,14 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
             try:
                 result = fn(*args, **kwargs)
             except Exception as error:
-                run = run or Run(policy, started)
-                if not _waits(run, run.after_error(error), error):
+                if run is None:
+                    run = Run(policy, started)
+                seconds = run.after_error(error)
+                if seconds is None:
+                    raise
+                if seconds > 0:
+                    (policy.sleep or time.sleep)(seconds)  # noqa: TID251 - the engine's time is owned here
+                if not run.goes_on(error):
                     raise
             except BaseException:
                 if run is not None:

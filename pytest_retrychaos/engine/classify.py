@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class Kind(enum.Enum):
     """What an attempt's end tells about the request."""
 
+    __hash__ = object.__hash__  # an Enum's own is written in Python, and kinds are looked up for every failure
+
     SUCCESS = "success"
     """1xx to 3xx, 304 included: nothing to retry."""
     NOT_SENT = "not sent"
@@ -100,11 +102,13 @@ def classify_exception(error: BaseException) -> Kind | None:
     and Python's own, and whatever carries an HTTP status. Beside types it looks at tracebacks: what failed while
     connecting was not sent.
     """
-    if is_bare(error):
-        return classify_bare(error)
+    return classify_bare(error) if is_bare(error) else classify_chain(with_answers(error))
+
+
+def classify_chain(chain: Sequence[tuple[BaseException, Answer | None]]) -> Kind | None:
+    """Tell what `classify_exception` tells, of what `with_answers` has found."""
     inside: Kind | None = None
-    for one in exception_chain(error):
-        answer = answer_in_error(one)
+    for one, answer in chain:
         if answer is not None and answer.status >= 400:
             return classify_answer(answer)
         row = _row_of(type(one))  # type: ignore[arg-type]  # mypy takes a class's hash for its instances'
@@ -117,6 +121,11 @@ def classify_exception(error: BaseException) -> Kind | None:
         if row is not None:
             inside = Kind.AMBIGUOUS
     return inside
+
+
+def with_answers(error: BaseException) -> list[tuple[BaseException, Answer | None]]:
+    """List an exception and those inside it, as `exception_chain` does, each with the answer that it carries itself."""
+    return [(one, answer_in_error(one)) for one in exception_chain(error)]
 
 
 def is_not_of_the_service(error: BaseException) -> bool:
@@ -132,7 +141,21 @@ def classify_bare(error: BaseException) -> Kind | None:
         return Kind.NOT_SENT
     if row is None and not _is_unreachable(error):
         return None
-    return Kind.NOT_SENT if _runs_through_connect(error.__traceback__) else Kind.AMBIGUOUS
+    return Kind.NOT_SENT if runs_through_connect(error.__traceback__) else Kind.AMBIGUOUS
+
+
+def kinds_of(kind: type[BaseException]) -> tuple[Kind | None, Kind | None] | None:
+    """Tell what an exception of a type says that holds nothing but its text: where it was raised while connecting, and
+    elsewhere. ``None`` where more than that is to be looked at.
+    """
+    row = _row_of(kind)  # type: ignore[arg-type]  # as above
+    if row is None:
+        return None if issubclass(kind, OSError) else (None, None)  # an OSError's number tells
+    if row in known_errors.NOT_OF_THE_SERVICE:
+        return None, None
+    if row in known_errors.NOT_SENT:
+        return Kind.NOT_SENT, Kind.NOT_SENT
+    return Kind.NOT_SENT if row in known_errors.AMBIGUOUS else Kind.AMBIGUOUS, Kind.AMBIGUOUS
 
 
 def classify_names(chain: Sequence[tuple[str, ...]]) -> Kind | None:
@@ -235,13 +258,14 @@ def _was_connecting(error: BaseException) -> bool:
 
     A ``__context__`` is not looked at: it may be the failure of an earlier attempt.
     """
-    return any(_runs_through_connect(one.__traceback__) for one in _walk(error, _held))
+    return any(runs_through_connect(one.__traceback__) for one in _walk(error, _held))
 
 
-def _runs_through_connect(step: TracebackType | None) -> bool:
+def runs_through_connect(step: TracebackType | None) -> bool:
+    """Tell whether what failed was connecting, by its traceback."""
+    names = _CONNECTING_NAMES
     while step is not None:
-        code = step.tb_frame.f_code
-        if code.co_name in _CONNECTING_NAMES and _connects(step.tb_frame):  # the name spares most the second look
+        if step.tb_frame.f_code.co_name in names and _connects(step.tb_frame):  # the name spares most the second look
             return True
         step = step.tb_next
     return False

@@ -58,21 +58,50 @@ def decide(
     ``asked`` is what the server asked for, where the policy respects that; ``previous_wait`` is the
     wait before this attempt, in seconds.
     """
+    decided = wait_or_reason(policy, failure, attempt, elapsed, random, asked, previous_wait)
+    return Stop(decided) if isinstance(decided, str) else Wait(decided)
+
+
+def wait_or_reason(
+    policy: Retry,
+    failure: Failure,
+    attempt: int,
+    elapsed: float,
+    random: Chance,
+    asked: Asked | None,
+    previous_wait: float | None,
+) -> float | Reason:
+    """Decide as `decide` does, in the words of a loop: seconds to wait, or the reason to stop."""
     if not failure.is_retryable:
-        return Stop("permanent")
+        return "permanent"
     if attempt >= policy.attempts:
-        return Stop("attempts")
+        return "attempts"
+    if asked is not None or failure.delay:
+        return _wait_at_least(policy, failure, attempt, elapsed, random, asked, previous_wait)
+    wait = policy.backoff.delay(attempt, random=random, previous=previous_wait)
+    return wait if policy.timeout is None or wait < policy.timeout - elapsed else "timeout"
+
+
+def _wait_at_least(
+    policy: Retry,
+    failure: Failure,
+    attempt: int,
+    elapsed: float,
+    random: Chance,
+    asked: Asked | None,
+    previous_wait: float | None,
+) -> float | Reason:
     floor = asked.seconds if asked is not None and policy.respect_retry_after else 0.0
     remaining = float("inf") if policy.timeout is None else policy.timeout - elapsed
     if floor > 0 and (floor > policy.max_retry_after or floor >= remaining):
-        return Stop("retry-after")
+        return "retry-after"
     floor = max(floor, failure.delay)
     drawn = policy.backoff.delay(attempt, random=random, previous=previous_wait)
     wait = max(floor, drawn)
     if wait >= remaining:
-        return Stop("timeout")
+        return "timeout"
     if floor > 0:
         spread = drawn - policy.backoff.bounds(attempt, previous=previous_wait)[0]
         if floor + spread < remaining:
             wait = max(wait, floor + spread)
-    return Wait(wait)
+    return wait

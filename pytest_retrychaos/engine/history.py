@@ -1,9 +1,20 @@
-"""What earlier attempts of an operation came to, in words, for the notes of the last exception."""
+"""What earlier attempts of an operation came to, in words, for the notes of the last exception.
+
+Exceptions themselves are not kept, since they would keep their frames, and with them connections.
+"""
 
 from __future__ import annotations
 
 from pytest_retrychaos.engine.answers import answer_in_result
-from pytest_retrychaos.engine.decisions import Stop
+
+TYPE_CHECKING = False  # importing typing would cost more than this module
+if TYPE_CHECKING:
+    from pytest_retrychaos.engine.decisions import Reason
+
+    Said = str | tuple[type[Exception], object]
+    """A line, or what makes one: a type, and the text that it was given."""
+    Entry = tuple[int, Said, float]
+    """The number of an attempt, what it came to, and the seconds waited after it."""
 
 KEPT = 10
 """How many attempts are told; of more, the latest."""
@@ -20,26 +31,33 @@ _REASONS = {
 }
 
 
-class History:
-    """The earlier attempts as text: exceptions themselves are not kept, since they would keep their frames."""
+def keep(entries: list[Entry], entry: Entry) -> None:
+    """Keep what one more attempt came to."""
+    entries.append(entry)
+    if len(entries) > KEPT:
+        del entries[0]
 
-    __slots__ = ("_lines",)
 
-    def __init__(self) -> None:
-        self._lines: list[str] = []
+def notes(entries: list[Entry], number: int, reason: Reason) -> list[str]:
+    """List the notes for the exception that ended attempt ``number``, the last."""
+    left_out = number - 1 - len(entries)
+    first = [f"({left_out} earlier attempts are left out)"] if left_out else []
+    earlier = [f"{line_of(one)}; then waited {one[2]:.3g} s" for one in entries]
+    return [*first, *earlier, f"attempt {number} was the last: {_REASONS[reason]}"]
 
-    def add(self, number: int, outcome: object, waited: float) -> str:
-        """Keep what attempt ``number`` came to, and the seconds waited after it; give the first as text."""
-        line = f"attempt {number}: {told(outcome)}"
-        self._lines.append(f"{line}; then waited {waited:.3g} s")
-        del self._lines[:-KEPT]
-        return line
 
-    def notes(self, number: int, stop: Stop) -> list[str]:
-        """List the notes for the exception that ended attempt ``number``, the last."""
-        left_out = number - 1 - len(self._lines)
-        first = [f"({left_out} earlier attempts are left out)"] if left_out else []
-        return [*first, *self._lines, f"attempt {number} was the last: {_REASONS[stop.reason]}"]
+def line_of(entry: Entry) -> str:
+    """Say which attempt it was and what it came to."""
+    number, said, _ = entry
+    return f"attempt {number}: {said if isinstance(said, str) else _shortened(said[0], str(said[1]))}"
+
+
+def said_of(error: Exception) -> Said:
+    """Give what is to be kept of an exception that holds nothing but its text: the line is made if it is asked for."""
+    args = error.args
+    if len(args) > 1:
+        return told(error)
+    return type(error), args[0] if args else ""
 
 
 def told(outcome: object) -> str:
@@ -51,5 +69,9 @@ def told(outcome: object) -> str:
         message = str(outcome)
     except Exception:
         message = "(its text cannot be made)"
-    text = f"{type(outcome).__name__}: {message}" if message else type(outcome).__name__
+    return _shortened(type(outcome), message)
+
+
+def _shortened(kind: type, message: str) -> str:
+    text = f"{kind.__name__}: {message}" if message else kind.__name__
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

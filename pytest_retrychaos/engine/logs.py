@@ -12,10 +12,15 @@ LOGGER = "pytest_retrychaos.engine"
 """Its name. It is told, at the level INFO, of waits, of giving up, and of what happens to circuits."""
 
 
+_found: Logger | None = None
+
+
 def logger() -> Logger | None:
     """Give the engine's logger, where the program uses `logging` and asked for INFO."""
-    logging = sys.modules.get("logging")
-    if logging is None:
-        return None
-    found: Logger = logging.getLogger(LOGGER)
-    return found if found.isEnabledFor(20) else None
+    global _found
+    if _found is None:
+        logging = sys.modules.get("logging")
+        if logging is None:
+            return None
+        _found = logging.getLogger(LOGGER)
+    return _found if _found.isEnabledFor(20) else None

@@ -9,7 +9,7 @@ from pytest_retrychaos.engine.backoff import Backoff, exponential
 from pytest_retrychaos.engine.breaker import CircuitBreaker
 from pytest_retrychaos.engine.budget import RetryBudget
 from pytest_retrychaos.engine.callables import is_coroutine_function
-from pytest_retrychaos.engine.failures import check_on
+from pytest_retrychaos.engine.failures import check_on, is_no_judge
 from pytest_retrychaos.engine.values import options
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
@@ -97,6 +97,13 @@ class Retry:
     giving_up: Callable[[GivingUp], object] | None = None
     """Told of the failure that ends the operation."""
 
+    _worked_out = ("has_judge",)
+    if TYPE_CHECKING:
+
+        @property
+        def has_judge(self) -> bool:
+            """Whether ``on`` is a function."""
+
     def __post_init__(self) -> None:
         arguments.count("attempts", self.attempts, way_out="attempts=1 means no retry")
         if not isinstance(self.backoff, Backoff):
@@ -108,6 +115,7 @@ class Retry:
         if not isinstance(self.respect_retry_after, bool):
             raise TypeError(f"respect_retry_after={self.respect_retry_after!r}: it has to be True or False")
         check_on(self.on)
+        object.__setattr__(self, "has_judge", not is_no_judge(self.on))
         arguments.seconds("max_retry_after", self.max_retry_after)
         for name, example in _FUNCTIONS.items():
             value = getattr(self, name)

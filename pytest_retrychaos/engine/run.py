@@ -13,11 +13,11 @@ import time
 
 from pytest_retrychaos.engine.circuit import CircuitOpen
 from pytest_retrychaos.engine.classify import Kind
-from pytest_retrychaos.engine.decisions import Stop, Wait, decide
+from pytest_retrychaos.engine.decisions import wait_or_reason
 from pytest_retrychaos.engine.events import Beginning, GivingUp, Waiting
-from pytest_retrychaos.engine.failures import Failure, failure_of_error, failure_of_result
+from pytest_retrychaos.engine.failures import Failure, failure_of_error, failure_of_result, plain_failure
 from pytest_retrychaos.engine.guard import Guard
-from pytest_retrychaos.engine.history import History, told
+from pytest_retrychaos.engine.history import keep, line_of, notes, said_of, told
 from pytest_retrychaos.engine.keys import new_key
 from pytest_retrychaos.engine.logs import logger
 from pytest_retrychaos.engine.loops import is_being_cancelled
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from pytest_retrychaos.engine.backoff import Chance
+    from pytest_retrychaos.engine.decisions import Reason
+    from pytest_retrychaos.engine.history import Entry, Said
     from pytest_retrychaos.engine.retry import Retry
     from pytest_retrychaos.engine.retry_after import Asked
 
@@ -52,38 +54,31 @@ def is_watched(policy: Retry) -> bool:
 class Run:
     """One operation of a policy. What it keeps of attempts that failed is text, not exceptions."""
 
-    __slots__ = (
-        "_clock",
-        "_failure",
-        "_guard",
-        "_history",
-        "_keys",
-        "_previous_wait",
-        "_started",
-        "_wait",
-        "may_be_done",
-        "number",
-        "policy",
-    )
+    __slots__ = ("_done", "_entry", "_failure", "_guard", "_history", "_keys", "_started", "number", "policy")
 
     def __init__(self, policy: Retry, started: float | None = None) -> None:
         """Begin now, or have begun at ``started``, a reading of `time.monotonic`."""
         self.policy = policy
         self.number = 1
-        self._clock = policy.clock or time.monotonic
-        self._started = self._clock() if started is None else started
-        self._guard = Guard(policy)
+        self._started = (policy.clock or time.monotonic)() if started is None else started
+        self._guard = None if policy.breaker is None and policy.budget is None else Guard(policy)
         self._failure: Failure | None = None
-        self._wait = 0.0
-        self._previous_wait: float | None = None
-        self._history: History | None = None
+        self._entry: Entry | None = None
+        """What the last attempt came to, and the wait after it."""
+        self._history: list[Entry] | None = None
         self._keys: dict[str, str] = {}
-        self.may_be_done: str | None = None
-        """The last failure after which the request may have been carried out, in words."""
+        self._done: Entry | None = None
+        """The last failure after which the request may have been carried out."""
 
     def elapsed(self) -> float:
         """Seconds since the operation began; a clock that jumps back counts as standing."""
-        return max(0.0, self._clock() - self._started)
+        elapsed = (self.policy.clock or time.monotonic)() - self._started
+        return elapsed if elapsed > 0 else 0.0
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether the request may have been carried out by an earlier attempt."""
+        return self._done is not None
 
     def remaining(self) -> float | None:
         """Seconds until the policy's timeout, 0 when it has passed; ``None`` where it has none."""
@@ -103,120 +98,127 @@ class Run:
 
     def begins(self) -> None:
         """Ask whether the next attempt may start: who refuses raises. Every attempt of a watched policy passes here."""
-        if self.number == 1:
+        if self._guard is not None and self.number == 1:
             self._guard.first()
         if self.policy.before_attempt is None:
             return
         try:
             _tell(self.policy.before_attempt, Beginning(self.number, self.elapsed()))
         except BaseException:
-            self._guard.ended(None)
+            self.cut_short()
             raise
 
     def after_error(self, error: Exception) -> float | None:
         """Note that the attempt ended in an exception; give the seconds to wait, ``None`` where it is to be raised."""
-        self._guard.raised(error)
-        failure = failure_of_error(error, self.policy.on)
+        policy = self.policy
+        failure = None if policy.has_judge else plain_failure(error, policy.on)
+        if self._guard is not None:
+            self._guard.raised(error)
+        if failure is not None:
+            return self._after(failure, error, said_of(error), None)
+        failure = failure_of_error(error, policy.on)
         if failure.is_retryable and is_being_cancelled(error):
             self._failure = failure
-            self._gives_up(Stop("cancelled"), error)
+            self._gives_up("cancelled", error)
             return None
-        return self._after(failure, error)
+        return self._after(failure, error, None, self._asked(failure))
 
     def after_result(self, result: object) -> float | None:
         """Note that the attempt ended in a value; give the seconds to wait, ``None`` where it is to be returned."""
-        self._guard.returned(result)
+        if self._guard is not None:
+            self._guard.returned(result)
         failure = failure_of_result(result, self.policy.on)
-        return None if failure is None else self._after(failure, result)
+        return None if failure is None else self._after(failure, result, None, self._asked(failure))
 
     def after_block(self) -> None:
         """Note that a block came to its end: whatever it did is a success."""
-        self._guard.ended(False)
+        if self._guard is not None:
+            self._guard.ended(False)
 
     def cut_short(self) -> None:
         """Note that the attempt ended in a cancellation or another exception that is no `Exception`."""
-        self._guard.ended(None)
+        if self._guard is not None:
+            self._guard.ended(None)
 
     def goes_on(self, outcome: object) -> bool:
         """Tell, once the wait is over, whether another attempt follows; where not, ``outcome`` stands."""
         timeout = self.policy.timeout
         if timeout is not None and self.elapsed() >= timeout:
-            self._gives_up(Stop("timeout"), outcome)
+            self._gives_up("timeout", outcome)
             return False
-        try:
-            self._guard.another()
-        except CircuitOpen as refusal:
-            self._ends_open(refusal, outcome)
-        self._history = self._history or History()
-        line = self._history.add(self.number, outcome, self._wait)
-        if self._failure is not None and self._failure.kind is Kind.AMBIGUOUS:
-            self.may_be_done = line
-        self._previous_wait = self._wait
+        if self._guard is not None:
+            try:
+                self._guard.another()
+            except CircuitOpen as refusal:
+                self._ends_open(refusal, outcome)
+        entry = self._entry
+        assert entry is not None
+        if self._history is None:
+            self._history = [entry]
+        else:
+            keep(self._history, entry)
+        if self._failure is not None and self._failure.kind is _AMBIGUOUS:
+            self._done = entry
         self.number += 1
         return True
 
-    def _after(self, failure: Failure, outcome: object) -> float | None:
+    def _after(self, failure: Failure, outcome: object, said: Said | None, asked: Asked | None) -> float | None:
+        """Decide what follows, and carry out all but a wait. ``said`` is the outcome in words, if they are made."""
         self._failure = failure
-        decision = self._decide(failure)
-        if isinstance(decision, Wait):
+        policy, before = self.policy, self._entry
+        decided = wait_or_reason(
+            policy,
+            failure,
+            self.number,
+            0.0 if policy.timeout is None else self.elapsed(),
+            policy.random or _chance or chance(),
+            asked,
+            None if before is None else before[2],
+        )
+        if self._guard is not None and not isinstance(decided, str):
             if refusal := self._guard.refusal():
                 self._ends_open(refusal, outcome)
             if not self._guard.pays():
-                decision = Stop("budget")
-        if isinstance(decision, Stop):
-            self._gives_up(decision, outcome)
+                decided = "budget"
+        if isinstance(decided, str):
+            self._gives_up(decided, outcome)
             return None
-        self._wait = decision.seconds
-        if self.policy.before_wait is not None:
-            _tell(
-                self.policy.before_wait,
-                Waiting(self.number, self.elapsed(), decision.seconds, outcome, failure.kind),
-            )
+        self._entry = self.number, said or told(outcome), decided
+        if policy.before_wait is not None:
+            _tell(policy.before_wait, Waiting(self.number, self.elapsed(), decided, outcome, failure.kind))
         if log := logger():
-            log.info("attempt %d: %s; waiting %.3g s", self.number, told(outcome), decision.seconds)
-        return decision.seconds
+            log.info("attempt %d: %s; waiting %.3g s", self.number, told(outcome), decided)
+        return decided
 
     def _ends_open(self, refusal: CircuitOpen, outcome: object) -> NoReturn:
         """Give up for an open circuit: its error is raised from the last one, or takes the last result along."""
-        self._gives_up(Stop("breaker"), outcome)
+        self._gives_up("breaker", outcome)
         if isinstance(outcome, BaseException):
             raise refusal from outcome
         refusal.result = outcome
-        self._note(Stop("breaker"), refusal)
+        self._note("breaker", refusal)
         raise refusal from None
 
-    def _note(self, stop: Stop, error: BaseException) -> None:
-        history = History() if self._history is None and stop.reason in ("breaker", "budget") else self._history
+    def _note(self, reason: Reason, error: BaseException) -> None:
+        history = [] if self._history is None and reason in ("breaker", "budget") else self._history
         if history is not None:
             try:
-                for note in history.notes(self.number, stop):
+                for note in notes(history, self.number, reason):
                     error.add_note(note)
             except Exception:
                 pass  # an exception that takes no notes is raised without them
 
-    def _gives_up(self, stop: Stop, outcome: object) -> None:
+    def _gives_up(self, reason: Reason, outcome: object) -> None:
+        """Note that the operation ends with what it has."""
+        kind = None if self._failure is None else self._failure.kind
         if isinstance(outcome, BaseException):
-            self._note(stop, outcome)
-            kind = None if self._failure is None else self._failure.kind
-            if self.may_be_done is not None and kind is not None and kind.did_nothing:
-                put_beside(outcome, OutcomeUnknown(f"it may have been carried out before: {self.may_be_done}"))
+            self._note(reason, outcome)
+            if self._done is not None and kind is not None and kind.did_nothing:
+                put_beside(outcome, OutcomeUnknown(f"it may have been carried out before: {line_of(self._done)}"))
         if self.policy.giving_up is not None:
-            kind = None if self._failure is None else self._failure.kind
-            _tell(self.policy.giving_up, GivingUp(self.number, self.elapsed(), stop.reason, outcome, kind))
-        if stop.reason != "permanent" and (log := logger()):
-            log.info("attempt %d: %s; giving up: %s", self.number, told(outcome), stop.reason)
-
-    def _decide(self, failure: Failure) -> Wait | Stop:
-        policy = self.policy
-        return decide(
-            policy,
-            failure,
-            attempt=self.number,
-            elapsed=0.0 if policy.timeout is None else self.elapsed(),
-            random=policy.random or _chance(),
-            asked=self._asked(failure),
-            previous_wait=self._previous_wait,
-        )
+            _tell(self.policy.giving_up, GivingUp(self.number, self.elapsed(), reason, outcome, kind))
+        if reason != "permanent" and (log := logger()):
+            log.info("attempt %d: %s; giving up: %s", self.number, told(outcome), reason)
 
     def _asked(self, failure: Failure) -> Asked | None:
         if not failure.headers and not failure.members:
@@ -240,7 +242,15 @@ def _tell(hook: Callable[[Any], object], event: object) -> None:  # Any: each ho
         )
 
 
-def _chance() -> Chance:
-    import random
+def chance() -> Chance:
+    """Give the module `random`, imported once something has failed: it takes longer than the rest of the engine."""
+    global _chance
+    if _chance is None:
+        import random
 
-    return random
+        _chance = random
+    return _chance
+
+
+_chance: Chance | None = None
+_AMBIGUOUS = Kind.AMBIGUOUS

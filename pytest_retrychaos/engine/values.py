@@ -2,7 +2,9 @@
 
 Importing `dataclasses` and making ten classes with it takes longer than the rest of the engine together, and
 production code pays that at every start. This makes what the engine uses of it: an ``__init__`` by
-position or keyword with defaults, equality, hash, repr, pattern matching, pickling and ``copy.replace``.
+position or keyword with defaults, equality, hash, repr, pattern matching, pickling and ``copy.replace``. What a class
+lists in ``_worked_out`` are slots beside the fields, for what ``__post_init__`` works out of them; they are no part of
+the value.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ def _made(cls: type[T], before: str) -> type[T]:
     defaults = {name: vars(cls)[name] for name in names if name in vars(cls)}
     for name, method in _METHODS.items():
         space.setdefault(name, method)
-    space |= {"__slots__": names, "__match_args__": names, "__init__": _init(cls, names, defaults, before)}
+    slots = (*names, *space.pop("_worked_out", ()))
+    space |= {"__slots__": slots, "__match_args__": names, "__init__": _init(cls, names, defaults, before)}
     made: Any = type(cls.__name__, cls.__bases__, space)  # Any: no type checker follows a class made here
     return made  # type: ignore[no-any-return]  # it is what cls was, with slots
 
@@ -58,11 +61,11 @@ def _init(cls: type, names: tuple[str, ...], defaults: dict[str, object], before
 
 
 def _content(self: Any) -> tuple[object, ...]:  # Any: here and below, an instance of whatever class is made
-    return tuple(getattr(self, name) for name in type(self).__slots__)
+    return tuple(getattr(self, name) for name in type(self).__match_args__)
 
 
 def _repr(self: Any) -> str:
-    content = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__slots__)
+    content = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).__match_args__)
     return f"{type(self).__name__}({content})"
 
 
@@ -75,11 +78,11 @@ def _refuse(self: Any, name: str, *_: object) -> None:
 
 
 def _replace(self: Any, **changes: object) -> Any:
-    return type(self)(**{**{name: getattr(self, name) for name in type(self).__slots__}, **changes})
+    return type(self)(**{**{name: getattr(self, name) for name in type(self).__match_args__}, **changes})
 
 
 def _restore(cls: Any, content: tuple[object, ...]) -> Any:
-    return cls(**dict(zip(cls.__slots__, content, strict=True)))
+    return cls(**dict(zip(cls.__match_args__, content, strict=True)))
 
 
 _METHODS = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from pytest_retrychaos.engine import CircuitOpen, Kind, OutcomeUnknown, Retry, fixed, is_transient
-from pytest_retrychaos.engine.failures import failure_of_error, failure_of_result
+from pytest_retrychaos.engine.failures import failure_of_error, failure_of_result, plain_failure
 from tests.unit.engine.drives import Script, answer
 
 
@@ -188,3 +190,83 @@ def test_an_unknown_outcome_is_never_retried():
     with pytest.raises(OutcomeUnknown):
         Retry(on=Exception).call(script)
     assert script.calls == 1
+
+
+class Flaky(Exception):
+    """An error of a program's own, with nothing but its text."""
+
+
+class Worded(Exception):
+    """One that says more than it was given."""
+
+    def __str__(self):
+        return f"worse than {self.args[0]}"
+
+
+class Told(Exception):
+    """One whose class tells a status."""
+
+    status = 503
+
+
+def raised(error, *, connecting=False):
+    """Raise an error, perhaps where the standard library connects, and catch it."""
+
+    def fail(*_):
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", fail)
+        with pytest.raises(type(error)) as caught:
+            socket.create_connection(("service", 80)) if connecting else fail()
+    return caught.value
+
+
+@pytest.mark.parametrize("on", [None, ConnectionError, (OSError, Flaky), ValueError])
+@pytest.mark.parametrize("connecting", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ConnectionError("reset"),
+        lambda: ConnectionResetError(104, "reset"),
+        lambda: TimeoutError(),
+        lambda: ConnectionRefusedError(111, "refused"),
+        lambda: ValueError("a number", 5),
+        lambda: Flaky("once more"),
+    ],
+)
+def test_the_short_way_judges_as_the_long_one(make, connecting, on):
+    """What holds nothing but its text is judged in a fraction of the time, and alike."""
+    error = raised(make(), connecting=connecting)
+    assert plain_failure(error, on) == failure_of_error(error, on)
+
+
+def _holding(error, **what):
+    vars(error).update(what)
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _holding(ConnectionError("reset"), response=answer(503)),
+        ConnectionError(TimeoutError("inside")),
+        OSError(113, "no route to host"),
+        Worded("before"),
+        Told("busy"),
+        CircuitOpen("rates", 30),
+        OutcomeUnknown("400"),
+        ExceptionGroup("tasks", [LATE]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_short_way_leaves_to_the_long_one_what_holds_more(error):
+    """An answer, a cause, a number, words of its own."""
+    assert plain_failure(error, None) is None
+
+
+def test_the_short_way_leaves_a_chain_to_the_long_one():
+    """What is inside may say more."""
+    cause, context = ValueError("x"), ValueError("x")
+    cause.__cause__ = context.__context__ = LATE
+    assert [plain_failure(one, None) for one in (cause, context)] == [None, None]
