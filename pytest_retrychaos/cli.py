@@ -12,12 +12,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, NoReturn
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.errors import Refused, Unsupported
 from pytest_retrychaos.faults import ScriptError
 from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.options import PROFILES
+from pytest_retrychaos.redact import Redaction
 from pytest_retrychaos.serving import Lines, address_lines, https, outcome_text
 from pytest_retrychaos.transports.possible import is_this_machine
 from pytest_retrychaos.views import CannotTell, LawsBroken
@@ -90,6 +92,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--https", action="store_true", help="give the https:// address, and make a certificate for it")
     parser.add_argument("--latency", metavar="DURATION", help="what every round trip takes (50ms)")
     parser.add_argument("--expect", action="append", default=[], metavar="LAW", help="a law known to be broken")
+    parser.add_argument(
+        "--redact", action="append", default=[], metavar="NAME|REGEX", help="a header, field or pattern that is secret"
+    )
     parser.add_argument("--trace", metavar="PATH", help="write the trace there as JSON lines; serve: default stdout")
 
 
@@ -99,6 +104,7 @@ def _started(options: argparse.Namespace, name: str) -> Iterator[Chaos]:
     host = f"[{options.host}]" if ":" in options.host else options.host
     with contextlib.ExitStack() as stack:
         try:
+            stack.callback(redact.use, redact.use(Redaction(options.redact)))
             chaos = Chaos(
                 options.script,
                 name=name,

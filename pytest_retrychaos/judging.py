@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Collection
 from types import CodeType
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.clock.report import left_running
 from pytest_retrychaos.laws import Terms, Verdict, judge, judge_by
 from pytest_retrychaos.options import Options
@@ -85,7 +86,7 @@ class Judge:
 
     def failure_section(self) -> str:
         """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""
-        trace = self.trace
+        trace = self.trace.shown()
         problems = [*self._run.problems, *self._swallowed()]
         if self.shown and not trace.notes and not problems:
             return ""
@@ -95,7 +96,8 @@ class Judge:
         if not self.shown and trace.attempts:
             broken = judge(trace, ignore=(*self._options.expect, "NV01")).broken
             lines += [f"beside {finding.headline}" for result in broken for finding in result.findings[:1]]
-        lines += [f"beside {type(problem).__name__}: {problem}" for problem in problems]
+        hide = redact.current().text
+        lines += [f"beside {type(problem).__name__}: {hide(str(problem))}" for problem in problems]
         return "\n".join([*lines, f"again  {again(trace)}"])
 
     def left_section(self) -> str:
@@ -127,7 +129,7 @@ class Judge:
             arrived = dict.fromkeys(f"{one.method} {one.host}{one.target}" for one in sheets if one.method)
             raise CannotTell(
                 f"no request matched the route {unused[0]!r}: its handler was never asked. "
-                f"What arrived: {', '.join(list(arrived)[:5]) or 'nothing'}. "
+                f"What arrived: {redact.current().text(', '.join(list(arrived)[:5])) or 'nothing'}. "
                 "Mend the route, take it out, or say strict=False where it may stay unused"
             )
 

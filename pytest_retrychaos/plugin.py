@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.blame import raise_at
 from pytest_retrychaos.settings import (
     INTERRUPTED,
+    REDACT_OPTION,
+    REDACTION_KEY,
     SAID,
     SEED_OPTION,
     WATCHDOG_OPTION,
     derived_seed,
     main_seed,
+    redaction,
     watchdog,
 )
 
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import Chaos
     from pytest_retrychaos.faults import Script
+    from pytest_retrychaos.redact import Redaction
 
 MARKER = (
     "chaos(*scripts, transport='network', profile='default', seed=None, timezone=None, hosts=(), strict=True, "
@@ -30,6 +35,7 @@ MARKER = (
 VERDICT = "retrychaos verdict"
 NOTE = "retrychaos note"
 RUN: pytest.StashKey[Chaos] = pytest.StashKey()
+REDACTION_BEFORE: pytest.StashKey[Redaction | None] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +54,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="real seconds after which a thread that blocks for real while others wait for it is reported, 0 for "
         "never (default: ini chaos_watchdog, else 30)",
     )
+    group.addoption(
+        REDACT_OPTION,
+        action="append",
+        metavar="NAME|REGEX",
+        help="a header or field whose value is a secret, or a regular expression for secrets; may be given again. "
+        "They are hidden in what is printed and written, beside the usual ones (also: ini chaos_redact)",
+    )
+    parser.addini("chaos_redact", "names or regular expressions, as --chaos-redact", type="linelist", default=[])
     parser.addini("chaos_watchdog", "real seconds, as --chaos-watchdog", default="30")
     parser.addini("chaos_seed", "seed of every chaos test, as --chaos-seed", default="0")
     parser.addini(
@@ -63,10 +77,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     main_seed(config)
     watchdog(config)
+    config.stash[REDACTION_BEFORE] = redact.use(redaction(config))
     if config.getini("chaos_verify") not in ("auto", "manual"):
         raise pytest.UsageError(
             f"ini chaos_verify = {config.getini('chaos_verify')!r} is unknown: it is 'auto' or 'manual'"
         )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let what hid secrets before hide them again: a run may stand inside another."""
+    if REDACTION_BEFORE in config.stash:
+        redact.use(config.stash[REDACTION_BEFORE])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # Any: a worker of pytest-xdist
+    """Give each worker the key of this run's marks, so that the same secret has the same mark in all of them."""
+    node.workerinput[REDACTION_KEY] = redact.current().key.hex()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

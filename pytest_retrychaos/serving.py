@@ -11,11 +11,13 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.laws.verdict import Verdict
 from pytest_retrychaos.text import summary
 from pytest_retrychaos.trace import Attempt
 from pytest_retrychaos.trace.codec import encode_fields
+from pytest_retrychaos.trace.hiding import Hiding
 
 
 class Lines:
@@ -27,11 +29,13 @@ class Lines:
 
     def begin(self, url: str, ca_file: str | None, seed: int, script: str) -> None:
         """Write where the server listens."""
-        self._write({"url": url, "ca_file": ca_file, "seed": seed, "script": script})
+        self._write({"url": url, "ca_file": ca_file, "seed": seed, "script": redact.current().text(script)})
 
     def attempt(self, attempt: Attempt, operation: str) -> None:
         """Write an attempt that has ended."""
-        self._write({"attempt": {**encode_fields(attempt), "operation": operation}})
+        hiding = Hiding(redact.current())
+        fields = encode_fields(hiding.attempt(attempt))
+        self._write({"attempt": {**fields, "operation": hiding.text(operation)}})
 
     def end(self, chaos: Chaos, verdict: Verdict | None) -> None:
         """Write the verdict and the whole trace."""

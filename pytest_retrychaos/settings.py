@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.redact import Redaction
 
 SEED_OPTION = "--chaos-seed"
 WATCHDOG_OPTION = "--chaos-watchdog"
+REDACT_OPTION = "--chaos-redact"
+REDACTION_KEY = "retrychaos_redaction_key"
+"""Under which a worker of xdist is given what marks of secrets are made with: one key for the whole run."""
 SAID: pytest.StashKey[str] = pytest.StashKey()
 """What a test that passed has to say under ``-v``, kept with the test."""
 INTERRUPTED: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
@@ -40,6 +48,20 @@ def watchdog(config: pytest.Config) -> float:
 
 def _ini(config: pytest.Config) -> str:
     return str(config.getini("chaos_watchdog"))
+
+
+def redaction(config: pytest.Config) -> Redaction:
+    """Make what hides secrets in this run; `pytest.UsageError` for a regular expression that is none."""
+    from pytest_retrychaos.redact import Redaction
+
+    given: list[str] = [*config.getini("chaos_redact"), *(config.getoption(REDACT_OPTION) or ())]
+    key = getattr(config, "workerinput", {}).get(REDACTION_KEY)
+    try:
+        return Redaction(given, None if key is None else bytes.fromhex(key))
+    except ValueError as error:
+        raise pytest.UsageError(
+            f"{REDACT_OPTION}: {error}. Give the name of a header or field, or a regular expression"
+        ) from error
 
 
 def derived_seed(config: pytest.Config, test: str) -> int:

@@ -2,7 +2,7 @@
 
 Laws of this module:
 1. The first line makes sense alone, and begins with the codes of the broken laws.
-2. Keys and other volatile values are numbered (K1), so the same run prints the same text.
+2. Keys and other volatile values are numbered (K1), so the same run prints the same text. Secrets are hidden.
 3. Nothing grows without bound: long timelines lose their middle, long lists of findings their end.
 """
 
@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.chart import chart
 from pytest_retrychaos.laws.arrivals import Arrivals, arrivals
 from pytest_retrychaos.laws.calls import is_call
@@ -57,7 +58,7 @@ def timeline(trace: Trace, operation: int | None = None, marks: Marks = ()) -> s
 
     ``operation`` is an index into ``trace.operations``; ``marks`` point at attempts by their index.
     """
-    return "\n".join(_timeline(trace.numbered(), operation, marks))
+    return "\n".join(_timeline(trace.shown(), operation, marks))
 
 
 def failure_text(trace: Trace, verdict: Verdict) -> str:
@@ -67,7 +68,7 @@ def failure_text(trace: Trace, verdict: Verdict) -> str:
     """
     if verdict.ok:
         raise ValueError("no law is broken: there is no failure to tell; verdict_text() lists what held")
-    numbered = trace.numbered()
+    numbered = trace.shown()
     blocks: list[str] = []
     drawn: set[int | None] = set()
     for result in verdict.broken:
@@ -84,7 +85,7 @@ def failure_text(trace: Trace, verdict: Verdict) -> str:
 
 def finding_text(trace: Trace, finding: Finding) -> str:
     """Write one finding, as `failure_text` does."""
-    return "\n".join(_finding(trace.numbered(), finding))
+    return "\n".join(_finding(trace.shown(), finding))
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -95,7 +96,7 @@ def verdict_text(verdict: Verdict) -> str:
 
 
 def _ruling(result: LawResult, width: int) -> str:
-    return f"{result.code}  {result.ruling.value:<{width}}  {result.reason}"
+    return f"{result.code}  {result.ruling.value:<{width}}  {redact.current().text(result.reason)}"
 
 
 def _finding(trace: Trace, finding: Finding, *, draws: bool = True) -> list[str]:
@@ -292,7 +293,7 @@ def _arrivals_in_words(count: int, found: Arrivals) -> Iterator[str]:
 def summary(trace: Trace, verdict: Verdict | None) -> str:
     """Write a run in which nothing is broken: its timeline, and which laws it could be judged by."""
     lines = [timeline(trace)] if trace.attempts else ["  nothing was sent"]
-    lines += [f"note   {note}" for note in trace.notes]
+    lines += [f"note   {note}" for note in trace.shown().notes]
     if verdict is not None and trace.attempts:
         lines.append(f"held   {', '.join(result.code for result in verdict.held) or 'none: no law applied'}")
     return "\n".join(lines)

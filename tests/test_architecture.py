@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "pytest_retrychaos"
 FLOORS: dict[str, int] = {
     "model": 1,
     "volatile": 1,
+    "redact": 1,
     "engine": 1,
     "clock": 2,
     "faults": 2,
@@ -50,7 +51,8 @@ OWN_DEPENDENCIES = {
     "model": set(),
     "faults": {"model"},
     "service": {"model"},
-    "trace": {"model", "volatile"},
+    "redact": set(),
+    "trace": {"model", "volatile", "redact"},
     "laws": {"trace", "engine", "model", "volatile"},
 }
 """What the rooms that must stay pure may import at most."""

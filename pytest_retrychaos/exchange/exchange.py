@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TypeVar
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
 from pytest_retrychaos.exchange.postponed import Postponed
@@ -146,7 +147,7 @@ class Exchange:
             if step.kind is Kind.TLS and arrival.head.scheme == "http":
                 self.cut_short(sheet, b"", None)
                 raise self.refuse(
-                    f"`tls` cannot strike {arrival.head.method} http://{arrival.head.host}{arrival.head.target}: "
+                    f"`tls` cannot strike {arrival.head.method} {_address(arrival.head)}: "
                     "there is no handshake. Use https:// in this test"
                 )
             if strikes_at_connecting(step):
@@ -249,8 +250,10 @@ class Exchange:
         sheet.key_conflict = sheet.key_conflict or answer.key_conflict
         if answer.error is not None:
             problem = HandlerFailed(
-                f"the handler for {sheet.method} {sheet.target} failed, not the client: "
-                f"{type(answer.error).__name__}: {answer.error}"
+                redact.current().text(
+                    f"the handler for {sheet.method} {sheet.target} failed, not the client: "
+                    f"{type(answer.error).__name__}: {answer.error}"
+                )
             )
             problem.__cause__ = answer.error
             self.problems.append(problem)
@@ -363,3 +366,7 @@ def _sheet(ticket: Ticket) -> Sheet:
     """Give what a ticket is here: every one was made by this exchange."""
     assert isinstance(ticket, Sheet)
     return ticket
+
+
+def _address(request: Request) -> str:
+    return redact.current().text(f"http://{request.host}{request.target}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.fuzz.history import Played, parted
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError
 from pytest_retrychaos.laws.words import counted, grouped
@@ -77,4 +78,4 @@ def _at(played: Played, number: int) -> str:
 
 def _sent(attempt: Attempt) -> str:
     what = f"{attempt.method} {attempt.target}" if attempt.method else f"a connection to {attempt.host}"
-    return f"{moment(attempt.began_ns)} {what}"
+    return f"{moment(attempt.began_ns)} {redact.current().text(what)}"

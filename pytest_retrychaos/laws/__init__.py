@@ -72,8 +72,8 @@ def judge_by(trace: Trace, terms: Terms, *, only: Collection[str] = (), ignore: 
     results = {law.code: _chosen(result, wanted, unwanted) for law, result in _judge(trace, laws, terms)}
     broken = [law for law in laws if results[law.code].ruling is Ruling.BROKEN]
     if broken:
-        # Findings quote paths and errors: the numbered trace gives the same text on every machine.
-        again = _judge(trace.numbered(), broken, terms)
+        # Findings quote paths and errors: the trace as it is shown gives the same text on every machine, and no secret.
+        again = _judge(trace.shown(), broken, terms)
         results |= {law.code: _chosen(result, wanted, unwanted) for law, result in again}
     return Verdict(tuple(results.values()))
 

@@ -166,7 +166,7 @@ def key_reused(trace: Trace, *, operation: int | None = None) -> Finding | None:
 
 
 def _chosen(trace: Trace, operation: int | None) -> tuple[View, list[OperationView]]:
-    view = View(trace.numbered())
+    view = View(trace.shown())
     if operation is None:
         return view, view.operations
     return view, [one for one in view.operations if one.index == operation]

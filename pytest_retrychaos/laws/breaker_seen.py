@@ -24,7 +24,7 @@ UNSEEN: Final = "a call that a breaker turns away leaves nothing on the wire: ca
 
 def breaker_opened(trace: Trace, after: int | None = None) -> Finding | None:
     """Ask whether calls were turned away once some had failed; with ``after``, after so many failures in a row."""
-    view = View(trace.numbered())
+    view = View(trace.shown())
     if not view.ends:
         return cannot_tell(NOTHING_SENT)
     stops = [stop for counts in COUNTS for events in _seen(view, counts) if (stop := _first_stop(events)) is not None]
@@ -47,7 +47,7 @@ def breaker_opened(trace: Trace, after: int | None = None) -> Finding | None:
 
 def breaker_closed(trace: Trace) -> Finding | None:
     """Ask whether the last call went through and well."""
-    view = View(trace.numbered())
+    view = View(trace.shown())
     if not view.ends:
         return cannot_tell(NOTHING_SENT)
     if view.ends[-1].attempt.scope is None:
@@ -68,7 +68,7 @@ def no_traffic_while_open(trace: Trace) -> Finding | None:
 
     How long it stays open is not known here: what is sent later may be a probe.
     """
-    view = View(trace.numbered())
+    view = View(trace.shown())
     if not view.ends:
         return cannot_tell(NOTHING_SENT)
     streams = list(_seen(view, "attempts"))

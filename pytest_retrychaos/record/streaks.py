@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.record.lineages import Lineage
 from pytest_retrychaos.record.sheet import Sheet
 
@@ -62,4 +63,4 @@ def _line(sheet: Sheet) -> Lineage:
 
 
 def _sent(sheet: Sheet) -> str:
-    return f"{sheet.method} {sheet.target} was sent"
+    return redact.current().text(f"{sheet.method} {sheet.target} was sent")

@@ -5,7 +5,8 @@ Laws of this package:
 2. ``numbered()`` replaces keys, credentials and other volatile values by numbers of first appearance (K1, C1,
    V1). What remains depends on no machine, hour, process, address or random number: the same seed gives the
    same bytes of JSON. Equal values stay equal and different ones different, so laws judge both alike.
-3. ``Trace.from_json(trace.to_json()) == trace.numbered()``: a verdict can be reached anywhere.
+3. ``shown()`` also hides secrets, and is what is printed and written: ``Trace.from_json(trace.to_json()) ==
+   trace.shown()``. A verdict can be reached anywhere; only the marks of secrets in texts differ from run to run.
 4. Times are integer nanoseconds of virtual time since the run began.
 """
 

@@ -48,6 +48,11 @@ class Numbering:
             self._learn(attempt)
         self._in_bytes = {value.encode(): name.encode() for value, name in self._words.items()}
 
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The credentials that were sent, each with its number."""
+        return {value: number for (kind, value), number in self._known.items() if kind in "CJ" and value != number}
+
     def attempt(self, attempt: Attempt) -> Attempt:
         """Number an attempt."""
         names = self._of_attempt[attempt.index]

@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.trace import codec
+from pytest_retrychaos.trace.hiding import hidden
 from pytest_retrychaos.trace.numbering import Numbering
 from pytest_retrychaos.trace.values import (
     RESOLUTION_NS,
@@ -77,7 +79,17 @@ class Trace:
 
         Numbering twice changes nothing.
         """
+        return self._numbered(Numbering(self.attempts))
+
+    def shown(self) -> Trace:
+        """Return the numbered trace without its secrets: what may be printed or written to a file.
+
+        Doing it twice changes nothing.
+        """
         numbering = Numbering(self.attempts)
+        return hidden(self._numbered(numbering), numbering, redact.current())
+
+    def _numbered(self, numbering: Numbering) -> Trace:
         return replace(
             self,
             attempts=tuple([numbering.attempt(attempt) for attempt in self.attempts]),
@@ -89,8 +101,11 @@ class Trace:
         )
 
     def to_json(self) -> str:
-        """Write the numbered trace as JSON, in ASCII: the same run gives the same bytes."""
-        return json.dumps({"format": FORMAT, **codec.encode_fields(self.numbered())}, separators=(",", ":"))
+        """Write the trace as it is shown as JSON, in ASCII: the same run gives the same bytes.
+
+        But for the marks of secrets that stand in texts: their key is new in each process.
+        """
+        return json.dumps({"format": FORMAT, **codec.encode_fields(self.shown())}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Trace:

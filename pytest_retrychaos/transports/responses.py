@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.transports.connections import Rules
 from pytest_retrychaos.transports.names import is_loopback
@@ -150,8 +151,9 @@ class ResponsesTransport:
             adapter: HTTPAdapter, request: requests.PreparedRequest, **named: Any
         ) -> requests.Response:  # Any: what HTTPAdapter.send takes
             if not is_loopback(urlsplit(str(request.url)).hostname):
+                url = redact.current().text(str(request.url))
                 raise self._exchange.refuse(
-                    f"{request.method} {request.url} passes through the mock and would leave this machine: "
+                    f"{request.method} {url} passes through the mock and would leave this machine: "
                     "register an answer for it, or let it pass to a server on loopback"
                 )
             with _own_connections(adapter):

@@ -52,18 +52,19 @@ TRACES = values(Trace).map(counted)
 
 @settings(max_examples=60, deadline=None)
 @given(TRACES)
-def test_a_trace_read_back_is_the_numbered_one(trace: Trace) -> None:
+def test_a_trace_read_back_is_the_one_that_is_shown(trace: Trace) -> None:
     """Whatever stands in it."""
-    assert Trace.from_json(trace.to_json()) == trace.numbered()
+    assert Trace.from_json(trace.to_json()) == trace.shown()
 
 
 @settings(max_examples=60, deadline=None)
 @given(TRACES)
 def test_numbering_twice_changes_nothing(trace: Trace) -> None:
     """Whatever looks like a number in it."""
-    once = trace.numbered()
+    once, shown = trace.numbered(), trace.shown()
 
     assert once.numbered() == once
+    assert shown.shown() == shown
 
 
 @settings(max_examples=60, deadline=None)

@@ -27,9 +27,9 @@ def trace(chaos: Chaos) -> Trace:
     return chaos.trace
 
 
-def test_a_trace_read_back_is_the_numbered_one(trace: Trace) -> None:
+def test_a_trace_read_back_is_the_one_that_is_shown(trace: Trace) -> None:
     """Nothing else is lost."""
-    assert Trace.from_json(trace.to_json()) == trace.numbered()
+    assert Trace.from_json(trace.to_json()) == trace.shown()
 
 
 def test_writing_again_gives_the_same_bytes(trace: Trace) -> None:

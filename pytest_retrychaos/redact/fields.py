@@ -1,0 +1,167 @@
+"""Secrets that stand under a name: in JSON, forms and queries, multipart, XML, and in any text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
+
+from pytest_retrychaos.redact import names, shapes
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.redact.redaction import Redaction
+
+_FORM: Final = re.compile(r"[\w.\-\[\]%+~*]{1,256}=[^\s]*", re.ASCII)
+_QUERY: Final = re.compile(r"\?([^\s\"'<>#]+)")
+_PART: Final = re.compile(
+    r"name=\"?([^\"\r\n;]{1,256})\"?[^\r\n]{0,512}\r?\n(?:[^\r\n]{1,512}\r?\n){0,4}\r?\n(.*?)(?=\r?\n--|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ELEMENT: Final = re.compile(r"<(?:[\w.-]{1,64}:)?([\w.-]{1,64})(?:\s[^<>]{0,512})?>(<!\[CDATA\[)?([^<]+)")
+_NAME_BEFORE: Final = re.compile(r"[\w.\-\[\]]{0,64}\Z", re.ASCII)
+_QUOTED: Final = re.compile(r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)", re.DOTALL)
+_TO_THE_END: Final = re.compile(r"[^\r\n\"']*")
+_BARE: Final = re.compile(r"[^\s&\"'<>]*")
+
+
+def heads(named: Iterable[str]) -> re.Pattern[str]:
+    """Make the pattern for the end of a secret's name with what parts it from its value."""
+    own = "".join("|" + "[-_. ]?".join(names.normal(name)) for name in named)
+    return re.compile(
+        rf"(?:{names.CORE}{own})\]?(\\*[\"'])?(?:\s{{0,4}}(?::|=>|=)\s{{0,4}}|(?(1)\s{{0,4}},\s{{0,4}}|(?!)))"
+        r"(?:b(?=[\"']))?",
+        re.ASCII | re.IGNORECASE,
+    )
+
+
+def in_text(hides: Redaction, text: str, pattern: re.Pattern[str], found: list[str]) -> str:
+    """Hide the values that follow a secret's name in any text: ``token=…``, ``"password": "…"``, ``Cookie: …``."""
+    pieces: list[str] = []
+    place = 0
+    for head in pattern.finditer(text):
+        if head.start() < place:
+            continue
+        before = _NAME_BEFORE.search(text, max(place, head.start() - 64), head.start())
+        name = (before[0] if before else "") + re.split(r"[\"'\\:=,\s]", head[0], maxsplit=1)[0]
+        if not hides.is_secret(name):
+            continue
+        start, value, end = _value(text, head.end(), name)
+        if not value:
+            continue
+        pieces += [text[place:start], _hidden_value(hides, name, value, found)]
+        place = end
+    return "".join([*pieces, text[place:]]) if pieces else text
+
+
+def _value(text: str, place: int, name: str) -> tuple[int, str, int]:
+    """Find a value: where it begins, what it is, where it ends."""
+    quoted = _QUOTED.match(text, place)
+    if quoted:
+        return quoted.start(2), quoted[2], quoted.end(2)
+    if names.normal(name).endswith(("authorization", "cookie")):
+        line = _TO_THE_END.match(text, place)
+        value = line[0] if line else ""
+    else:
+        word = _BARE.match(text, place)
+        value = (word[0] if word else "").rstrip("),.;]}|\\")
+        if value.startswith(("[", "{", "(")):
+            value = ""
+    return place, value, place + len(value)
+
+
+def _hidden_value(hides: Redaction, name: str, value: str, found: list[str]) -> str:
+    if not names.normal(name).endswith(("authorization", "cookie")):
+        return hides.hide(value, found)
+    hidden = hides.header(name if "ookie" in name else "authorization", value)
+    found += hidden.named
+    return hidden.text
+
+
+def in_query(hides: Redaction, text: str, found: list[str]) -> str:
+    """Hide the secrets in the queries of addresses that stand in a text."""
+    return _QUERY.sub(lambda match: "?" + in_pairs(hides, match[1], found), text)
+
+
+def is_form(text: str) -> bool:
+    """Whether a text is a form as browsers send it (``application/x-www-form-urlencoded``)."""
+    return _FORM.fullmatch(text) is not None
+
+
+def in_pairs(hides: Redaction, text: str, found: list[str]) -> str:
+    """Hide the secrets in ``name=value&…``; what is encoded is read decoded, and what is no secret is left as it is."""
+    return "&".join([_pair(hides, pair, found) for pair in text.split("&")])
+
+
+def _pair(hides: Redaction, pair: str, found: list[str]) -> str:
+    name, equals, value = pair.partition("=")
+    if not value:
+        return pair
+    plain = unquote_plus(value)
+    if hides.is_secret(unquote_plus(name)):
+        hidden = hides.hide(plain, found)
+        return pair if hidden == plain else name + equals + hidden
+    if "%" in value or "+" in value:
+        hidden = hides.shallow(plain, found)
+        if hidden != plain:
+            return name + equals + hidden.replace(" ", "+")
+    return pair
+
+
+def in_parts(hides: Redaction, text: str, found: list[str]) -> str:
+    """Hide the secrets in the parts of a multipart form (RFC 7578)."""
+    if "name=" not in text:
+        return text
+    return _PART.sub(lambda match: _inside(match, 2, match[1], hides, found), text)
+
+
+def in_markup(hides: Redaction, text: str, found: list[str]) -> str:
+    """Hide the secrets in elements of XML."""
+    return _ELEMENT.sub(lambda match: _inside(match, 3, match[1], hides, found), text) if "<" in text else text
+
+
+def _inside(match: re.Match[str], group: int, name: str, hides: Redaction, found: list[str]) -> str:
+    if not hides.is_secret(name):
+        return match[0]
+    start = match.start(group) - match.start()
+    return match[0][:start] + hides.hide(match[group], found)
+
+
+def in_json(hides: Redaction, text: str, found: list[str]) -> str | None:
+    """Hide the secrets in JSON, which is written anew only where there are any; ``None`` where a text is no JSON."""
+    if text.lstrip()[:1] not in ("{", "[", '"') and not text.strip().isdigit():
+        return None
+    try:
+        value = json.loads(text)
+        hidden = _json(hides, value, found)
+        return text if hidden == value else json.dumps(hidden)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json(hides: Redaction, value: Any, found: list[str]) -> Any:  # Any: JSON values
+    if isinstance(value, str):
+        read = hides.find(value)
+        found += read.named
+        return read.text
+    if isinstance(value, bool) or value is None or isinstance(value, float):
+        return value
+    if isinstance(value, int):
+        return hides.text(str(value)) if 10**12 <= value < 10**19 and shapes.is_card(str(value)) else value
+    if isinstance(value, list):
+        return [_json(hides, item, found) for item in value]
+    return {
+        hides.text(name): _secret_json(hides, item, found) if hides.is_secret(name) else _json(hides, item, found)
+        for name, item in value.items()
+    }
+
+
+def _secret_json(hides: Redaction, value: Any, found: list[str]) -> Any:  # Any: JSON values
+    if isinstance(value, list):
+        return [_secret_json(hides, item, found) for item in value]
+    if isinstance(value, dict):
+        return {hides.text(name): _secret_json(hides, item, found) for name, item in value.items()}
+    if isinstance(value, bool) or value is None:
+        return value
+    return hides.hide(str(value), found)

@@ -1,0 +1,234 @@
+"""`Redaction`: what is a secret in a text, a header or a body, and the mark that stands in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+from pytest_retrychaos.redact import bodies, fields, shapes
+from pytest_retrychaos.redact.names import COOKIES, SET_COOKIE, is_plain, is_secret_name, normal
+
+MOST_KNOWN: Final = 20_000
+"""Texts whose redaction is remembered: the same headers come again with every attempt."""
+LONGEST_KNOWN: Final = 2_000
+"""Characters of a text that is remembered."""
+
+MARK: Final = re.compile(r"\[hidden:[0-9a-f]{8}\]")
+_SETTLED: Final = re.compile(r"(?:[KCJV][0-9]+|null|none|true|false|\*+|x{3,})", re.IGNORECASE)
+"""Values that are numbered, say nothing, or were masked before."""
+_WORD: Final = re.compile(r"[^\s\"'<>]+")
+_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+class Hidden(NamedTuple):
+    """A text without its secrets, and those that were hidden since they stood under a secret's name."""
+
+    text: str
+    named: tuple[str, ...] = ()
+
+
+class Redaction:
+    """Hides secrets. Pure, but for what it remembers to be faster: the same text always gives the same.
+
+    ``named`` are names of headers and fields, or regular expressions (what is no plain word) whose match, or whose
+    first group, is a secret; `ValueError` for one that is none. ``key`` is what marks are made with.
+    """
+
+    def __init__(self, named: Iterable[str] = (), key: bytes | None = None) -> None:
+        self.key = os.urandom(16) if key is None else key
+        self.named = tuple(named)
+        self._names = frozenset(normal(one) for one in self.named if is_plain(one))
+        self._patterns = [_pattern(one) for one in self.named if not is_plain(one)]
+        self._heads = fields.heads(one for one in self.named if is_plain(one))
+        self._known: dict[str, Hidden] = {}
+
+    def mark(self, value: str | bytes) -> str:
+        """Give the mark of a secret."""
+        content = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+        return f"[hidden:{hmac.new(self.key, content, hashlib.sha256).hexdigest()[:8]}]"
+
+    def digest(self, digest: str) -> str:
+        """Key a digest: a plain one of few unknown bytes can be guessed back."""
+        return hmac.new(self.key, digest.encode(), hashlib.sha256).hexdigest()
+
+    def is_secret(self, name: str) -> bool:
+        """Whether what stands under a name is a secret."""
+        return is_secret_name(name) or normal(name) in self._names
+
+    def hide(self, value: str, found: list[str] | None = None) -> str:
+        """Give what stands in the place of a secret; ``found`` takes its value."""
+        bare = value.strip()
+        if not bare or _SETTLED.fullmatch(bare) or MARK.fullmatch(bare):
+            return value
+        if "%" in bare:
+            bare = unquote(bare)
+        if found is not None:
+            found.append(bare)
+        return self.mark(bare)
+
+    def text(self, text: str) -> str:
+        """Hide every secret in a text."""
+        return self.find(text).text
+
+    def find(self, text: str) -> Hidden:
+        """Hide every secret in a text, and tell which stood under a secret's name."""
+        known = self._known.get(text)
+        if known is not None:
+            return known
+        found: list[str] = []
+        hidden = self._plain(text, found)
+        if "%" in hidden:
+            hidden = _WORD.sub(lambda word: self._encoded(word[0], found), hidden)
+        result = Hidden(hidden, tuple(found))
+        if len(text) <= LONGEST_KNOWN:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[text] = result
+        return result
+
+    def header(self, name: str, value: str) -> Hidden:
+        """Hide what is secret in a header."""
+        lower = name.lower()
+        found: list[str] = []
+        if lower == COOKIES:
+            return Hidden("; ".join([self._cookie(pair.strip(), found) for pair in value.split(";")]), tuple(found))
+        if lower == SET_COOKIE:
+            first, semicolon, rest = value.partition(";")
+            return Hidden(self._cookie(first, found) + semicolon + rest, tuple(found))
+        if not self.is_secret(name):
+            return self.find(value)
+        scheme, blank, rest = value.partition(" ") if lower.endswith("authorization") else ("", "", value)
+        if not rest:
+            scheme, blank, rest = "", "", value
+        hidden = scheme + blank + self.hide(rest, found)
+        if scheme.lower() == "basic" and found and (password := shapes.basic_password(rest)):
+            found.append(password)
+        return Hidden(hidden, tuple(found))
+
+    def body(
+        self, content: bytes, headers: Mapping[str, str], *, is_whole: bool = True
+    ) -> tuple[bytes, tuple[str, ...]]:
+        """Hide what is secret in a body; at the end of what is not whole a beginning of one suffices."""
+        plain = bodies.decoded(content, headers.get("content-encoding", ""))
+        if plain is None:  # packed in a way that cannot be looked into
+            return self.mark(content).encode(), ()
+        codec = "utf-8" if bodies.is_utf_8(plain) else "latin-1"
+        text = plain.decode(codec)
+        found: list[str] = []
+        hidden = self._body(text, found)
+        if not is_whole:
+            hidden = self._without_beginning(hidden)
+        if hidden == text:
+            return content, ()
+        return hidden.encode(codec, "backslashreplace"), tuple(found)
+
+    # one after the other
+
+    def _body(self, text: str, found: list[str]) -> str:
+        by_json = fields.in_json(self, text, found)
+        if by_json is not None:
+            return by_json
+        if fields.is_form(text):
+            return self._take(self.find(fields.in_pairs(self, text, found)), found)
+        hidden = fields.in_markup(self, fields.in_parts(self, text, found), found)
+        return self._take(self.find(hidden), found)
+
+    def _plain(self, text: str, found: list[str]) -> str:
+        for pattern in self._patterns:
+            text = pattern.sub(lambda match: self._matched(match, found), text)
+        if "://" in text:
+            text = shapes.USERINFO.sub(lambda match: self._userinfo(match, found), text)
+            text = shapes.USER_ALONE.sub(lambda match: f"://{self.hide(match[1])}@", text)
+        if "?" in text:
+            text = fields.in_query(self, text, found)
+        return self.shallow(text, found)
+
+    def shallow(self, text: str, found: list[str]) -> str:
+        """Hide the secrets in a text that holds no address with a query, such as one field of a query."""
+        text = fields.in_text(self, text, self._heads, found)
+        text = shapes.SCHEME.sub(self._after_scheme, text)
+        text = shapes.PROVIDER.sub(lambda match: self.hide(match[0]), text)
+        text = shapes.CARD.sub(lambda match: self._card(match[0]), text)
+        if text.endswith(("…", "...")):
+            text = self._cut_short(text)
+        return text
+
+    def _encoded(self, word: str, found: list[str]) -> str:
+        """Hide what stands percent-encoded in a word, once, twice or three times over."""
+        if not _ENCODED.search(word):
+            return word
+        plain = word
+        for _ in range(3):
+            before, plain = plain, unquote(plain)
+            hidden = self._plain(plain, found)
+            if hidden != plain:
+                return hidden
+            if plain == before:
+                break
+        return word
+
+    @staticmethod
+    def _take(hidden: Hidden, found: list[str]) -> str:
+        found += hidden.named
+        return hidden.text
+
+    def _matched(self, match: re.Match[str], found: list[str]) -> str:
+        secret = match[1] if match.re.groups and match[1] is not None else match[0]
+        return match[0].replace(secret, self.hide(secret, found)) if secret else match[0]
+
+    def _userinfo(self, match: re.Match[str], found: list[str]) -> str:
+        return f"://{match[1]}:{self.hide(match[2], found)}@" if match[2] else match[0]
+
+    def _after_scheme(self, match: re.Match[str]) -> str:
+        scheme, blank, value = match[1], match[2], match[3]
+        if scheme.lower() == "basic":
+            return match[0] if shapes.basic_password(value) is None else scheme + blank + self.hide(value)
+        return match[0] if value.lower().rstrip(".,=") in shapes.PROSE else scheme + blank + self.hide(value)
+
+    def _card(self, digits: str) -> str:
+        return self.mark("".join(filter(str.isdigit, digits))) if shapes.is_card(digits) else digits
+
+    def _cut_short(self, text: str) -> str:
+        kept, dots = (text[:-1], text[-1]) if text.endswith("…") else (text[:-3], text[-3:])
+        return self._without_beginning(kept) + dots
+
+    def _without_beginning(self, text: str) -> str:
+        """Hide what may be the beginning of a secret, where a text was cut."""
+        return text[:-600] + shapes.CUT_SHORT.sub(lambda match: self.hide(match[0]), text[-600:])
+
+    def _cookie(self, pair: str, found: list[str]) -> str:
+        name, equals, value = pair.partition("=")
+        return name + equals + self.hide(value, found) if equals else self.hide(pair, found)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no name, and no regular expression: {error}") from error
+    if pattern.match("") is not None:
+        raise ValueError(f"{text!r} matches an empty text: it would be found everywhere")
+    return pattern
+
+
+_current: Redaction | None = None
+
+
+def current() -> Redaction:
+    """Give what hides secrets in this process, with its key; made at first use."""
+    global _current
+    if _current is None:
+        _current = Redaction()
+    return _current
+
+
+def use(redaction: Redaction | None) -> Redaction | None:
+    """Let this one hide secrets from now on; gives the one before (``None``: none was made yet)."""
+    global _current
+    before, _current = _current, redaction
+    return before

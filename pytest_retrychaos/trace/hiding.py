@@ -1,0 +1,198 @@
+"""A trace without its secrets: what may be printed or written to a file.
+
+Laws of this module:
+1. It begins where numbering ends: what has a number (K1, C1) says nothing any more, and keeps it.
+2. A value that stood under a secret's name in one place is hidden wherever else it stands: what was sent comes back
+   in answers, addresses and errors.
+3. Equal secrets get equal marks, different ones different marks, so that laws judge both traces alike.
+4. Hiding twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, quote_plus
+
+from pytest_retrychaos.model import Effect, Headers
+from pytest_retrychaos.redact import Redaction
+from pytest_retrychaos.trace.tokens import replaced
+from pytest_retrychaos.trace.values import Attempt, Body, Operation, Scope, ScriptRecord, Told
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.trace.numbering import Numbering
+    from pytest_retrychaos.trace.trace import Trace
+
+SHORTEST: Final = 6
+"""Characters of a secret that is looked for elsewhere."""
+LONG: Final = 16
+"""Letters of one that is no ordinary word."""
+
+
+def hidden(trace: Trace, numbering: Numbering, redaction: Redaction) -> Trace:
+    """Hide what is secret in a trace that was numbered."""
+    hiding = Hiding(redaction)
+    hiding.learn_credentials(numbering)
+    once = hiding.trace(trace)
+    return hiding.trace(once) if hiding.has_learnt else once
+
+
+class Hiding:
+    """Hides the secrets of one trace, and learns from each place what to look for in the others."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+        self._names: dict[str, str] = {}
+        self._in_bytes: dict[bytes, bytes] = {}
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether there are values to look for everywhere."""
+        return bool(self._names)
+
+    def learn_credentials(self, numbering: Numbering) -> None:
+        """Look for the credentials that were sent, too: each has a number already."""
+        for value, number in numbering.credentials.items():
+            self._learn(value, number)
+            for part in _parts(value):
+                self._learn(part, self._redaction.mark(part))
+
+    def trace(self, trace: Trace) -> Trace:
+        """Hide what is secret in a trace."""
+        return replace(
+            trace,
+            test=self.text(trace.test),
+            script=self.text(trace.script),
+            attempts=tuple([self._attempt(attempt) for attempt in trace.attempts]),
+            operations=tuple([self._operation(operation) for operation in trace.operations]),
+            scopes=tuple([self._scope(scope) for scope in trace.scopes]),
+            scripts=tuple([self._script(script) for script in trace.scripts]),
+            effects=tuple([self._effect(effect) for effect in trace.effects]),
+            ended=self._told(trace.ended),
+            notes=tuple([self.text(note) for note in trace.notes]),
+            options=tuple([replace(option, value=self.text(option.value)) for option in trace.options]),
+            stalls=tuple([replace(stall, place=self.text(stall.place)) for stall in trace.stalls]),
+        )
+
+    def text(self, text: str) -> str:
+        """Hide what is secret in a text."""
+        return self._elsewhere(self._taken(self._redaction.find(text)))
+
+    def attempt(self, attempt: Attempt) -> Attempt:
+        """Hide what is secret in an attempt that was not numbered, its idempotency key apart."""
+        hidden = self._attempt(attempt)
+        credentials = attempt.credentials and self._redaction.hide(attempt.credentials)
+        return replace(hidden, credentials=credentials)
+
+    def _attempt(self, attempt: Attempt) -> Attempt:
+        return replace(
+            attempt,
+            host=self.text(attempt.host),
+            target=None if attempt.target is None else self.text(attempt.target),
+            headers=self._headers(attempt.headers),
+            body=self._body(attempt.body, attempt.headers),
+            key=None if attempt.key is None else self.text(attempt.key),
+            volatile=tuple([self.text(value) for value in attempt.volatile]),
+            fault=None if attempt.fault is None else self.text(attempt.fault),
+            response_headers=self._headers(attempt.response_headers),
+            response_body=self._body(attempt.response_body, attempt.response_headers),
+            error=None if attempt.error is None else self.text(attempt.error),
+        )
+
+    def _operation(self, operation: Operation) -> Operation:
+        return replace(operation, name=self.text(operation.name))
+
+    def _effect(self, effect: Effect) -> Effect:
+        content, found = self._redaction.body(effect.body, {})
+        self._learn_all(found)
+        return replace(
+            effect,
+            host=self.text(effect.host),
+            target=self.text(effect.target),
+            key=None if effect.key is None else self.text(effect.key),
+            body=replaced(content, self._in_bytes) if self._in_bytes else content,
+            operation=self.text(effect.operation),
+        )
+
+    def _scope(self, scope: Scope) -> Scope:
+        return replace(scope, name=self.text(scope.name), told=self._told(scope.told))
+
+    def _script(self, script: ScriptRecord) -> ScriptRecord:
+        steps = tuple([replace(step, text=self.text(step.text)) for step in script.steps])
+        return replace(script, where=self.text(script.where), steps=steps)
+
+    def _told(self, told: Told | None) -> Told | None:
+        if told is None:
+            return None
+        value = None if told.value is None else self.text(told.value)
+        raised = tuple([replace(link, message=self.text(link.message)) for link in told.raised])
+        return replace(told, value=value, raised=raised)
+
+    def _headers(self, headers: Headers) -> Headers:
+        pairs = []
+        for name, value in headers.pairs:
+            pairs.append((self.text(name), self._elsewhere(self._taken(self._redaction.header(name, value)))))
+        return Headers(pairs)
+
+    def _body(self, body: Body, headers: Headers) -> Body:
+        """Hide what is secret in a body, and key the digest of one that has something to hide."""
+        if not body.start:
+            return body
+        start, found = self._redaction.body(body.start, headers, is_whole=body.is_whole)
+        self._learn_all(found)
+        if self._in_bytes:
+            start = replaced(start, self._in_bytes)
+        if start == body.start:
+            return body
+        size = len(start) if body.is_whole else body.size
+        return replace(body, start=start, size=size, sha256=self._redaction.digest(body.sha256))
+
+    # what was hidden by its name in one place
+
+    def _taken(self, found: tuple[str, tuple[str, ...]]) -> str:
+        self._learn_all(found[1])
+        return found[0]
+
+    def _learn_all(self, values: tuple[str, ...]) -> None:
+        for value in values:
+            if value not in self._names:
+                self._learn(value, self._redaction.mark(value))
+
+    def _learn(self, value: str, name: str) -> None:
+        if not _is_recognisable(value):
+            return
+        for spelling in _spellings(value):
+            self._names.setdefault(spelling, name)
+            self._in_bytes.setdefault(spelling.encode("utf-8", "surrogatepass"), name.encode())
+
+    def _elsewhere(self, text: str) -> str:
+        return replaced(text, self._names) if self._names else text
+
+
+def _is_recognisable(value: str) -> bool:
+    """Whether a value, found in a text, is that secret and no ordinary word that happens to be spelled alike."""
+    return len(value) >= SHORTEST and (len(value) >= LONG or not (value.isalpha() and value.islower()))
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Write a value as it may stand elsewhere: plain, percent-encoded, escaped, in Base64."""
+    yield value
+    content = value.encode("utf-8", "surrogatepass")
+    yield from (quote(content, safe=""), quote(content), quote_plus(content), json.dumps(value)[1:-1])
+    yield base64.b64encode(content).decode()
+
+
+def _parts(credentials: str) -> Iterator[str]:
+    """List the secrets inside credentials: the password of Basic ones, the values of cookies."""
+    from pytest_retrychaos.redact.shapes import basic_password
+
+    password = basic_password(credentials)
+    if password:
+        yield password
+    for pair in credentials.split(";"):
+        _, equals, value = pair.partition("=")
+        if equals:
+            yield value.strip()
