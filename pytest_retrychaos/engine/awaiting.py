@@ -15,7 +15,7 @@ from pytest_retrychaos.engine.callables import (
     refuse_blocking,
     refuse_generator,
 )
-from pytest_retrychaos.engine.failures import BARE, is_no_judge
+from pytest_retrychaos.engine.failures import BARE
 from pytest_retrychaos.engine.loops import running_sleep
 from pytest_retrychaos.engine.run import Run, is_watched
 
@@ -36,24 +36,26 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
     if not is_plain(fn, is_async=True):
         refuse_generator(fn)
         keyword, is_certain = asks_for_attempt(fn), is_coroutine_function(fn)
-    bare = BARE if is_no_judge(policy.on) else frozenset()
     begins_with_run = keyword is not None or is_watched(policy)
-    is_timed = policy.timeout is not None
+    is_prepared = begins_with_run or policy.timeout is not None
+    bare = frozenset() if begins_with_run or policy.has_judge else BARE
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-        run, started, offered, pause = None, 0.0, None, None
-        if begins_with_run:
-            run = Run(policy)
-            offered = None if keyword in kwargs else keyword
-        elif is_timed:
-            started = time.monotonic()
+        run = offered = pause = None
+        started = 0.0
+        if is_prepared:
+            if begins_with_run:
+                run = Run(policy)
+                offered = None if keyword in kwargs else keyword
+            else:
+                started = time.monotonic()
         while True:
             if run is not None:
                 run.begins()
                 if offered is not None:
                     kwargs[offered] = Attempt(run)
             try:
-                awaitable = fn(*args, **kwargs)
+                awaitable = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]  # copy no empty dict
                 if not is_certain:
                     refuse_blocking(fn, awaitable)
                 result = await awaitable
@@ -77,7 +79,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                     run.cut_short()
                 raise
             else:
-                if type(result) in bare and not begins_with_run:
+                if type(result) in bare:
                     return result
                 run = run or Run(policy, started)
                 if not await _waits(run, run.after_result(result), result):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from pytest_retrychaos.engine.attempt import Attempt
 from pytest_retrychaos.engine.callables import asks_for_attempt, is_plain, refuse_coroutine, refuse_deferred
-from pytest_retrychaos.engine.failures import BARE, is_no_judge
+from pytest_retrychaos.engine.failures import BARE
 from pytest_retrychaos.engine.run import Run, is_watched
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
@@ -27,24 +27,26 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
     if not is_plain(fn, is_async=False):
         refuse_deferred(fn)
         keyword = asks_for_attempt(fn)
-    bare = BARE if is_no_judge(policy.on) else frozenset()
     begins_with_run = keyword is not None or is_watched(policy)
-    is_timed = policy.timeout is not None
+    is_prepared = begins_with_run or policy.timeout is not None
+    bare = frozenset() if begins_with_run or policy.has_judge else BARE
 
     def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-        run, started, offered = None, 0.0, None
-        if begins_with_run:
-            run = Run(policy)
-            offered = None if keyword in kwargs else keyword
-        elif is_timed:
-            started = time.monotonic()
+        run = offered = None
+        started = 0.0
+        if is_prepared:
+            if begins_with_run:
+                run = Run(policy)
+                offered = None if keyword in kwargs else keyword
+            else:
+                started = time.monotonic()
         while True:
             if run is not None:
                 run.begins()
                 if offered is not None:
                     kwargs[offered] = Attempt(run)
             try:
-                result = fn(*args, **kwargs)
+                result = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]  # copy no empty dict
             except Exception as error:
                 if run is None:
                     run = Run(policy, started)
@@ -60,7 +62,7 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
                     run.cut_short()
                 raise
             else:
-                if type(result) in bare and not begins_with_run:
+                if type(result) in bare:
                     return result
                 refuse_coroutine(result, fn)
                 run = run or Run(policy, started)
