@@ -25,8 +25,8 @@ ROUNDS, CALLS = 15, 20_000
 NOTES = {
     "A block": (
         "",
-        "A block of ours remembers in which period of the circuit it began, in a context variable, so that what ends",
-        "late does not count; purgatory's remembers nothing. circuitbreaker's `with` refuses nothing, and is left out.",
+        "What ends late does not count with ours: blocks are counted, and once the circuit has changed each remembers",
+        "its period, until the last of before has ended. circuitbreaker's `with` refuses nothing, and is left out.",
     )
 }
 OURS, PEERS = "ours", ("pybreaker", "circuitbreaker", "purgatory", "aiobreaker")

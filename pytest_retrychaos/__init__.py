@@ -5,8 +5,6 @@ Names come lazily, so that importing the package loads nothing that a test does 
 
 from __future__ import annotations
 
-import importlib
-
 TYPE_CHECKING = False  # as typing's, without its import: the engine is imported in production
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import Chaos
@@ -84,6 +82,8 @@ if not TYPE_CHECKING:  # else every misspelt name would have a type
     def __getattr__(name: str) -> object:
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib  # the engine is imported in production, and needs none of this
+
         value = getattr(importlib.import_module(_HOME[name]), name)
         globals()[name] = value
         return value

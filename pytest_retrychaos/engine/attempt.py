@@ -67,7 +67,7 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if error is None:
-            self._run.after_block()
+            self._run.succeeded()
         elif isinstance(error, Exception):
             self._wait = self._run.after_error(error)
             self._error = None if self._wait is None else error

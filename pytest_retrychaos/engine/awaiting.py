@@ -38,7 +38,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
         keyword, is_certain = asks_for_attempt(fn), is_coroutine_function(fn)
     begins_with_run = keyword is not None or is_watched(policy)
     is_prepared = begins_with_run or policy.timeout is not None
-    bare = frozenset() if begins_with_run or policy.has_judge else BARE
+    bare = frozenset() if policy.has_judge or (policy.breaker and policy.breaker.has_judge) else BARE
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         run = offered = pause = None
@@ -80,6 +80,8 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                 raise
             else:
                 if type(result) in bare:
+                    if begins_with_run and run is not None:
+                        run.succeeded()
                     return result
                 run = run or Run(policy, started)
                 if not await _waits(run, run.after_result(result), result):

@@ -29,7 +29,7 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
         keyword = asks_for_attempt(fn)
     begins_with_run = keyword is not None or is_watched(policy)
     is_prepared = begins_with_run or policy.timeout is not None
-    bare = frozenset() if begins_with_run or policy.has_judge else BARE
+    bare = frozenset() if policy.has_judge or (policy.breaker and policy.breaker.has_judge) else BARE
 
     def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         run = offered = None
@@ -63,6 +63,8 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
                 raise
             else:
                 if type(result) in bare:
+                    if begins_with_run and run is not None:
+                        run.succeeded()
                     return result
                 refuse_coroutine(result, fn)
                 run = run or Run(policy, started)

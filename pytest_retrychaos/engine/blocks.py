@@ -17,8 +17,8 @@ def enter(owner: object, number: int) -> None:
     _running.set((owner, number, _running.get()))
 
 
-def leave(owner: object) -> int:
-    """Tell the number of the innermost block of ``owner`` and forget the block; 0 where there is none.
+def leave(owner: object) -> int | None:
+    """Tell the number of the innermost block of ``owner`` and forget the block; ``None`` where there is none.
 
     There may be none: a fixture can leave in another context than it entered in.
     """
@@ -31,7 +31,7 @@ def leave(owner: object) -> int:
         inner.append(block)
         block = block[2]
     if block is None:
-        return 0
+        return None
     rest = block[2]
     for other, number, _ in reversed(inner):
         rest = (other, number, rest)

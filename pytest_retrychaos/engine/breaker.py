@@ -7,6 +7,7 @@ failed, a call takes no lock and reads no clock.
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from _thread import RLock
 from collections.abc import Callable, Iterable
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
     Listener = Callable[["CircuitBreaker", Transition], object]
+
+_HAS_LOCK = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Whether ``count += 1`` of two threads counts two: under the interpreter's lock no other thread comes between."""
 
 
 class CircuitBreaker:
@@ -123,6 +127,8 @@ class CircuitBreaker:
         self._counts_successes = failure_rate is not None
         self._bare = frozenset() if callable(on) and not isinstance(on, type) else BARE
         self._circuit = Circuit(self.policy)
+        if not _HAS_LOCK:
+            self._circuit.marked = 1  # for ever: no block is only counted
 
     @property
     def threshold(self) -> int | None:
@@ -133,6 +139,11 @@ class CircuitBreaker:
     def cooldown(self) -> float:
         """Seconds that it stays open."""
         return self.policy.cooldown
+
+    @property
+    def has_judge(self) -> bool:
+        """Whether a function judges how calls ended."""
+        return not self._bare
 
     @property
     def state(self) -> State:
@@ -173,18 +184,40 @@ class CircuitBreaker:
         return functools.wraps(fn)(self._guarded(fn))
 
     def __enter__(self) -> CircuitBreaker:
-        blocks.enter(self, self._circuit.open_door or self.begin_around())
+        circuit = self._circuit
+        if circuit.open_door and not (circuit.outdated or circuit.marked):
+            circuit.unmarked += 1
+        else:
+            blocks.enter(self, circuit.open_door or self.begin_around())
+            circuit.marked += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         circuit = self._circuit
-        period = blocks.leave(self) or circuit.open_door
+        if circuit.outdated or circuit.marked:
+            period = self._left()
+        else:
+            circuit.unmarked -= 1
+            period = circuit.open_door
         if error is not None:
             self.end_with_error(period, error)
         elif circuit.failures or period != circuit.open_door or self._counts_successes:
             self.end(period, False)
+
+    def _left(self) -> int:
+        """Tell in which period the block began that ends, 0 where that is over."""
+        circuit = self._circuit
+        period = blocks.leave(self)
+        if period is not None:
+            circuit.marked -= 1
+            return period or circuit.open_door
+        if circuit.outdated:
+            circuit.outdated -= 1
+            return 0
+        circuit.unmarked -= 1
+        return circuit.open_door
 
     async def __aenter__(self) -> CircuitBreaker:
         return self.__enter__()
@@ -196,6 +229,8 @@ class CircuitBreaker:
 
     def begin(self) -> int:
         """Begin a call, or raise `CircuitOpen`. For drivers of your own: hand what it returns to ``end_with_…``."""
+        if door := self._circuit.open_door:
+            return door
         with self._lock:
             now = self._now()
             period, event = self._circuit.admit(now)
@@ -210,6 +245,8 @@ class CircuitBreaker:
 
         Where that is a probe, calls of the same breaker inside it pass, and count for nothing: they are part of it.
         """
+        if door := self._circuit.open_door:
+            return door
         try:
             period = self.begin()
         except CircuitOpen:

@@ -87,11 +87,15 @@ class Circuit:
 
     ``period`` numbers the stretches between events, from 1. ``open_door`` is the period while calls may pass without
     being asked for, else 0: one read of it admits a call.
+
+    ``with`` blocks that run in the present period are counted as ``unmarked``. The next event makes them ``outdated``:
+    whichever of them ends then, its end tells nothing any more. Until the last of them has ended, new blocks have to be
+    ``marked`` with their period, which costs more than all the rest.
     """
 
     __slots__ = (
         "_longest_probe", "_minimum_calls", "_policy", "_rate", "_threshold", "_window",
-        "failures", "is_probing", "open_door", "period", "since", "state",
+        "failures", "is_probing", "marked", "open_door", "outdated", "period", "since", "state", "unmarked",
     )  # fmt: skip
 
     def __init__(self, policy: BreakerPolicy) -> None:
@@ -107,6 +111,7 @@ class Circuit:
         self.since = 0.0
         """When the circuit opened, or its probe began."""
         self.is_probing = False
+        self.unmarked = self.outdated = self.marked = 0
 
     def admit(self, now: float) -> tuple[int, Transition | None]:
         """Tell the period in which a call may begin, 0 to refuse it, and the event that this brought about."""
@@ -163,6 +168,7 @@ class Circuit:
     def _happens(self, event: Event, now: float) -> Transition:
         before, self.state = self.state, TRANSITIONS[self.state][event]
         self.period += 1
+        self.outdated, self.unmarked = self.outdated + max(0, self.unmarked), 0
         self.open_door = self.period if self.state is State.CLOSED else 0
         self.is_probing, self.since = False, now
         if self.state is State.CLOSED:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from pytest_retrychaos.engine.answers import answer_in_result, status_in_result
 from pytest_retrychaos.engine.circuit import CircuitOpen
 from pytest_retrychaos.engine.classify import answer_in_chain, classify_answer, is_not_of_the_service
-from pytest_retrychaos.engine.failures import HOPELESS, failure_of_error
+from pytest_retrychaos.engine.failures import HOPELESS, failure_of_error, plain_failure
 from pytest_retrychaos.engine.loops import is_being_cancelled
 from pytest_retrychaos.engine.unknown import OutcomeUnknown
 
@@ -22,6 +22,8 @@ TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from pytest_retrychaos.engine.classify import Kind
 
     Judge = Callable[[Any], bool]  # Any: it is handed the value returned or the exception raised
     On = type[Exception] | tuple[type[Exception], ...] | Judge | None
@@ -62,6 +64,10 @@ def error_tells(error: BaseException, on: On) -> bool | None:
     """Judge by the exception that a call raised."""
     if not isinstance(error, Exception) or isinstance(error, CircuitOpen):
         return None
+    if on is None or isinstance(on, (type, tuple)):
+        plain = plain_failure(error, on)
+        if plain is not None:
+            return plain.is_retryable if on is not None else _of_kind(plain.kind, error)
     failed = _judged(error, on)
     return None if failed and is_being_cancelled(error) else failed
 
@@ -76,10 +82,16 @@ def _judged(error: Exception, on: On) -> bool | None:
     if isinstance(error, OutcomeUnknown) and error.answer is not None:
         return result_tells(error.answer, None)  # unknown is the outcome; the service has answered
     kind = failure_of_error(error, None).kind
+    if kind is None or not kind.is_transient:
+        return _of_kind(kind, error)
+    answer = answer_in_chain(error)
+    return answer is None or answer.status not in ABOUT_THE_REQUEST
+
+
+def _of_kind(kind: Kind | None, error: Exception) -> bool | None:
     if kind is None:
         return None if isinstance(error, MISTAKES) or is_not_of_the_service(error) else True
-    answer = answer_in_chain(error)
-    return kind.is_transient and (answer is None or answer.status not in ABOUT_THE_REQUEST)
+    return kind.is_transient
 
 
 def result_tells(result: object, on: On) -> bool:

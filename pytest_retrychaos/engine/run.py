@@ -130,8 +130,8 @@ class Run:
         failure = failure_of_result(result, self.policy.on)
         return None if failure is None else self._after(failure, result, None, self._asked(failure))
 
-    def after_block(self) -> None:
-        """Note that a block came to its end: whatever it did is a success."""
+    def succeeded(self) -> None:
+        """Note that the attempt was a success: a value that is no answer, or a block that came to its end."""
         if self._guard is not None:
             self._guard.ended(False)
 

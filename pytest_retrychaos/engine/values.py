@@ -24,24 +24,31 @@ else:
 @dataclass_transform(frozen_default=True)
 def value(cls: type[T]) -> type[T]:
     """Make a class of annotated fields a frozen value; ``__post_init__`` runs where there is one."""
-    return _made(cls, "")
+    return _made(cls, "", is_lazy=True)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[T]) -> type[T]:
     """Make a frozen value as `value` does, with fields that are given by keyword only."""
-    return _made(cls, "*, ")
+    return _made(cls, "*, ", is_lazy=False)
 
 
-def _made(cls: type[T], before: str) -> type[T]:
+def _made(cls: type[T], before: str, *, is_lazy: bool) -> type[T]:
     names = tuple(cls.__annotations__)
     space = {name: one for name, one in vars(cls).items() if name not in ("__dict__", "__weakref__", *names)}
     defaults = {name: vars(cls)[name] for name in names if name in vars(cls)}
     for name, method in _METHODS.items():
         space.setdefault(name, method)
     slots = (*names, *space.pop("_worked_out", ()))
-    space |= {"__slots__": slots, "__match_args__": names, "__init__": _init(cls, names, defaults, before)}
+    space |= {"__slots__": slots, "__match_args__": names}
     made: Any = type(cls.__name__, cls.__bases__, space)  # Any: no type checker follows a class made here
+
+    def install(self: Any, *args: object, **kwargs: object) -> None:
+        """Write the ``__init__`` when the first instance is made: compiling it takes longer than making the class."""
+        made.__init__ = _init(cls, names, defaults, before)
+        made.__init__(self, *args, **kwargs)
+
+    made.__init__ = install if is_lazy else _init(cls, names, defaults, before)
     return made  # type: ignore[no-any-return]  # it is what cls was, with slots
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import copy
 import functools
 import logging
@@ -524,6 +525,37 @@ def test_a_block_that_ends_out_of_turn_keeps_what_is_around_it(make):
     with contextlib.suppress(TimeoutError), second:
         late()
     assert inner.state is State.CLOSED
+
+
+def test_blocks_from_before_and_after_a_change_are_told_apart(make):
+    """What ends late tells nothing; what began since counts, in whatever turn they end."""
+    breaker = make(threshold=2)
+    before, since = contextvars.copy_context(), contextvars.copy_context()
+    before.run(breaker.__enter__)
+    breaker.reset()
+    since.run(breaker.__enter__)
+    before.run(breaker.__exit__, TimeoutError, TimeoutError("late"), None)
+    assert breaker.failures == 0
+    since.run(breaker.__exit__, TimeoutError, TimeoutError("late"), None)
+    assert breaker.failures == 1
+    with contextlib.suppress(TimeoutError), breaker:
+        late()
+    assert breaker.state is State.OPEN
+
+
+def test_many_blocks_from_before_a_change_leave_nothing_behind(make):
+    """Each that ends late tells nothing, and the first one after the last of them counts again."""
+    breaker = make(threshold=1)
+    contexts = [contextvars.copy_context() for _ in range(3)]
+    for one in contexts:
+        one.run(breaker.__enter__)
+    breaker.reset()
+    for one in contexts:
+        one.run(breaker.__exit__, TimeoutError, TimeoutError("late"), None)
+    assert breaker.state is State.CLOSED
+    with contextlib.suppress(TimeoutError), breaker:
+        late()
+    assert breaker.state is State.OPEN
 
 
 def test_a_block_left_in_another_context_still_counts(make):
