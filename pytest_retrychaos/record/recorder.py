@@ -20,12 +20,13 @@ from pytest_retrychaos.model import Request
 from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.apart import others_than
 from pytest_retrychaos.record.callsites import Callsites
-from pytest_retrychaos.record.lineages import Alone, Lineage, Lineages, Workers
+from pytest_retrychaos.record.lineages import Alone, Lineages, Workers
 from pytest_retrychaos.record.operations import Index, OperationSheet
 from pytest_retrychaos.record.redirects import sent_to
 from pytest_retrychaos.record.scopes import Scopes
 from pytest_retrychaos.record.sheet import Identity, Sheet
 from pytest_retrychaos.record.streaks import Runaway, Streaks
+from pytest_retrychaos.record.unsent import Unsent
 from pytest_retrychaos.trace import Lineage as LineageRecord
 from pytest_retrychaos.trace import Operation, Scope, Stall, Told
 
@@ -62,8 +63,7 @@ class Recorder:
         self._index = Index()
         self._streaks = Streaks(counts_successes=sees_callers)
         self._hooks = self._expect_redirect, self._note_end
-        self._waiting: dict[tuple[str, Lineage], list[Sheet]] = {}
-        """By host and lineage: attempts that were not sent and whose next one is not known yet."""
+        self._unsent = Unsent()
 
     def watch(self, test_code: CodeType) -> None:
         """Name the function that makes the calls: the test."""
@@ -142,18 +142,15 @@ class Recorder:
 
     def not_sent(self, sheet: Sheet) -> None:
         """Place an attempt that failed before a request could be sent; raises `Runaway` as `complete` does."""
-        place = (sheet.host, sheet.lineage)
-        waiting = self._waiting.get(place)
-        if waiting is None:
-            waiting = self._waiting_kin(sheet)
+        waiting = self._unsent.take_before(sheet)
         if waiting is not None and joining.goes_on(waiting, sheet):
             home = waiting[-1].operation
             waiting.append(sheet)
-            self._waiting[place] = waiting
+            self._unsent.wait(waiting)
         else:
             begins_anew = waiting is not None and joining.are_in_one_call(waiting[-1], sheet)
             home = (None if begins_anew else self._failed_before(sheet)) or self._new(sheet)
-            self._waiting[place] = [sheet]
+            self._unsent.wait([sheet])
         assert isinstance(home, OperationSheet)
         self._add(home, sheet, NOT_SENT if home.attempts else "began")
         self._streaks.check(sheet)
@@ -190,9 +187,7 @@ class Recorder:
         if candidates.of_key is not None and self._tell_apart(candidates.of_key, sheet.key):
             candidates = self._index.candidates(sheet)
         decision = joining.decide(sheet, candidates, is_sender_known=self.sees_callers)
-        waiting = self._waiting.pop((sheet.host, sheet.lineage), None)
-        if waiting is None and self._waiting:
-            waiting = self._waiting_kin(sheet)
+        waiting = self._unsent.take_before(sheet)
         if waiting is not None and not joining.goes_on(waiting, sheet):
             waiting = None
         operation, reason = decision.operation, decision.reason
@@ -250,21 +245,6 @@ class Recorder:
             return None
         is_next = joining.had_ended(latest, sheet) and joining.are_in_one_call(latest.last, sheet)
         return latest if is_next else None
-
-    def _waiting_kin(self, sheet: Sheet) -> list[Sheet] | None:
-        """Take what was not sent on a lineage that has ended, and that this one had begun, or begun by the same.
-
-        A task that connects: of the sender's own, or one for each attempt, begun after the one before had failed.
-        Or what who began this one could not send: a task that writes the request, once another has connected.
-        """
-        parent = sheet.lineage.parent
-        above = None if parent is None else self._waiting.get((sheet.host, parent))
-        if parent is not None and above is not None and sheet.lineage.born > above[-1].ended_as:
-            return self._waiting.pop((sheet.host, parent))
-        for (host, lineage), waiting in self._waiting.items():
-            if host == sheet.host and joining.is_handed_on(waiting[-1], sheet):
-                return self._waiting.pop((host, lineage))
-        return None
 
     def _begun_by(self, waiting: list[Sheet], sheet: Sheet) -> OperationSheet:
         """Give the operation that attempts which were not sent have begun, now that its request is known."""
@@ -343,9 +323,7 @@ class Recorder:
     def _note_end(self, sheet: Sheet) -> None:
         sheet.ended_as = self.lineages.now()
         operation = sheet.operation
-        if sheet.went_well and not (
-            self._waiting and any(one[-1].call == sheet.call for one in self._waiting.values())
-        ):
+        if sheet.went_well and not self._unsent.has_any_of(sheet.call):
             self._callsites.release()
         if not isinstance(operation, OperationSheet):
             return
