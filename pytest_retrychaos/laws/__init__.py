@@ -9,6 +9,8 @@ Laws of this package:
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -69,13 +71,27 @@ def judge_by(trace: Trace, terms: Terms, *, only: Collection[str] = (), ignore: 
     """Judge a trace by terms that were made before; see `judge`."""
     wanted, unwanted = choose("only", only), choose("ignore", ignore)
     laws = [law for law in LAWS if not only or law.code in wanted.touched]
-    results = {law.code: _chosen(result, wanted, unwanted) for law, result in _judge(trace, laws, terms)}
-    broken = [law for law in laws if results[law.code].ruling is Ruling.BROKEN]
-    if broken:
-        # Findings quote paths and errors: the trace as it is shown gives the same text on every machine, and no secret.
-        again = _judge(trace.shown(), broken, terms)
-        results |= {law.code: _chosen(result, wanted, unwanted) for law, result in again}
+    with _collector_paused():
+        results = {law.code: _chosen(result, wanted, unwanted) for law, result in _judge(trace, laws, terms)}
+        broken = [law for law in laws if results[law.code].ruling is Ruling.BROKEN]
+        if broken:
+            # Findings quote paths and errors: the trace as it is shown gives the same text on every machine, and no
+            # secret.
+            again = _judge(trace.shown(), broken, terms)
+            results |= {law.code: _chosen(result, wanted, unwanted) for law, result in again}
     return Verdict(tuple(results.values()))
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python's collector from looking at all that a run has kept: judging makes no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _judge(trace: Trace, laws: list[Law], terms: Terms) -> Iterator[tuple[Law, LawResult]]:
