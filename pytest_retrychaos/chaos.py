@@ -77,6 +77,8 @@ class Chaos(RunAssertions):
         self.service = self._run.service
         self._calls = Calls(self._recorder, self._run.paused)
         self._results: Results | None = None
+        self.recorded = self._run
+        """The run itself, for the plugin and for exploring."""
         self.judge = Judge(self._run, self.options, name, test_code)
         """Judges the run, for `verify` and for the plugin."""
         if given is not None:

@@ -73,6 +73,7 @@ class Judge:
         else:
             self._judge(Terms(), only=("NV01",))
         self._require_routes()
+        self._require_choices()
 
     def raise_problems(self) -> None:
         """Raise what could not be simulated or went wrong in a handler, if anything did."""
@@ -131,6 +132,14 @@ class Judge:
                 f"no request matched the route {unused[0]!r}: its handler was never asked. "
                 f"What arrived: {redact.current().text(', '.join(list(arrived)[:5])) or 'nothing'}. "
                 "Mend the route, take it out, or say strict=False where it may stay unused"
+            )
+
+    def _require_choices(self) -> None:
+        __tracebackhide__ = True
+        unmet = self._run.unmet
+        if unmet and self._options.strict:
+            raise CannotTell(
+                f"{unmet} never came: cannot tell. The timeline shows what did; say strict=False where it may not"
             )
 
     def _raise_swallowed(self) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.laws.table import choose
 from pytest_retrychaos.trace import Option
 
 TRANSPORTS = ("network", "responses", "loopback")
 ENTROPIES = ("real", "seeded")
+LOOPS = ("asyncio", "trio")
 ANY_PORT = "localhost:0"
 PROFILES = ("default", "stripe", "ietf", "naive")
 
@@ -39,6 +41,15 @@ class Options:
     """Laws that this code is known to break: not raised, and the test fails once they hold."""
     entropy: str = "real"
     """``seeded``: ``os.urandom``, ``uuid`` and ``secrets`` too follow the seed."""
+    loop: str | None = None
+    """Run an async test here, in a loop of its own: ``asyncio`` or ``trio``."""
+    cancel: str | None = None
+    """When such a test is cancelled: ``"0.5s"`` after its beginning, or ``"#2"``: while attempt 2 is in flight."""
+    keep_alive: bool = True
+    """Whether the service leaves a connection open after an answer."""
+    switches: tuple[int, ...] = ()
+    """Of the moments at which several threads or tasks could go on, counted from 1, those at which the second in the
+    seed's order goes first."""
     listen: str = ANY_PORT
     """Where the server of ``loopback`` listens; port 0: any that is free."""
 
@@ -74,10 +85,23 @@ class Options:
         if values.get("timezone") is not None:
             _check_type("timezone", values["timezone"], str)
             _check_zone(values["timezone"])
+        _check_type("keep_alive", values.get("keep_alive", True), bool)
+        values["switches"] = _numbers("switches", values.get("switches", ()))
+        _check_caller(values.get("loop"), values.get("cancel"))
         _check_type("listen", values.get("listen", ""), str)
         options = cls(**values)
         _check_loopback(options)
         return options
+
+    @property
+    def cancels_at_ns(self) -> int | None:
+        """The moment of ``cancel``, where it is one."""
+        return None if self.cancel is None or self.cancel.startswith("#") else parse_duration(self.cancel)
+
+    @property
+    def cancels_in(self) -> int | None:
+        """The attempt of ``cancel``, where it is one."""
+        return int(self.cancel[1:]) if self.cancel is not None and self.cancel.startswith("#") else None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -100,11 +124,48 @@ def _check_loopback(options: Options) -> None:
         return
     if options.hosts:
         raise ValueError(f"hosts={options.hosts!r} on transport='loopback': other hosts are real there; leave it out")
+    if options.cancel is not None or options.switches:
+        name = "switches" if options.cancel is None else "cancel"
+        raise ValueError(
+            f"{name}={getattr(options, name)!r} on transport='loopback': its time is real, and who goes on when is the "
+            "system's business; use transport='network'"
+        )
     if options.timezone is not None:
         raise ValueError(
             f"timezone={options.timezone!r} on transport='loopback': its time is real. Set TZ for the program under "
             "test, or use transport='network'"
         )
+
+
+def _check_caller(loop: object, cancel: object) -> None:
+    if loop is not None:
+        _check_choice("loop", loop, LOOPS)
+    if cancel is None:
+        return
+    _check_type("cancel", cancel, str)
+    if loop is None:
+        raise ValueError(
+            f"cancel={cancel!r} without loop=: give loop='asyncio' or loop='trio', so that the test is run here"
+        )
+    text = str(cancel)
+    if text.startswith("#"):
+        if not text[1:].isdecimal() or int(text[1:]) < 1:
+            raise ValueError(f"cancel={cancel!r}: after # stands the number of an attempt, from 1, as in cancel='#2'")
+        return
+    try:
+        parse_duration(text)
+    except ValueError:
+        raise ValueError(
+            f"cancel={cancel!r}: give the number of the attempt that is in flight, as in '#2', or a moment, as in "
+            "'1.5s'"
+        ) from None
+
+
+def _numbers(name: str, value: object) -> tuple[int, ...]:
+    value = (value,) if isinstance(value, int) else value
+    if not isinstance(value, tuple | list | set | frozenset) or not all(type(one) is int and one > 0 for one in value):
+        raise ValueError(f"{name}={value!r}: give whole numbers from 1, as in {name}=(1, 3)")
+    return tuple(sorted(value))
 
 
 def _is_address(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 MARKER = (
     "chaos(*scripts, transport='network', profile='default', seed=None, timezone=None, hosts=(), strict=True, "
-    "expect=(), entropy='real'): script faults into the fake service; several scripts parametrize the test."
+    "expect=(), entropy='real', loop=None, cancel=None, keep_alive=True, switches=()): script faults into the fake "
+    "service; several scripts parametrize the test."
 )
 VERDICT = "retrychaos verdict"
 NOTE = "retrychaos note"
@@ -156,9 +157,17 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Seed ``random`` right before the test itself: other plugins reseed it before the call."""
     run = pyfuncitem.stash.get(RUN, None)
-    if run is not None:
-        run.begin_test()
-    return (yield)
+    if run is None:
+        return (yield)
+    run.begin_test()
+    if run.options.loop is None:
+        return (yield)
+    real = pyfuncitem.obj
+    pyfuncitem.obj = _in_loop(pyfuncitem, run)
+    try:
+        return (yield)
+    finally:
+        pyfuncitem.obj = real
 
 
 @pytest.hookimpl(wrapper=True)
@@ -176,7 +185,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     if getattr(item, "_excinfo", None):  # a unittest.TestCase that failed raises nothing here
         return None
     try:
-        run.judge.finish(judge_all=item.config.getini("chaos_verify") == "auto")
+        is_cancelled = run.options.cancel is not None  # it may not have come to where it judges
+        run.judge.finish(judge_all=is_cancelled or item.config.getini("chaos_verify") == "auto")
         return None
     except AssertionError as error:  # no line of the test is to blame: the text says all
         left: BaseException = pytest.fail.Exception(str(error), pytrace=False)
@@ -235,6 +245,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("retrychaos: found before the interrupt")
         terminalreporter.line(test)
         terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
+
+
+def _in_loop(item: pytest.Function, run: Chaos) -> Callable[..., object]:
+    """Make what runs an async test in the loop that its marker names, whatever other plugins made of the test."""
+    import functools
+    import inspect
+
+    function = inspect.unwrap(item.obj)
+    loop = run.options.loop
+    if loop is None or not inspect.iscoroutinefunction(function):
+        raise pytest.UsageError(f"{item.nodeid}: loop={loop!r} is for an async test, and this is none: leave it out")
+    own = () if item.instance is None else (item.instance,)
+
+    def called(**fixtures: object) -> None:
+        __tracebackhide__ = True
+        run.recorded.caller.run(loop, functools.partial(function, *own, **fixtures))
+
+    return called
 
 
 def _code(item: pytest.Item) -> CodeType | None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from pytest_retrychaos.clock import workers
 from pytest_retrychaos.clock.backstage import Backstage
+from pytest_retrychaos.clock.caller import Caller
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import note_stall
 from pytest_retrychaos.clock.install import Installation, install
 from pytest_retrychaos.clock.real import RESOLUTION_NS, RealClock
+from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.clock.watchdog import WATCHDOG
 from pytest_retrychaos.entropy import Entropy
@@ -80,6 +82,11 @@ class Run:
         self.exchange = Exchange(
             self.board, self.service, self.recorder, self._now, self._wall, self.clock.note_traffic
         )
+        self.exchange.keeps_alive = options.keep_alive
+        self.caller = Caller(options.cancels_at_ns, options.cancels_in)
+        """Who runs an async test, and cancels it."""
+        self.exchange.landed = self.caller.note_attempt
+        self.switches = Switches(options.switches)
         self.entropy = Entropy(self.seed, seeds_system=options.entropy == "seeded")
         self.given_script: Script | None = None
         """The script that stands in the marker, or was given to `Chaos`."""
@@ -188,7 +195,13 @@ class Run:
         from pytest_retrychaos.transports.foreign import Foreign
 
         chooser = Random(f"turns {self.seed}")
-        installation = install(clock, timezone=self.options.timezone, chooser=chooser, watchdog=self._watchdog)
+        installation = install(
+            clock,
+            timezone=self.options.timezone,
+            chooser=chooser,
+            watchdog=self._watchdog,
+            switches=self.switches,
+        )
         self._installation = installation
         stack.callback(installation.remove)
         foreign = Foreign()
@@ -263,6 +276,13 @@ class Run:
         if self.server is not None:
             return []  # nobody's code was ended: a server can only break connections off, and notes that
         return [*self._silences, *self.recorder.stops, *self.clock.stops]
+
+    @property
+    def unmet(self) -> str:
+        """The option that found nothing to act on: the cancellation, or a switch; empty where each did."""
+        if self.options.cancel is not None and not self.caller.has_cancelled:
+            return f"the moment of cancel={self.options.cancel!r}"
+        return "" if self.switches.have_struck else f"a moment of switches={self.options.switches!r}"
 
     @property
     def left_running(self) -> list[Strand]:

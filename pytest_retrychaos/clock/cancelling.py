@@ -47,6 +47,11 @@ _NAMED = {name for _, name in (*_EXPIRIES, *_LOOPS, _WAIT_FOR)}
 """By their names alone, since most frames have none of them."""
 
 
+def note_deadline(deadline: Any) -> None:  # Any: as above
+    """Take a deadline or a scope for one that the test itself set."""
+    _DEADLINES.add(deadline)
+
+
 def _is_of_test(frame: FrameType | None, *, is_deadline: bool) -> bool:
     """Whether the test's own code asks for it, itself or by what libraries of concurrency give it to ask with."""
     test = ACTIVE.clock.test_code

@@ -157,7 +157,7 @@ def _epoll(real: Method) -> Method:
         elif loop is not None:
             prepare(loop)
             if limit and chance is not None:
-                shuffle_due(loop, chance)
+                shuffle_due(loop, chance, running().switches)
 
         def attempt(seconds: float) -> Ready:
             return real(poller, seconds, most)  # type: ignore[no-any-return]  # a list of pairs
@@ -174,6 +174,7 @@ def _epoll(real: Method) -> Method:
             ACTIVE.clock.wait_until(0)
         if len(found) > 1 and chance is not None:
             chance.shuffle(found)  # the system says nothing of their order
+            found = list(running().switches.ordered(found))
         return found
 
     return poll

@@ -25,6 +25,7 @@ from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
 from pytest_retrychaos.clock.processes import PROCESSES, process_patch, process_patches
 from pytest_retrychaos.clock.real_sockets import socket_patches
 from pytest_retrychaos.clock.strands import Strand
+from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.threads import thread_swaps
 from pytest_retrychaos.clock.travel import Journey, Zone
 from pytest_retrychaos.clock.turns import Turns
@@ -149,7 +150,7 @@ class Installation:
         if zone is not None:
             self._do(zone.stop, zone.start)
         self._switch_on(switches)
-        self._switch_on([Trio(self._trio_seed)])
+        self._switch_on([Trio(self._trio_seed, self.turns.switches)])
         came: dict[str, Act] = {LOOPS: self._loops_came, TRIO: self._trio_came, ANYIO: self._loops_came}
         came |= dict.fromkeys(PROCESSES, self._processes_came)
         self._switch_on([Imports(came)])
@@ -164,7 +165,7 @@ class Installation:
 
     def _trio_came(self, _: ModuleType) -> None:
         self._switch_on([*loop_swaps(), *cancel_patches()])
-        self._switch_on([Trio(self._trio_seed)])
+        self._switch_on([Trio(self._trio_seed, self.turns.switches)])
 
     def _own(self) -> None:
         ACTIVE.turns = self.turns
@@ -197,6 +198,7 @@ def install(
     patience: float = PATIENCE,
     grace: float = GRACE,
     watchdog: float = WATCHDOG,
+    switches: Switches | None = None,
 ) -> Installation:
     """Put the calling thread, and those that it starts, on a clock; all other threads stay on real time.
 
@@ -204,7 +206,8 @@ def install(
     are ready goes on; without one it is the first in line. ``patience`` and ``grace`` are real seconds: how
     long threads older than the clock are waited for where a wait has no limit, and before time jumps to its
     limit (halved each time that it was in vain, down to a millisecond). ``watchdog`` is how long, in real
-    seconds, a thread may hold the turn before it is reported; 0 is for ever.
+    seconds, a thread may hold the turn before it is reported; 0 is for ever. ``switches`` says when another goes on
+    than ``chooser`` has decided.
 
     Raises `Refused` where a clock is installed already, an event loop that keeps its own time runs in this
     thread, or another tool holds the clock; `Unsupported` on an interpreter whose insides differ; `ValueError`
@@ -217,7 +220,7 @@ def install(
         prepare(loop)
     trio_seed = None if chooser is None else chooser.getrandbits(64)  # drawn whether trio is loaded or not
     outside = Outside(patience=patience, grace=grace)
-    turns = Turns(clock, outside, chooser)
+    turns = Turns(clock, outside, chooser, switches)
     installation = Installation(clock, turns, outside, Watchdog(turns, watchdog), trio_seed)
     try:
         if ACTIVE.slot.setdefault("installation", installation) is not installation:

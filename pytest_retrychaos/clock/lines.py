@@ -36,6 +36,13 @@ class Ready:
             heapq.heappop(self._heap)
         return None
 
+    def second(self) -> Strand | None:
+        """Give who is next but one, and leave it there; `first` has just been asked."""
+        if len(self._heap) < 2:
+            return None
+        ready = [place for place in self._heap if place[2].ready_as == place[1]]
+        return heapq.nsmallest(2, ready)[1][2] if len(ready) > 1 else None
+
 
 class Deadlines:
     """What is to happen when moments come: waits that end, and alarms."""

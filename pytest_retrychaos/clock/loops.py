@@ -12,12 +12,13 @@ import functools
 import random
 import sys
 from _thread import get_ident
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin
 from pytest_retrychaos.clock.refusals import refuse_frozen, refused_loop
+from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.workers import here, note_parent
 
 Function = Callable[..., Any]  # Any: a built-in or method of any signature
@@ -53,7 +54,7 @@ def loops_go_home() -> None:
         loop._clock_resolution = resolution
 
 
-def shuffle_due(loop: Loop, chooser: random.Random) -> None:
+def shuffle_due(loop: Loop, chooser: random.Random, switches: Switches) -> None:
     """Let the seed decide among the timers that are due at the earliest moment.
 
     They lie together at the top of the loop's heap, and may change places: none comes before another.
@@ -74,7 +75,7 @@ def shuffle_due(loop: Loop, chooser: random.Random) -> None:
         places.sort()
         handles = [scheduled[place] for place in places]
         chooser.shuffle(handles)
-        for place, handle in zip(places, handles, strict=True):
+        for place, handle in zip(places, switches.ordered(handles), strict=True):
             scheduled[place] = handle
 
 
@@ -135,31 +136,44 @@ def _spawn_patch(kind: type) -> TypePatch:
     return TypePatch(kind, "spawn_impl", _spawn(kind.__dict__["spawn_impl"]))
 
 
+class _Chance(random.Random):
+    """Shuffles trio's batches, of which it takes the last first."""
+
+    def __init__(self, switches: Switches) -> None:
+        super().__init__(0)
+        self._switches = switches
+
+    def shuffle(self, x: MutableSequence[Any]) -> None:  # Any: trio's tasks
+        super().shuffle(x)
+        x[:] = self._switches.ordered(x[::-1])[::-1]
+
+
 class Trio:
     """What trio is told for a run: the seed of its scheduler, and no worker threads from before."""
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | None, switches: Switches) -> None:
         self._run: Any = sys.modules.get(TRIO)  # Any: private names are set
         self._cache: Any = sys.modules.get("trio._core._thread_cache")
         self._seed = seed
-        self._before: tuple[bool, Any, dict[Any, None]] | None = None  # Any: a random generator's state
+        self._switches = switches
+        self._before: tuple[bool, random.Random, dict[Any, None]] | None = None
 
     def on(self) -> None:
         """Tell it."""
         if self._run is None or self._cache is None or self._before is not None:
             return
         idle = self._cache.THREAD_CACHE._idle_workers
-        self._before = (self._run._ALLOW_DETERMINISTIC_SCHEDULING, self._run._r.getstate(), dict(idle))
+        self._before = (self._run._ALLOW_DETERMINISTIC_SCHEDULING, self._run._r, dict(idle))
         idle.clear()
         self._run._ALLOW_DETERMINISTIC_SCHEDULING = True
         if self._seed is not None:
+            self._run._r = _Chance(self._switches)
             self._run._r.seed(self._seed)
 
     def off(self) -> None:
         """Put back what was before; harmless when it is not on."""
         if self._before is None or self._run is None or self._cache is None:
             return
-        self._run._ALLOW_DETERMINISTIC_SCHEDULING, state, idle = self._before
-        self._run._r.setstate(state)
+        self._run._ALLOW_DETERMINISTIC_SCHEDULING, self._run._r, idle = self._before
         self._cache.THREAD_CACHE._idle_workers.update(idle)
         self._before = None

@@ -24,6 +24,7 @@ from pytest_retrychaos.clock.lines import Alarm, Deadlines, Ready, Waiting
 from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.report import deadlock
 from pytest_retrychaos.clock.strands import Poller, Strand, Woke
+from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.model import SECOND
 
@@ -41,7 +42,13 @@ _SETTLING = 10_000
 class Turns:
     """The scheduler of one run. Its maker is the test's own thread and has the turn."""
 
-    def __init__(self, clock: VirtualClock, outside: Outside, chooser: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        outside: Outside,
+        chooser: random.Random | None = None,
+        switches: Switches | None = None,
+    ) -> None:
         self.clock = clock
         self.outside = outside
         self.main = Strand("the test's own thread")
@@ -56,6 +63,7 @@ class Turns:
         """Threads from which the turn was taken: virtual time has ended for them."""
         self.company: Callable[[], None] = lambda: None
         """Called before a thread is started."""
+        self.switches = Switches() if switches is None else switches
         self._chooser = chooser
         """Decides, by the seed, what a real machine leaves to chance."""
         self._strands: dict[int, Strand] = {id(self.main): self.main}
@@ -323,7 +331,8 @@ class Turns:
                 return self._interrupted[0]
             first = self._ready.first()
             if first is not None:
-                return first
+                second = self._ready.second()
+                return second if second is not None and self.switches.second_first() else first
             if self._look():
                 continue
             due = self._deadlines.earliest()

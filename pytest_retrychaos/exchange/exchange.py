@@ -64,6 +64,12 @@ class Exchange:
         self.service = service
         self.recorder = recorder
         self.problems: list[BaseException] = []
+        self.landed: Callable[[int], None] = lambda _: None
+        """Is told the index of each attempt that has arrived whole."""
+        self.keeps_alive = True
+        """Whether a connection is left open after an answer."""
+        self.reused: set[int] = set()
+        """Attempts that came on a connection which had served before."""
         self._now = now
         self._wall = wall
         self._traffic = traffic
@@ -127,6 +133,8 @@ class Exchange:
             self.settle()
         sheet = self.recorder.begin_request(head)
         sheet.reached = True
+        if reused:
+            self.reused.add(sheet.index)
         active = self._steps.deciding_on(head)
         sheet.payload = arrival = _Arrival(head, active, reused)
         if self._steps.outage is not None or active is None or active.per == "service":
@@ -177,6 +185,7 @@ class Exchange:
         arrival.head = request = arrival.head.with_body(body) if body else arrival.head
         self._note_request(sheet, request)
         self.recorder.complete(sheet, body)
+        self.landed(sheet.index)
         if arrival.step is None:
             assert arrival.active is not None
             self._meet(sheet, arrival, arrival.active.of(id(sheet.operation)))

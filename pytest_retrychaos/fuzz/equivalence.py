@@ -5,6 +5,8 @@ Laws of this module:
    replayed from its key. Not where handlers or an app of the test's answer: they may count who asks.
 2. An answer that is slower than the client's own timeout is silence, after the commit.
 3. An outage in which nobody comes back is a connection refused.
+4. What would have been answered does not matter to a client that is cancelled before, but for whether it committed:
+   it is what silence is, before or after the commit.
 A branch is left out only for one that is tried itself.
 """
 
@@ -13,12 +15,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_retrychaos.faults import Kind, Step
-from pytest_retrychaos.fuzz.history import Played
+from pytest_retrychaos.fuzz.history import History, Played
 from pytest_retrychaos.trace import Attempt
 
 NO_CHANGE = "nothing to commit"
 TOO_SLOW = "slower than the client's timeout"
 NOBODY_CAME = "nobody came during the outage"
+CANCELLED = "cancelled before the answer"
 
 
 def twin(step: Step, attempt: Attempt, parent: Played) -> tuple[Step, str] | None:
@@ -38,3 +41,13 @@ def twin_of_refusal(step: Step, index: int, refused: Played) -> bool:
         return False
     until = refused.attempts[index - 1].began_ns + step.duration_ns
     return all(attempt.began_ns >= until for attempt in refused.attempts[index:])
+
+
+def twin_of_cancelled(history: History) -> Step | None:
+    """Give the fault that would do the same to an attempt which is cancelled in flight."""
+    if history.cancel is None or history.cancel.at_ns is not None or not history.faults:
+        return None
+    index, step = history.faults[-1]
+    if index != history.cancel.attempt or step.kind is Kind.TIMEOUT:
+        return None
+    return Step(Kind.TIMEOUT, after_commit=step.commits)

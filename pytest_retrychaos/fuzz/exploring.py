@@ -16,7 +16,8 @@ from pytest_retrychaos.fuzz.history import History
 from pytest_retrychaos.fuzz.journal import Journal, journal
 from pytest_retrychaos.fuzz.playing import Test
 from pytest_retrychaos.fuzz.repeating import Function, Told, repeated
-from pytest_retrychaos.fuzz.search import NotTheSameError, Search
+from pytest_retrychaos.fuzz.search import NotTheSameError, Search, TooDeepError
+from pytest_retrychaos.laws.words import grouped
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.settings import INTERRUPTED
@@ -35,6 +36,7 @@ def chaos_explore(
     faults: Faults = "default",
     budget: int | str | None = None,
     reduce: bool = True,
+    switches: int = 0,
     loop: str = "asyncio",
     **options: Any,  # Any: checked one by one by Options
 ) -> Any:  # Any: the test, or what decorates it
@@ -54,12 +56,15 @@ def chaos_explore(
     """
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise ValueError(f"depth={depth!r}: it is how many faults a history may have, 1 or more")
+    if isinstance(switches, bool) or not isinstance(switches, int) or switches < 0:
+        raise ValueError(f"switches={switches!r}: it is how often another thread or task may go on, 0 or more")
     steps = read_faults(faults)
     limit = _limit(budget)
 
     def explored(run: Test, request: pytest.FixtureRequest) -> Told:
         with journal(request.config, run.name) as own:
-            search = Search(run.noted_by(own).play, steps, depth, limit(), reduce)
+            play, zone = run.noted_by(own).play, options.get("timezone")
+            search = Search(play, steps, depth, limit(), reduce, switches, zone)
             failure = _explored(search, run, own, request.config, is_named=budget is not None)
         return Told(failure, words.coverage(search.found, depth))
 
@@ -94,14 +99,13 @@ def _failure(search: Search, *, is_named: bool) -> str | None:
         return "\n\n".join(["the test fails without any fault:", *(one.text for one in root.breaches.values())])
     if not root.attempts:
         return "cannot tell: the test makes no request, so there is nothing that a fault could strike"
-    least = search.least_runs(len(root.attempts))
-    if least > MOST_RUNS and not is_named:
-        return (
-            f"cannot tell: depth={search.depth} takes {least} runs at least ({len(root.attempts)} attempts without a "
-            f"fault, {len(search.faults)} faults to try), more than {MOST_RUNS}. {_WAY_OUT}"
-        )
     try:
-        found = search.run(root)
+        found = search.run(root, most=None if is_named else MOST_RUNS)
+    except TooDeepError as error:
+        return (
+            f"cannot tell: depth={search.depth} takes about {grouped(error.needed)} runs, as the first "
+            f"{grouped(search.found.runs)} show, and unasked no more than {grouped(MOST_RUNS)} are made. {_WAY_OUT}"
+        )
     except NotTheSameError as error:
         return words.not_the_same(error)
     if found.worst:

@@ -15,7 +15,7 @@ from pytest_retrychaos.clock.errors import LeftRunning
 from pytest_retrychaos.fuzz.history import Breach, History, Played
 from pytest_retrychaos.fuzz.journal import Journal
 from pytest_retrychaos.laws import Finding
-from pytest_retrychaos.text import finding_text, timeline
+from pytest_retrychaos.text import again, finding_text, timeline
 from pytest_retrychaos.views import CannotTell, LawsBroken
 
 UNFIRED = "NV01"
@@ -46,16 +46,28 @@ class Test:
         """
         self.note(history)
         chaos = Chaos(history.script, name=self.name, test_code=self.code, **{**self.options, **history.options})
+        run = chaos.recorded
+        finished_ns = switches = 0
         breaches: dict[str, Breach] = {}
         try:
             with chaos:
                 error = self._error(chaos)
+                finished_ns, switches = run.clock.now_ns, run.switches.met
                 breaches = _breaches(chaos, error, self.code)
         except LeftRunning as left:
             breaches["threads left running"] = Breach("threads left running", str(left))
         answering = chaos.service.answering
-        answers_itself = answering.mounted is not None or bool(answering.router)
-        return Played(history, chaos.attempts, breaches, answers_itself)
+        return Played(
+            history,
+            chaos.attempts,
+            breaches,
+            answers_itself=answering.mounted is not None or bool(answering.router),
+            reused=frozenset(run.exchange.reused),
+            finished_ns=finished_ns,
+            can_be_cancelled=run.caller.has_run,
+            switches=switches,
+            unmet=run.unmet,
+        )
 
     def _error(self, chaos: Chaos) -> BaseException | None:
         try:
@@ -73,7 +85,7 @@ def _breaches(chaos: Chaos, error: BaseException | None, code: CodeType) -> dict
         return _broken(chaos, error)
     if isinstance(error, AssertionError | pytest.fail.Exception):
         place = f"the test's own assertion in line {_line(error, code)}"
-        return {place: Breach(place, f"{place}: {error}\n{timeline(chaos.trace)}")}
+        return {place: _breach(chaos, place, f"{place}: {error}")}
     found: dict[str, Breach] = {}
     if not chaos.judge.has_judged:
         try:
@@ -88,7 +100,7 @@ def _breaches(chaos: Chaos, error: BaseException | None, code: CodeType) -> dict
             error = swallowed
     if error is not None and not found and not isinstance(error, Exception):
         kind = type(error).__name__
-        found[kind] = Breach(kind, f"{kind}: {error}\n{timeline(chaos.trace)}")
+        found[kind] = _breach(chaos, kind, f"{kind}: {error}")
     return found
 
 
@@ -102,6 +114,14 @@ def _broken(chaos: Chaos, error: LawsBroken) -> dict[str, Breach]:
     for finding in error.verdict.findings:
         first.setdefault(finding.shape, finding)
     return {shape: Breach(shape, finding_text(trace, finding)) for shape, finding in first.items()}
+
+
+def _breach(chaos: Chaos, shape: str, headline: str) -> Breach:
+    """Show what is no law's finding as those are shown."""
+    trace = chaos.trace
+    return Breach(
+        shape, "\n".join([headline, *([timeline(trace)] if trace.attempts else []), f"  again {again(trace)}"])
+    )
 
 
 def _line(error: BaseException, code: CodeType) -> int:

@@ -12,11 +12,9 @@ import pytest
 from pytest_retrychaos.blame import raise_at
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.fuzz.playing import Test
-from pytest_retrychaos.options import Options
+from pytest_retrychaos.options import LOOPS, Options
 from pytest_retrychaos.settings import SAID, derived_seed, watchdog
 from pytest_retrychaos.views import LawsBroken
-
-LOOPS = ("asyncio", "trio")
 
 Function = Callable[..., Any]  # Any: a test, with whatever fixtures
 
@@ -46,6 +44,8 @@ def repeated(
         raise ValueError(f"loop={loop!r}: it is {' or '.join(map(repr, LOOPS))}")
     Options.read(options)
     options = {"entropy": "seeded", **options}  # real entropy would be another history each time
+    if inspect.iscoroutinefunction(function):
+        options["loop"] = loop
     signature = inspect.signature(function)
     if "chaos" not in signature.parameters:
         raise TypeError(f"{by} on {function.__qualname__}: it has to take chaos, which is run anew each time")
@@ -58,7 +58,7 @@ def repeated(
             fixtures["request"] = request
 
         def body(chaos: Chaos) -> object:
-            return _call(function, loop, *args, chaos=chaos, **fixtures)
+            return _call(chaos, function, loop, *args, **fixtures)
 
         code = inspect.unwrap(function).__code__
         told = act(Test(body, code, request.node.nodeid, _of_test(request, options, by)), request)
@@ -70,16 +70,9 @@ def repeated(
     return test
 
 
-def _call(function: Function, loop: str, *args: object, **named: object) -> object:
-    if not inspect.iscoroutinefunction(function):
-        return function(*args, **named)
-    if loop == "asyncio":
-        import asyncio
-
-        return asyncio.run(function(*args, **named))
-    import trio
-
-    return trio.run(functools.partial(function, *args, **named))
+def _call(chaos: Chaos, function: Function, loop: str, *args: object, **named: object) -> object:
+    test = functools.partial(function, *args, chaos=chaos, **named)
+    return chaos.recorded.caller.run(loop, test) if inspect.iscoroutinefunction(function) else test()
 
 
 def _of_test(request: pytest.FixtureRequest, options: dict[str, Any], by: str) -> dict[str, Any]:  # Any: as above

@@ -1,8 +1,9 @@
 """The search: every history of up to so many faults that the client's own behaviour gives rise to.
 
 Laws of this module:
-1. A choice exists only where an attempt was made: a history grows by a fault on an attempt that its run has shown,
-   behind its last fault. So each history is run once, and those of fewer faults first.
+1. A choice exists only where it matters: a history grows by a fault on an attempt that its run has shown, behind its
+   last fault, or by another choice that its run gives rise to (`choices`). Each history is run once, and those of
+   fewer choices first.
 2. What is left out is counted with its reason (`equivalence`); a limit that was reached is told.
 3. After the same history a client does the same, or it is told so, and the search ends: nothing it found would hold.
 4. Of each shape the plainest history is kept.
@@ -12,19 +13,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from math import comb
+from dataclasses import dataclass, field, replace
 
 from pytest_retrychaos.faults import Kind, Step
 from pytest_retrychaos.fuzz import equivalence
+from pytest_retrychaos.fuzz.choices import choices
 from pytest_retrychaos.fuzz.faultlist import applies
 from pytest_retrychaos.fuzz.history import History, Played, parted
+from pytest_retrychaos.trace import Attempt
 
 Play = Callable[[History], Played]
 
 
 class CutOffError(Exception):
     """No further run is allowed."""
+
+
+class TooDeepError(Exception):
+    """The depth takes too many runs."""
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(f"about {needed} runs")
+        self.needed = needed
 
 
 class NotTheSameError(Exception):
@@ -60,15 +70,25 @@ class Search:
     is_over: Callable[[int], bool]
     """Whether no run may follow, after so many."""
     reduces: bool = True
+    switches: int = 0
+    """How often, at most, another thread or task goes on than the seed chose."""
+    timezone: str | None = None
+    """Where the clock is without a choice; ``None``: where this machine is."""
     found: Found = field(default_factory=Found)
+    _seen: set[History] = field(default_factory=set)
+    """Histories with other choices than faults, which can be come to by several ways."""
 
-    def run(self, root: Played) -> Found:
-        """Search level by level from the run without a fault; `found` is kept whatever ends it."""
+    def run(self, root: Played, most: int | None = None) -> Found:
+        """Search level by level from the run without a fault; `found` is kept whatever ends it.
+
+        Raises `TooDeepError` once it is clear that more runs than ``most`` would be needed.
+        """
         self.found.runs += 1
         level = [root]
         try:
-            for _ in range(self.depth - 1):
+            for rest in range(self.depth - 1, 0, -1):
                 level = [child for parent in level for child in self._children(parent)]
+                self._check_depth(level, rest, most)
             for parent in level:
                 for _ in self._children(parent):  # the last ones have none of their own: they need not be kept
                     pass
@@ -92,16 +112,39 @@ class Search:
 
     def nearest(self, failed: Played) -> Played | None:
         """Run what is next to a history that breaks something: give the run that stays the same for longest."""
-        *before, (index, last) = failed.history.faults
-        others = [step for step in self.faults if step != last and applies(step, failed.attempts[index - 1])]
-        beside = [History(tuple(before)), *(History((*before, (index, step))) for step in others)]
-        passed = [played for played in map(self.play, beside) if not played.breaches and played.struck]
+        passed = [played for played in map(self.play, self._beside(failed)) if not played.breaches and played.struck]
         most = len(failed.attempts) + 1
         return max(passed, key=lambda played: parted(failed, played, most) or most + 1, default=None)
 
-    def least_runs(self, attempts: int) -> int:
-        """Tell how many runs it takes at least, where a run without a fault has so many attempts."""
-        return sum(comb(attempts, count) * len(self.faults) ** count for count in range(self.depth + 1))
+    def _beside(self, failed: Played) -> Iterator[History]:
+        history = failed.history
+        if history.others:
+            yield History(history.faults)
+        if not history.faults:
+            return
+        *before, (index, last) = history.faults
+        yield replace(history, faults=tuple(before))
+        for step in self.faults:
+            if step != last and index <= len(failed.attempts) and _strikes(step, failed, failed.attempts[index - 1]):
+                yield replace(history, faults=(*before, (index, step)))
+
+    def _check_depth(self, level: Sequence[Played], rest: int, most: int | None) -> None:
+        """Tell from how many children there will be, each of which is thought to have half as many of its own."""
+        if most is None or not level:
+            return
+        following = sum(self._planned(parent) for parent in level)
+        growth = following / len(level) / 2
+        needed = self.found.runs + sum(round(following * growth**step) for step in range(rest))
+        if self.found.runs + following > most or needed > 2 * most:
+            raise TooDeepError(needed)
+
+    def _planned(self, parent: Played) -> int:
+        free = [attempt for attempt in parent.attempts[parent.history.last :] if attempt.fault is None]
+        struck = sum(_strikes(step, parent, attempt) for attempt in free for step in self.faults)
+        return struck + sum(1 for _ in self._chosen(parent))
+
+    def _chosen(self, parent: Played) -> Iterator[History]:
+        return choices(parent, switches=self.switches, timezone=self.timezone)
 
     def _children(self, parent: Played) -> Iterator[Played]:
         for attempt in parent.attempts[parent.history.last :]:
@@ -109,18 +152,36 @@ class Search:
                 continue  # an outage goes on
             refused: Played | None = None
             for step in self.faults:
-                if not applies(step, attempt) or self._is_left_out(step, attempt.index, parent, refused):
+                if not _strikes(step, parent, attempt) or self._is_left_out(step, attempt.index, parent, refused):
                     continue
-                played = self._played(parent.history.then(attempt.index, step))
-                index = parted(parent, played, attempt.index - 1)
-                if index is not None:
-                    raise NotTheSameError(parent, played, index)
-                if not played.struck:
-                    self.found.missed += 1
+                played = self._child(parent, parent.history.then(attempt.index, step), attempt.index - 1)
+                if played is None:
                     continue
                 if step.kind is Kind.REFUSE:
                     refused = played
                 yield played
+        for history in self._chosen(parent):
+            is_cancelled = history.cancel is not None and parent.history.cancel is None
+            if self._is_cancelled_before(history):
+                continue
+            played = self._child(parent, history, history.last if is_cancelled else 0)
+            if played is not None:
+                yield played
+
+    def _child(self, parent: Played, history: History, same: int) -> Played | None:
+        """Run a history, of which so many attempts have to be those of its parent; ``None`` where it struck nothing."""
+        if history.others:
+            if history in self._seen:
+                return None
+            self._seen.add(history)
+        played = self._played(history)
+        index = parted(parent, played, same)
+        if index is not None:
+            raise NotTheSameError(parent, played, index)
+        if not played.struck:
+            self.found.missed += 1
+            return None
+        return played
 
     def _is_left_out(self, step: Step, index: int, parent: Played, refused: Played | None) -> bool:
         if not self.reduces:
@@ -133,6 +194,12 @@ class Search:
             self.found.left_out[equivalence.NOBODY_CAME] += 1
             return True
         return False
+
+    def _is_cancelled_before(self, history: History) -> bool:
+        if not self.reduces or equivalence.twin_of_cancelled(history) not in self.faults:
+            return False
+        self.found.left_out[equivalence.CANCELLED] += 1
+        return True
 
     def _played(self, history: History) -> Played:
         if self.is_over(self.found.runs):
@@ -149,3 +216,8 @@ class Search:
                 known = found.worst.get(shape)
                 if known is None or played.history.plainness < known.history.plainness:
                     found.worst[shape] = played
+
+
+def _strikes(step: Step, parent: Played, attempt: Attempt) -> bool:
+    """Whether a fault says anything new of an attempt; a stale connection is one that has served before."""
+    return applies(step, attempt) and (step.kind is not Kind.STALE or attempt.index in parent.reused)

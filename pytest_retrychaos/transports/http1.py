@@ -249,7 +249,7 @@ class Conversation:
         actions: list[Action] = [Wait(outcome.delay_ns)] if outcome.delay_ns else []
         if outcome.response is None:
             return actions + self._unanswered(outcome.wire, ticket)
-        close = close or self._is_last or not self._keeps_alive()
+        close = close or self._is_last or not self._exchange.keeps_alive or not self._keeps_alive()
         block, body = render(outcome.response, head, wall_ns=self._exchange.wall_ns(), close=close)
         truncated = outcome.wire is Wire.TRUNCATED
         if truncated:

@@ -47,6 +47,9 @@ class Unsent(NamedTuple):
 class Exchange(Protocol):
     """Who decides what happens to each attempt."""
 
+    keeps_alive: bool
+    """Whether a connection is left open after an answer."""
+
     def resolving(self, host: str) -> Unsent | None:
         """Decide on looking up a name; ``None`` lets it succeed."""
 

@@ -11,7 +11,7 @@ import pytest
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.options import Options
 
-NAMES = "transport, profile, seed, timezone, hosts, strict, expect, entropy, listen"
+NAMES = "transport, profile, seed, timezone, hosts, strict, expect, entropy, loop, cancel, keep_alive, switches, listen"
 
 
 def test_nothing_given_is_the_default() -> None:
@@ -39,6 +39,10 @@ def test_everything_given_is_kept() -> None:
         "strict": False,
         "expect": ("ID04",),
         "entropy": "seeded",
+        "loop": "trio",
+        "cancel": "#2",
+        "keep_alive": False,
+        "switches": (1, 3),
     }
 
     assert Options.read(given) == Options(**given)  # type: ignore[arg-type]  # values of several types
@@ -125,6 +129,31 @@ def test_a_seed_may_be_nought() -> None:
             {"entropy": ["real"]},
             ValueError,
             "entropy=['real'] is unknown, did you mean 'real'? It is one of real, seeded",
+        ),
+        (
+            {"cancel": "#2"},
+            ValueError,
+            "cancel='#2' without loop=: give loop='asyncio' or loop='trio', so that the test is run here",
+        ),
+        (
+            {"cancel": "#0", "loop": "trio"},
+            ValueError,
+            "cancel='#0': after # stands the number of an attempt, from 1, as in cancel='#2'",
+        ),
+        (
+            {"cancel": "soon", "loop": "trio"},
+            ValueError,
+            "cancel='soon': give the number of the attempt that is in flight, as in '#2', or a moment, as in '1.5s'",
+        ),
+        ({"loop": "uvloop"}, ValueError, "loop='uvloop' is unknown. It is one of asyncio, trio"),
+        ({"switches": (0,)}, ValueError, "switches=(0,): give whole numbers from 1, as in switches=(1, 3)"),
+        (
+            {"transport": "loopback", "switches": 1},
+            ValueError,
+            (
+                "switches=(1,) on transport='loopback': its time is real, and who goes on when is the system's "
+                "business; use transport='network'"
+            ),
         ),
         ({"strict": 1}, TypeError, "strict=1 is of type int: it has to be of type bool"),
         ({"strict": None}, TypeError, "strict=None is of type NoneType: it has to be of type bool"),
