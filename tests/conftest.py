@@ -8,6 +8,7 @@ import datetime
 import gc
 import os
 import select
+import signal
 import socket
 import ssl
 import sys
@@ -75,7 +76,12 @@ def _nothing_stays_patched() -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the suite's own markers."""
+    """Register the suite's own markers, and let Ctrl-C mean what it means.
+
+    A shell's background job ignores SIGINT and so do its children, among them those that tests interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "leaves_threads: daemon threads go on after the test, which is about them")
 
 
