@@ -49,13 +49,13 @@ def retry_middleware(
             async with asyncio.timeout(within(None, attempt)):
                 response = await handler(request)
                 if made.is_failure(response):
-                    await _read(response)
+                    await _read(response, attempt)
             return response
 
         policy = made.policy_for(request.method, request.headers)
         response = await _unless_consumed(policy, request).call_async(once)
         if made.is_unknown(request.method, request.headers, last[0], response):
-            await _read(response)
+            await _read(response, last[0])
             error = OutcomeUnknown(UNKNOWN.format(status=response.status))
             error.answer = response
             raise error
@@ -78,9 +78,13 @@ def _unless_consumed(policy: Retry, request: ClientRequest) -> Retry:
     return policy.__replace__(on=narrowed(policy.on, is_there))
 
 
-async def _read(response: ClientResponse) -> None:
-    """Read a failed answer, so that its connection can be used again; what breaks meanwhile stays a failed answer."""
+async def _read(response: ClientResponse, attempt: Attempt) -> None:
+    """Read a failed answer, so that its connection can be used again; what breaks meanwhile stays a failed answer.
+
+    A body that drips is read for half of the time that is left of the policy's timeout.
+    """
     try:
-        await response.read()
+        async with asyncio.timeout(None if attempt.remaining is None else attempt.remaining / 2):
+            await response.read()
     except Exception:
         response.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 
 from httpx import (
@@ -63,7 +64,7 @@ class RetryTransport(BaseTransport):
             self._resending.add_key(request, request.method, request.headers, attempt)
             request.extensions = _within(extensions, attempt)
             response = self._transport.handle_request(request)
-            return _read(response) if self._resending.is_failure(response) else response
+            return _read(response, request, attempt) if self._resending.is_failure(response) else response
 
         extensions = request.extensions
         self._resending.forget_key(request, request.headers)
@@ -73,7 +74,7 @@ class RetryTransport(BaseTransport):
         finally:
             request.extensions = extensions
         if self._resending.is_unknown(request.method, request.headers, last[0], response):
-            raise _unknown(_read(response), request)
+            raise _unknown(_read(response, request, last[0]), request)
         self._resending.spend_key(request, response)
         return response
 
@@ -117,7 +118,7 @@ class AsyncRetryTransport(AsyncBaseTransport):
             self._resending.add_key(request, request.method, request.headers, attempt)
             request.extensions = _within(extensions, attempt)
             response = await self._transport.handle_async_request(request)
-            return await _read_async(response) if self._resending.is_failure(response) else response
+            return await _read_async(response, attempt) if self._resending.is_failure(response) else response
 
         extensions = request.extensions
         self._resending.forget_key(request, request.headers)
@@ -127,7 +128,7 @@ class AsyncRetryTransport(AsyncBaseTransport):
         finally:
             request.extensions = extensions
         if self._resending.is_unknown(request.method, request.headers, last[0], response):
-            raise _unknown(await _read_async(response), request)
+            raise _unknown(await _read_async(response, last[0]), request)
         self._resending.spend_key(request, response)
         return response
 
@@ -172,24 +173,53 @@ def _within(extensions: dict[str, object], attempt: Attempt) -> dict[str, object
     return {**extensions, "timeout": {name: within(limits.get(name), attempt) for name in names}}
 
 
-def _read(response: Response) -> Response:
-    """Read a failed answer, so that its connection can be used again; what breaks meanwhile stays a failed answer."""
+def _read(response: Response, request: Request, attempt: Attempt) -> Response:
+    """Read a failed answer, so that its connection can be used again; what breaks meanwhile stays a failed answer.
+
+    A body that drips is read for half of the time that is left of the policy's timeout.
+    """
     parts: list[bytes] = []
+    least = _limit(request, attempt)
     try:
-        parts.extend(response.iter_raw())
+        for part in response.iter_raw():
+            parts.append(part)
+            _check_time(attempt, least)
     except Exception:
         response.close()
     return _read_again(response, parts)
 
 
-async def _read_async(response: Response) -> Response:
+async def _read_async(response: Response, attempt: Attempt) -> Response:
     """`_read` for async code."""
+    import anyio  # as httpx has it on both event loops, once it is used there
+
     parts: list[bytes] = []
+    limit = math.inf if attempt.remaining is None else attempt.remaining / 2
     try:
-        parts.extend([part async for part in response.aiter_raw()])
+        with anyio.fail_after(limit):  # to leave the loop in the middle would leave its generators to the collector
+            async for part in response.aiter_raw():
+                parts.append(part)
     except Exception:
         await response.aclose()
     return _read_again(response, parts)
+
+
+def _limit(request: Request, attempt: Attempt) -> float:
+    """Limit the wait for each part of a body that drips; tell how much time has to be left for another, in seconds.
+
+    httpcore takes one limit for all parts when the first is asked for. A wait for the next one begins in the first half
+    of what is left of the policy's timeout, and lasts no longer than the second half.
+    """
+    limits = request.extensions.get("timeout")
+    if attempt.remaining is None or not isinstance(limits, dict):
+        return 0.0
+    limits["read"] = within(limits.get("read"), attempt, share=0.5)
+    return attempt.remaining / 2
+
+
+def _check_time(attempt: Attempt, least: float) -> None:
+    if attempt.remaining is not None and attempt.remaining <= least:
+        raise TimeoutError("the answer did not end in time")
 
 
 def _read_again(response: Response, parts: list[bytes]) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -70,13 +70,13 @@ class RetryAdapter(HTTPAdapter):
             limit = _within(timeout, attempt)
             response = HTTPAdapter.send(self, request, stream, limit, verify, cert, proxies)
             if self._resending.is_failure(response):
-                _read(response)
+                _read(response, attempt)
             return response
 
         policy = self._resending.policy_for(method, request.headers, can_resend=_can_resend(request))
         response = policy.call(once)
         if self._resending.is_unknown(method, request.headers, last[0], response):
-            _read(response)
+            _read(response, last[0])
             error = OutcomeUnknown(UNKNOWN.format(status=response.status_code), request=request)
             error.answer = response
             raise error
@@ -111,10 +111,36 @@ def _seconds(limit: Any) -> float | None:  # Any: a number, None, or urllib3's w
     return float(limit) if isinstance(limit, (int, float)) else None
 
 
-def _read(response: Response) -> None:
-    """Read a failed answer, so that its connection can be used again; what breaks meanwhile stays a failed answer."""
+def _read(response: Response, attempt: Attempt) -> None:
+    """Read a failed answer, so that its connection can be used again; what breaks meanwhile stays a failed answer.
+
+    A body that drips is read for half of the time that is left of the policy's timeout.
+    """
     try:
-        _ = response.content
+        if attempt.remaining is None:
+            _ = response.content
+        else:
+            response._content = b"".join(_parts(response.raw, attempt, attempt.remaining / 2))
+            vars(response)["_content_consumed"] = True  # or requests would look for more
     except Exception:
         response._content = b""
         response.close()
+
+
+def _parts(raw: Any, attempt: Attempt, least: float) -> Iterator[bytes]:  # Any: urllib3's response
+    """Give a body as it arrives; `TimeoutError` where it has not ended when ``least`` seconds are left."""
+    connection = getattr(getattr(getattr(getattr(raw, "_fp", None), "fp", None), "raw", None), "_sock", None)
+    is_stepwise = hasattr(raw, "read1")  # since urllib3 2; before, only a single byte never waits for more
+    while True:
+        left = (attempt.remaining or 0.0) - least
+        if left <= 0:
+            raise TimeoutError("the answer did not end in time")
+        if connection is not None:
+            connection.settimeout(attempt.within(left))
+        part = raw.read1(_AT_ONCE, decode_content=True) if is_stepwise else raw.read(1, decode_content=True)
+        if not part:
+            return
+        yield part
+
+
+_AT_ONCE = 64 * 1024

@@ -120,11 +120,13 @@ def resending(policy: object, key_header: object) -> Resending:
     return Resending(policy, policy.__replace__(on=narrowed(policy.on, _did_nothing)), key_header)
 
 
-def within(seconds: float | None, attempt: Attempt) -> float | None:
-    """Cut one of a client's time limits to what is left of the policy's; ``None`` is no limit."""
-    if attempt.remaining is None:
+def within(seconds: float | None, attempt: Attempt, *, share: float = 1.0) -> float | None:
+    """Cut one of a client's time limits to what is left of the policy's, or a share of it; ``None`` is no limit."""
+    remaining = attempt.remaining
+    if remaining is None:
         return seconds
-    return attempt.within(attempt.remaining if seconds is None else seconds)
+    left = remaining * share
+    return attempt.within(left if seconds is None else min(left, seconds))
 
 
 def _did_nothing(failure: Failure, _: object) -> bool:

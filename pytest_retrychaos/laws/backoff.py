@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Asked, Unreadable
-from pytest_retrychaos.laws.ends import ASKING, TOLERANCE_NS, asked_by
+from pytest_retrychaos.laws.ends import ASKING, CUT, STATUS, TOLERANCE_NS, Ended, asked_by
 from pytest_retrychaos.laws.lookback import two_operations
-from pytest_retrychaos.laws.policy import Asking
+from pytest_retrychaos.laws.policy import FOR_EVER_NS, Asking
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
 from pytest_retrychaos.laws.words import seconds
@@ -120,11 +120,26 @@ def judge_envelope(operation: OperationView, policy: Policy, tally: Tally, *, re
             return
         if not retry.is_failover:
             low, high = policy.envelope_ns(retry.before, retry.number, previous)
+            high += _reading_ns(retry.before)
             if not low - resolution_ns <= retry.wait_ns <= high + resolution_ns:
                 tally.accuse(_outside(operation, retry, low, high))
                 return
             tally.hold()
         previous = max(retry.wait_ns, 0) / SECOND
+
+
+def _reading_ns(before: Ended) -> int:
+    """Tell how long the client may have read a failed answer before it began to wait.
+
+    It need not read it, so that the least wait counts from the headers. One that drips and was closed on the way may
+    have been read until then.
+    """
+    attempt = before.attempt
+    if before.how not in (STATUS, CUT) or attempt.headers_ns is None or before.at_ns is None:
+        return 0
+    if attempt.last_byte_ns is not None:
+        return max(0, attempt.last_byte_ns - before.at_ns)
+    return FOR_EVER_NS if (attempt.fault or "").startswith("drip") else 0
 
 
 def _outside(operation: OperationView, retry: Retry, low: int, high: int) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import pickle
@@ -178,6 +179,30 @@ def test_the_time_that_is_left_cuts_the_attempts_own_limit(send):
             send(chaos, "GET", policy)
         assert chaos.clock.elapsed == pytest.approx(8, abs=0.01)
         chaos.assert_attempts(2)
+        chaos.verify(policy)
+
+
+@pytest.mark.parametrize("body", ["", "busy" * 50_000], ids=["short", "long"])
+def test_a_failed_answer_that_drips_is_read_no_longer_than_there_is_time(send, body):
+    """No part is late for the client's own limit, and all of them would last twice the budget."""
+    policy = Retry(attempts=5, backoff=fixed(1), timeout=10)
+    with Chaos("drip=20s*") as chaos:
+        chaos.service.route("GET", "/payments", lambda _: (503, {"error": body}))
+        with contextlib.suppress(Exception):
+            send(chaos, "GET", policy)
+        assert 4 <= chaos.clock.elapsed <= 10.01
+        assert len(chaos.attempts) > 1
+        chaos.verify(policy)
+
+
+def test_a_failed_answer_that_drips_in_time_is_read_whole(send):
+    """Then its connection is free for the next attempt, and the time that it took is no wait of the policy."""
+    policy = Retry(attempts=5, backoff=fixed(1), timeout=60)
+    with Chaos("drip=2s, stale, ok") as chaos:
+        answers = iter([(503, {"error": "busy"})])
+        chaos.service.route("GET", "/payments", lambda _: next(answers, []))
+        assert send(chaos, "GET", policy) == 200
+        chaos.assert_attempts(3)
         chaos.verify(policy)
 
 
