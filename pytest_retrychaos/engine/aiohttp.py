@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
+from typing import NamedTuple
 
 from aiohttp import BytesPayload, ClientError, ClientHandlerType, ClientMiddlewareType, ClientRequest, ClientResponse
+from yarl import URL
 
 from pytest_retrychaos.engine import unknown
 from pytest_retrychaos.engine.attempt import Attempt, this_attempt
 from pytest_retrychaos.engine.failures import Failure, narrowed
 from pytest_retrychaos.engine.resending import KEY_HEADER, READ_ONCE, UNKNOWN, resending, within
 from pytest_retrychaos.engine.retry import Retry
+
+_REDIRECTS = frozenset({301, 302, 307, 308})
+"""After these aiohttp sends the same request elsewhere, or (301 and 302 of a POST) reads there."""
 
 
 class OutcomeUnknown(unknown.OutcomeUnknown, ClientError):
@@ -35,13 +41,18 @@ def retry_middleware(
     The time that is left of the policy's ``timeout`` cuts each attempt. aiohttp's own ``ClientTimeout.total``, five
     minutes unless set, counts all attempts and waits together. A failed answer that may be retried is
     read at once, so that its connection is free during the wait. `OutcomeUnknown` takes the place of a refusal (400,
-    404, …) of what an earlier attempt may have done. aiohttp makes a request of its own for each redirect, which gets a
-    key of its own: where a service redirects unsafe requests, give the key yourself.
+    404, …) of what an earlier attempt may have done. Where the service redirects a request, the key goes along.
     """
     made = resending(retry, key_header)
+    redirected: ContextVar[_Leg | None] = ContextVar("redirected", default=None)
 
     async def middleware(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         last: list[Attempt] = []
+        leg = redirected.get()
+        if leg is not None:
+            redirected.set(None)
+            if leg.leads_to(request) and key_header not in request.headers:
+                made.give_key(request, request.headers, leg.key)
 
         async def once(*, attempt: Attempt = this_attempt) -> ClientResponse:
             last[:] = [attempt]
@@ -59,9 +70,29 @@ def retry_middleware(
             error = OutcomeUnknown(UNKNOWN.format(status=response.status))
             error.answer = response
             raise error
+        if (key := made.own_key(request)) and response.status in _REDIRECTS and "location" in response.headers:
+            redirected.set(_Leg(request, request.url.join(URL(response.headers["location"])), key))
         return response
 
     return middleware
+
+
+class _Leg(NamedTuple):
+    """A request that was redirected: aiohttp makes another one in the same task, with what the caller gave."""
+
+    request: ClientRequest
+    target: URL
+    key: str
+
+    def leads_to(self, request: ClientRequest) -> bool:
+        before, body = self.request, request.body
+        is_same = body is before.body or _content(body) == _content(before.body) is not None
+        return is_same and request.method == before.method and request.url == self.target.with_fragment(None)
+
+
+def _content(body: object) -> bytes | None:
+    """Give the bytes of a body that is in memory."""
+    return body if isinstance(body, bytes) else body._value if isinstance(body, BytesPayload) else None
 
 
 def _unless_consumed(policy: Retry, request: ClientRequest) -> Retry:

@@ -81,12 +81,21 @@ class Resending:
         if self.key_header is None or method.upper() in REPEATABLE or self.key_header in headers:
             return
         if not any(guard in headers for guard in GUARDS):
-            headers[self.key_header] = attempt.idempotency_key
-            setattr(request, _OWN_KEY, attempt.idempotency_key)
+            self.give_key(request, headers, attempt.idempotency_key)
+
+    def give_key(self, request: object, headers: MutableMapping[str, str], key: str) -> None:
+        """Add a key, and take note that it is not the caller's."""
+        if self.key_header is not None:
+            headers[self.key_header] = key
+            setattr(request, _OWN_KEY, key)
+
+    def own_key(self, request: object) -> str | None:
+        """Tell the key that was added to a request."""
+        return getattr(request, _OWN_KEY, None)
 
     def spend_key(self, request: object, response: object) -> None:
         """Take note of a success: the key that was added has done its work."""
-        own = getattr(request, _OWN_KEY, None)
+        own = self.own_key(request)
         if own is not None and (status_in_result(response) or 500) < 400:
             setattr(request, _SPENT_KEY, own)
 

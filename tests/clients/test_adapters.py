@@ -301,15 +301,44 @@ def test_a_login_on_the_way_keeps_the_key():
         chaos.verify()
 
 
-def test_a_redirected_payment_keeps_its_key(request):
+def test_a_redirected_payment_keeps_its_key(send):
     """307 is the same request elsewhere."""
-    for name in ("requests", "httpx"):
-        with Chaos('307 header="Location: /payments/new", ok') as chaos:
-            more = {"follow_redirects": True} if name == "httpx" else {}
-            CLIENTS[name](chaos, "POST", **PAYMENT, **more)
-            keys = [one.headers.get("Idempotency-Key") for one in chaos.attempts]
-        assert len(keys) == 2
-        assert len(set(keys)) == 1
+    with Chaos('307 header="Location: /payments/new", 308 header="Location: /payments/newer", 503, ok') as chaos:
+        more = {"follow_redirects": True} if "httpx" in send_name(send) else {}
+        send(chaos, "POST", **PAYMENT, **more)
+        keys = [one.headers.get("Idempotency-Key") for one in chaos.attempts]
+        chaos.verify(POLICY)
+    assert len(keys) == 4
+    assert len(set(keys)) == 1
+
+
+def send_name(send):
+    """Name a client by how it sends."""
+    return next(name for name, one in CLIENTS.items() if one is send)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        ("POST", "/payments/new", {"amount": 7}),
+        ("POST", "/payments", {"amount": 5}),
+        ("PATCH", "/payments/new", {"amount": 5}),
+    ],
+    ids=["another body", "another place", "another method"],
+)
+def test_a_redirect_that_was_not_followed_lends_its_key_to_nobody(then):
+    """Only the same request at the place that was named is the same operation."""
+    method, path, body = then
+
+    async def main(url):
+        async with aiohttp.ClientSession(middlewares=[retry_middleware(POLICY)]) as session:
+            await session.post(f"{url}/payments", json={"amount": 5}, allow_redirects=False)
+            await session.request(method, f"{url}{path}", json=body)
+
+    with Chaos('307 header="Location: /payments/new", ok') as chaos:
+        asyncio.run(main(chaos.url))
+        first, second = (one.headers.get("Idempotency-Key") for one in chaos.attempts)
+    assert first != second
 
 
 def test_an_adapter_survives_pickling():
