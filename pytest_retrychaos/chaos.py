@@ -171,6 +171,11 @@ class Chaos(RunAssertions):
         name = _name_of(fn)
         if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
             raise TypeError(f"chaos.call({name}): this is an async function: await chaos.call_async({name}, …)")
+        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+            raise TypeError(
+                f"chaos.call({name}): this is a generator function, and calling it does none of its work: "
+                "give a function that consumes it, such as lambda: list(pages())"
+            )
         with self._calls.scope(name) as telling:
             value = fn(*args, **kwargs)
             if inspect.iscoroutine(value):

@@ -177,6 +177,8 @@ class CircuitBreaker:
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Guard a function or a coroutine function; for use as a decorator, ``@breaker``."""
+        if isinstance(fn, (staticmethod, classmethod)):  # @breaker stands above it
+            return type(fn)(self(fn.__func__))
         refuse_generator(fn)
         if is_coroutine_function(fn):
             coroutine_function: Any = fn  # Any: T is a coroutine here, which no type checker sees

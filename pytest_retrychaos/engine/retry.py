@@ -144,6 +144,8 @@ class Retry:
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Make a function that retries; for use as a decorator, ``@retry``. Of ``async def`` it makes one, too."""
+        if isinstance(fn, (staticmethod, classmethod)):  # @retry stands above it
+            return type(fn)(self(fn.__func__))
         if is_coroutine_function(fn):
             coroutine_function: Any = fn  # Any: T is a coroutine here, which no type checker sees
             return awaiting.decorated(self, coroutine_function)  # type: ignore[return-value]  # as above

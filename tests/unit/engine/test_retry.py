@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
 import pickle
@@ -13,7 +14,7 @@ import weakref
 import pytest
 import requests
 
-from pytest_retrychaos.engine import Retry, exponential, fixed
+from pytest_retrychaos.engine import CircuitBreaker, Retry, exponential, fixed
 from pytest_retrychaos.engine.values import value
 from tests.unit.engine.drives import Script, answer
 
@@ -482,3 +483,32 @@ def test_a_value_matches_and_compares_by_content():
     assert repr(Point(1, y=3)).endswith("Point(x=1, y=3)")
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'x'"):
         Point()
+
+
+@pytest.mark.parametrize("decorate", [Retry(backoff=fixed(0)), CircuitBreaker()], ids=["retry", "breaker"])
+def test_it_may_stand_above_staticmethod_and_classmethod(decorate):
+    """Whatever the order of the decorators, neither takes the instance for an argument."""
+
+    class Client:
+        @decorate
+        @staticmethod
+        def ping(host):
+            return host
+
+        @decorate
+        @classmethod
+        def name(cls, mark):
+            return cls.__name__ + mark
+
+        @decorate
+        @staticmethod
+        async def ping_later(host):
+            return host
+
+    assert (Client().ping("a"), Client.ping("a"), Client().name("!"), Client.name("!")) == (
+        "a",
+        "a",
+        "Client!",
+        "Client!",
+    )
+    assert asyncio.run(Client().ping_later("a")) == "a"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -139,6 +140,25 @@ def test_a_scope_that_is_closed_in_another_context_is_closed(chaos: Chaos) -> No
     asyncio.run(main())
 
     assert chaos.trace.scopes[0].ended_ns == 0
+
+
+def test_a_generator_function_is_refused_by_the_blocking_call(chaos: Chaos) -> None:
+    """Its call does none of its work."""
+
+    def pages() -> Iterator[int]:
+        yield 1
+
+    async def pages_async() -> AsyncIterator[int]:
+        yield 1
+
+    text = (
+        r"pages\): this is a generator function, and calling it does none of its work: give a function that consumes it"
+    )
+    with pytest.raises(TypeError, match=text):
+        chaos.call(pages)
+    with pytest.raises(TypeError, match=r"pages_async\): this is a generator function"):
+        chaos.call(pages_async)
+    assert chaos.trace.scopes == ()
 
 
 def test_an_async_function_is_refused_by_the_blocking_call(chaos: Chaos) -> None:
