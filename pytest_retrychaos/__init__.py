@@ -28,9 +28,8 @@ if TYPE_CHECKING:
         tls,
         truncate,
     )
-    from pytest_retrychaos.fuzz import chaos_explore
+    from pytest_retrychaos.fuzz import chaos_explore, chaos_fuzz
     from pytest_retrychaos.model import Response
-    from pytest_retrychaos.record import Runaway
     from pytest_retrychaos.run import NoTimeout
     from pytest_retrychaos.views import CannotTell, LawsBroken
 
@@ -40,9 +39,8 @@ _HOMES = {
         "ScriptError", "connect_timeout", "dns", "down", "drip", "duplicate", "eof", "garbage", "ok",
         "parse", "refuse", "reset", "slow", "stale", "status", "timeout", "tls", "truncate",
     ),
-    "pytest_retrychaos.fuzz": ("chaos_explore",),
+    "pytest_retrychaos.fuzz": ("chaos_explore", "chaos_fuzz"),
     "pytest_retrychaos.model": ("Response",),
-    "pytest_retrychaos.record": ("Runaway",),
     "pytest_retrychaos.run": ("NoTimeout",),
     "pytest_retrychaos.views": ("CannotTell", "LawsBroken"),
 }  # fmt: skip
@@ -54,9 +52,9 @@ __all__ = [
     "LawsBroken",
     "NoTimeout",
     "Response",
-    "Runaway",
     "ScriptError",
     "chaos_explore",
+    "chaos_fuzz",
     "connect_timeout",
     "dns",
     "down",

@@ -105,6 +105,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let a marker bring its fixture, and several scripts parametrize the test."""
+    _collect_repeated(metafunc.function)
     marker = metafunc.definition.get_closest_marker("chaos")
     if marker is None:
         return
@@ -113,6 +114,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.fixturenames.append("chaos")
     if len(scripts) > 1:
         metafunc.parametrize("chaos", scripts, indirect=True, ids=[str(script) for script in scripts])
+
+
+def _collect_repeated(function: Callable[..., object]) -> None:
+    """Let @chaos_fuzz take over what decorators above it have put on a test; refuse @given there."""
+    collected = getattr(function, "retrychaos_collected", None)
+    if collected is None:
+        return
+    if getattr(function, "is_hypothesis_test", False):
+        pytest.fail(
+            "@given stands on top of @chaos_fuzz, which draws by itself: take one of them. With @given draw the script "
+            "too, as in @given(scripts(), …), and begin the test by `with Chaos(script) as chaos:`",
+            pytrace=False,
+        )
+    collected(function)
 
 
 def _checked(marker: pytest.Mark) -> list[Script]:

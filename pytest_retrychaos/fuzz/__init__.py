@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_retrychaos.fuzz.exploring import chaos_explore
+    from pytest_retrychaos.fuzz.fuzzing import chaos_fuzz
     from pytest_retrychaos.fuzz.strategies import delays, faults, outages, retry_after_values, scripts
 
 _HOMES = {
     "pytest_retrychaos.fuzz.exploring": ("chaos_explore",),
+    "pytest_retrychaos.fuzz.fuzzing": ("chaos_fuzz",),
     "pytest_retrychaos.fuzz.strategies": ("delays", "faults", "outages", "retry_after_values", "scripts"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["chaos_explore", "delays", "faults", "outages", "retry_after_values", "scripts"]
+__all__ = ["chaos_explore", "chaos_fuzz", "delays", "faults", "outages", "retry_after_values", "scripts"]
 
 if not TYPE_CHECKING:  # else every misspelt name would have a type
 

@@ -13,15 +13,11 @@ from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
 from pytest_retrychaos.fuzz.history import History
-from pytest_retrychaos.fuzz.journal import Journal, journal
 from pytest_retrychaos.fuzz.playing import Test
-from pytest_retrychaos.fuzz.repeating import Function, Told, repeated
-from pytest_retrychaos.fuzz.search import NotTheSameError, Search, TooDeepError
+from pytest_retrychaos.fuzz.repeating import Function, Told, repeated, watched
+from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search, TooDeepError
 from pytest_retrychaos.laws.words import grouped
 from pytest_retrychaos.model import SECOND
-from pytest_retrychaos.options import Options
-from pytest_retrychaos.settings import INTERRUPTED
-from pytest_retrychaos.text import marker
 
 MOST_RUNS = 20_000
 """A search that the test has not limited ends here, and cannot tell."""
@@ -62,11 +58,16 @@ def chaos_explore(
     limit = _limit(budget)
 
     def explored(run: Test, request: pytest.FixtureRequest) -> Told:
-        with journal(request.config, run.name) as own:
-            play, zone = run.noted_by(own).play, options.get("timezone")
-            search = Search(play, steps, depth, limit(), reduce, switches, zone)
-            failure = _explored(search, run, own, request.config, is_named=budget is not None)
-        return Told(failure, words.coverage(search.found, depth))
+        found, zone = Found(), options.get("timezone")
+
+        def failure(noted: Test) -> str | None:
+            search = Search(noted.play, steps, depth, limit(), reduce, switches, zone, found)
+            return _failure(search, is_named=budget is not None)
+
+        def so_far() -> str:
+            return words.failure(found, {}, words.coverage(found, depth))
+
+        return Told(watched(run, request.config, failure, so_far), words.coverage(found, depth))
 
     def decorate(function: Function) -> Function:
         return repeated(function, explored, by="@chaos_explore", loop=loop, options=options)
@@ -74,31 +75,12 @@ def chaos_explore(
     return decorate if test is None else decorate(test)
 
 
-def _explored(search: Search, run: Test, own: Journal | None, config: pytest.Config, *, is_named: bool) -> str | None:
-    """Search, unless the search before died in the middle; say why the test fails, or ``None``.
-
-    An interrupt leaves what was found so far to be told at the end.
-    """
-    if own is not None and own.left is not None:
-        script, options = own.left
-        given = {name: value for name, value in run.options.items() if name != "watchdog"}
-        changed = Options.read({**given, **options}).changed
-        return words.died(marker(script, changed, run.options["seed"]))
-    try:
-        return _failure(search, is_named=is_named)
-    except KeyboardInterrupt:
-        told = words.failure(search.found, {}, words.coverage(search.found, search.depth))
-        config.stash.setdefault(INTERRUPTED, []).append((run.name, told))
-        raise
-
-
 def _failure(search: Search, *, is_named: bool) -> str | None:
     """Search; say why the test fails, or that it cannot be told whether it should. ``None``: it passes."""
     root = search.play(History())
-    if root.breaches:
-        return "\n\n".join(["the test fails without any fault:", *(one.text for one in root.breaches.values())])
-    if not root.attempts:
-        return "cannot tell: the test makes no request, so there is nothing that a fault could strike"
+    unfit = words.without_fault(root)
+    if unfit is not None:
+        return unfit
     try:
         found = search.run(root, most=None if is_named else MOST_RUNS)
     except TooDeepError as error:

@@ -98,7 +98,8 @@ def _breaches(chaos: Chaos, error: BaseException | None, code: CodeType) -> dict
             raise
         except BaseException as swallowed:
             error = swallowed
-    if error is not None and not found and not isinstance(error, Exception):
+    met_a_fault = any(attempt.fault is not None for attempt in chaos.attempts)
+    if error is not None and not found and not (met_a_fault and isinstance(error, Exception)):
         kind = type(error).__name__
         found[kind] = _breach(chaos, kind, f"{kind}: {error}")
     return found

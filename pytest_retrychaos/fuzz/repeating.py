@@ -11,9 +11,12 @@ import pytest
 
 from pytest_retrychaos.blame import raise_at
 from pytest_retrychaos.chaos import Chaos
+from pytest_retrychaos.fuzz import words
+from pytest_retrychaos.fuzz.journal import journal
 from pytest_retrychaos.fuzz.playing import Test
 from pytest_retrychaos.options import LOOPS, Options
-from pytest_retrychaos.settings import SAID, derived_seed, watchdog
+from pytest_retrychaos.settings import INTERRUPTED, SAID, derived_seed, watchdog
+from pytest_retrychaos.text import marker
 from pytest_retrychaos.views import LawsBroken
 
 Function = Callable[..., Any]  # Any: a test, with whatever fixtures
@@ -70,7 +73,27 @@ def repeated(
     return test
 
 
-def _call(chaos: Chaos, function: Function, loop: str, *args: object, **named: object) -> object:
+def watched(
+    run: Test, config: pytest.Config, judge: Callable[[Test], str | None], so_far: Callable[[], str]
+) -> str | None:
+    """Let ``judge`` run a test, each run noted on disk, unless the time before died in one; say why it fails, if so.
+
+    An interrupt leaves what was found ``so_far`` to be told at the end.
+    """
+    with journal(config, run.name) as own:
+        if own is not None and own.left is not None:
+            script, options = own.left
+            given = {name: value for name, value in run.options.items() if name != "watchdog"}
+            changed = Options.read({**given, **options}).changed
+            return words.died(marker(script, changed, run.options["seed"]))
+        try:
+            return judge(run.noted_by(own))
+        except KeyboardInterrupt:
+            config.stash.setdefault(INTERRUPTED, []).append((run.name, so_far()))
+            raise
+
+
+def _call(chaos: Chaos, function: Function, loop: str, /, *args: object, **named: object) -> object:
     test = functools.partial(function, *args, chaos=chaos, **named)
     return chaos.recorded.caller.run(loop, test) if inspect.iscoroutinefunction(function) else test()
 

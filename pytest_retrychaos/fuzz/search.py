@@ -59,6 +59,14 @@ class Found:
     worst: dict[str, Played] = field(default_factory=dict)
     """By shape: the plainest history that breaks something in it."""
 
+    def note(self, played: Played) -> None:
+        """Keep a run where it is the plainest that breaks something."""
+        if played.struck or played.history.for_ever:
+            for shape in played.breaches:
+                known = self.worst.get(shape)
+                if known is None or played.history.plainness < known.history.plainness:
+                    self.worst[shape] = played
+
 
 @dataclass(frozen=True)
 class Search:
@@ -105,7 +113,7 @@ class Search:
     def beside(self) -> dict[str, Played | None]:
         """Find what is next to each history that was found and has an end, by shape."""
         nearest: dict[History, Played | None] = {}
-        for played in self.found.worst.values():
+        for played in list(self.found.worst.values()):
             if played.history not in nearest and not played.history.for_ever:
                 nearest[played.history] = self.nearest(played)
         return {shape: nearest.get(played.history) for shape, played in self.found.worst.items()}
@@ -125,7 +133,7 @@ class Search:
         *before, (index, last) = history.faults
         yield replace(history, faults=tuple(before))
         for step in self.faults:
-            if step != last and index <= len(failed.attempts) and _strikes(step, failed, failed.attempts[index - 1]):
+            if step != last and index <= len(failed.attempts) and strikes(step, failed, failed.attempts[index - 1]):
                 yield replace(history, faults=(*before, (index, step)))
 
     def _check_depth(self, level: Sequence[Played], rest: int, most: int | None) -> None:
@@ -140,7 +148,7 @@ class Search:
 
     def _planned(self, parent: Played) -> int:
         free = [attempt for attempt in parent.attempts[parent.history.last :] if attempt.fault is None]
-        struck = sum(_strikes(step, parent, attempt) for attempt in free for step in self.faults)
+        struck = sum(strikes(step, parent, attempt) for attempt in free for step in self.faults)
         return struck + sum(1 for _ in self._chosen(parent))
 
     def _chosen(self, parent: Played) -> Iterator[History]:
@@ -152,7 +160,7 @@ class Search:
                 continue  # an outage goes on
             refused: Played | None = None
             for step in self.faults:
-                if not _strikes(step, parent, attempt) or self._is_left_out(step, attempt.index, parent, refused):
+                if not strikes(step, parent, attempt) or self._is_left_out(step, attempt.index, parent, refused):
                     continue
                 played = self._child(parent, parent.history.then(attempt.index, step), attempt.index - 1)
                 if played is None:
@@ -210,14 +218,9 @@ class Search:
         return played
 
     def _note(self, played: Played) -> None:
-        found = self.found
-        if played.struck or played.history.for_ever:
-            for shape in played.breaches:
-                known = found.worst.get(shape)
-                if known is None or played.history.plainness < known.history.plainness:
-                    found.worst[shape] = played
+        self.found.note(played)
 
 
-def _strikes(step: Step, parent: Played, attempt: Attempt) -> bool:
+def strikes(step: Step, parent: Played, attempt: Attempt) -> bool:
     """Whether a fault says anything new of an attempt; a stale connection is one that has served before."""
     return applies(step, attempt) and (step.kind is not Kind.STALE or attempt.index in parent.reused)

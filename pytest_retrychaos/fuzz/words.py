@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pytest_retrychaos import redact
+from pytest_retrychaos.faults import Script
 from pytest_retrychaos.fuzz.history import Played, parted
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError
 from pytest_retrychaos.laws.words import counted, grouped
 from pytest_retrychaos.text import moment
 from pytest_retrychaos.trace import Attempt
+
+_OUTSIDE = (
+    "what differs comes from outside the run: real randomness, a real clock, state that an earlier run left behind"
+)
 
 
 def failure(found: Found, beside: Mapping[str, Played | None], coverage: str) -> str:
@@ -43,6 +48,41 @@ def coverage(found: Found, depth: int) -> str:
     return ", ".join(parts)
 
 
+def drawn(found: Found, examples: int) -> str:
+    """Write how much Hypothesis drew, and how many histories that came to."""
+    runs = f"{grouped(found.runs)} {'history' if found.runs == 1 else 'histories'} run"
+    missed = f", {grouped(found.missed)} in which the fault had nothing to strike" if found.missed else ""
+    return f"drew {counted(examples, 'example')}: {runs}{missed}"
+
+
+def without_fault(root: Played) -> str | None:
+    """Write why there is nothing to search for, if so: the run without a fault fails, or makes no request."""
+    if root.breaches:
+        return "\n\n".join(["the test fails without any fault:", *(one.text for one in root.breaches.values())])
+    if not root.attempts:
+        return "cannot tell: the test makes no request, so there is nothing that a fault could strike"
+    return None
+
+
+def never_struck(scripts: Sequence[Script]) -> str:
+    """Write which scripts of ``also=`` found nothing to strike."""
+    rule = "Take out what the code never comes to, or say strict=False where it may be left over"
+    return "\n".join(
+        [f"cannot tell: not every fault of also= met an attempt. {rule}", *(f"  {one}" for one in scripts)]
+    )
+
+
+def other_verdict(before: Played, now: Played) -> str:
+    """Write how the same run was judged in two ways."""
+    first, second = (", ".join(sorted(played.breaches)) or "nothing" for played in (before, now))
+    return f"under {before.history} it broke {first} once and {second} the next time, having sent the same"
+
+
+def unsteady(what: str) -> str:
+    """Write that the code is not the same each time."""
+    return f"cannot tell: {what}\n{_OUTSIDE}"
+
+
 def died(marker: str) -> str:
     """Write what a search was running when its process died."""
     return (
@@ -58,8 +98,7 @@ def not_the_same(error: NotTheSameError) -> str:
     before, now = (_at(played, number) for played in (error.before, error.now))
     return (
         f"cannot tell: after the same faults the code did something else at attempt {number}, so that no search of it "
-        f"proves anything\n  under {error.before.history}: {before}\n  under {error.now.history}: {now}\n"
-        "what differs comes from outside the run: real randomness, a real clock, state that an earlier run left behind"
+        f"proves anything\n  under {error.before.history}: {before}\n  under {error.now.history}: {now}\n{_OUTSIDE}"
     )
 
 

@@ -12,6 +12,8 @@ import pytest
 import requests
 import tenacity
 import urllib3
+from hypothesis import given, settings
+from hypothesis.strategies import SearchStrategy
 
 import pytest_retrychaos as rc
 from pytest_retrychaos.engine import Attempt as EngineAttempt
@@ -38,6 +40,9 @@ from pytest_retrychaos.engine.aiohttp import retry_middleware
 from pytest_retrychaos.engine.httpx import AsyncRetryTransport, RetryTransport
 from pytest_retrychaos.engine.requests import RetryAdapter
 from pytest_retrychaos.faults import Script, Step
+from pytest_retrychaos.fuzz import delays as delay_strategy
+from pytest_retrychaos.fuzz import faults, outages, retry_after_values
+from pytest_retrychaos.fuzz import scripts as script_strategy
 from pytest_retrychaos.herd import Herd
 from pytest_retrychaos.laws import Verdict
 from pytest_retrychaos.model import Effect, Request
@@ -192,6 +197,35 @@ async def engine_async(retry: Retry) -> None:
     Retry(on=lambda outcome: 2.5 if outcome == "pending" else is_transient(outcome))
     for made in (linear(2), fibonacci(jitter="proportional", share=0.5), delays([1, 2]), computed(lambda n: n, cap=9)):
         assert_type(made, Backoff)
+
+
+@settings(max_examples=5)
+@rc.chaos_fuzz(faults="hostile", also=["503, reset after-commit", [rc.status(503), rc.ok()]], max_examples=500, seed=7)
+def test_fuzzed(chaos: rc.Chaos) -> None:
+    """What a fuzzed test types."""
+    assert_type(chaos.url, str)
+
+
+@rc.chaos_fuzz
+async def test_fuzzed_as_it_is(chaos: rc.Chaos, tries: int) -> None:
+    """Without arguments."""
+    assert_type(tries, int)
+
+
+@given(script_strategy(faults(for_method="POST"), max_size=3))
+def test_property(script: Script) -> None:
+    """What a property test types."""
+    with rc.Chaos(script) as chaos:
+        assert_type(chaos.url, str)
+
+
+def strategies() -> None:
+    """Make strategies for scripts and their parts."""
+    assert_type(faults(["503"], for_scheme="https"), SearchStrategy[Step])
+    assert_type(outages(min_value=1, max_value=60, statuses=[None, 503]), SearchStrategy[Step])
+    assert_type(retry_after_values(statuses=[429], kinds=["date", "past"]), SearchStrategy[Step])
+    assert_type(delay_strategy(min_value=0.5), SearchStrategy[float])
+    assert_type(script_strategy("hostile", endless=False) | script_strategy(["503"]), SearchStrategy[Script])
 
 
 def told(event: Waiting) -> None:

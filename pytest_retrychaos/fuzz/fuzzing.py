@@ -1,0 +1,217 @@
+"""``@chaos_fuzz``: run a test under histories of faults that Hypothesis draws, shrinks and remembers."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar, overload
+
+import pytest
+from hypothesis import settings as Settings  # noqa: N812 - a class, by Hypothesis's own custom
+
+from pytest_retrychaos.faults import Script, ScriptError, Step, parse
+from pytest_retrychaos.fuzz import words
+from pytest_retrychaos.fuzz.drawing import Kept, UnsteadyError, draw_walks, settings_for, shrinks
+from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
+from pytest_retrychaos.fuzz.history import History, parted
+from pytest_retrychaos.fuzz.playing import Test
+from pytest_retrychaos.fuzz.repeating import Function, Told, repeated, watched
+from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search
+from pytest_retrychaos.fuzz.shrinking import shortest
+from pytest_retrychaos.fuzz.walk import Walks
+from pytest_retrychaos.options import Options
+
+F = TypeVar("F", bound=Function)
+
+MOST_ATTEMPTS = 2000
+"""A run is ended there: a script of ``also=`` says nothing of what comes later."""
+
+_SETTINGS, _SEED = "_hypothesis_internal_use_settings", "_hypothesis_internal_use_seed"
+_LEFT = (_SETTINGS, _SEED, "_hypothesis_internal_settings_applied")
+"""What ``@settings`` and ``@seed`` put on a test. Hypothesis's plugin refuses it where there is no ``@given``."""
+
+
+@overload
+def chaos_fuzz(test: F, /) -> F: ...
+
+
+@overload
+def chaos_fuzz(
+    *,
+    faults: Faults = ...,
+    also: Collection[str | Sequence[Step] | Script] = ...,
+    loop: str = ...,
+    **options: Any,
+) -> Callable[[F], F]: ...
+
+
+def chaos_fuzz(
+    test: Function | None = None,
+    /,
+    *,
+    faults: Faults = "default",
+    also: Collection[str | Sequence[Step] | Script] = (),
+    loop: str = "asyncio",
+    **options: Any,  # Any: checked one by one by Options, or by Hypothesis
+) -> Any:  # Any: the test, or what decorates it
+    """Run a test under histories of faults that Hypothesis draws, and report the shortest script for each way to fail.
+
+    A fault is drawn when the attempt that it meets has been seen: no further fault, or which attempt and which fault.
+    So failing examples shrink to fewer, earlier and plainer faults. ``faults`` is ``"default"``, ``"hostile"`` or a
+    list of faults as a script writes them; the scripts of ``also`` are run first, after one run without a fault. An
+    async test runs in a loop of its own each time: ``loop`` is asyncio or trio.
+
+    ``options`` are Hypothesis's settings (``max_examples=500``, also by ``@settings`` above or below) and those of
+    ``@pytest.mark.chaos``. Failing examples go to Hypothesis's database and are replayed first. There is no deadline
+    unless one is asked for: an example is a handful of runs.
+
+    The test gets a fresh ``chaos`` each time; its other fixtures are made once. The verdict is that of
+    `chaos_explore`. Bad arguments raise `TypeError` or `ValueError`, in the line that is wrong.
+    """
+    steps = read_faults(faults)
+    scripts = _read_also(also)
+    own, asked = _split(options)
+    settings_for(None, asked)
+
+    def decorate(function: Function) -> Function:
+        if getattr(function, "is_hypothesis_test", False):
+            raise TypeError(
+                f"@chaos_fuzz on {function.__name__}, which is a test of @given: draw the script too, as in "
+                "@given(scripts(), …), and begin the test by `with Chaos(script) as chaos:`"
+            )
+        left: dict[str, Any] = {}  # Any: what @settings and @seed have put on the test, above or below
+
+        def collected(seen: Function) -> None:
+            left.update({name: vars(seen).pop(name) for name in _LEFT if name in vars(seen)})
+
+        def fuzzed(run: Test, request: pytest.FixtureRequest) -> Told:
+            fuzzing = _Fuzzing(steps, scripts, settings_for(left.get(_SETTINGS), asked), left.get(_SEED))
+            failure = watched(run, request.config, fuzzing.failure, fuzzing.so_far)
+            return Told(failure, fuzzing.coverage())
+
+        item = repeated(function, fuzzed, by="@chaos_fuzz", loop=loop, options=own)
+        collected(item)
+        item.retrychaos_collected = collected  # type: ignore[attr-defined]  # see the plugin
+        return item
+
+    return decorate if test is None else decorate(test)
+
+
+class _Fuzzing:
+    """One test's fuzzing: how far it is, and what was found."""
+
+    def __init__(self, faults: Sequence[Step], also: Sequence[Script], settings: Settings, seed: object) -> None:
+        self._faults, self._also, self._settings, self._seed = faults, also, settings, seed
+        self._found = Found()
+        self._examples = 0
+
+    def failure(self, run: Test) -> str | None:
+        """Run it all; say why the test fails, or ``None``. Raises what is no failure of the code under test."""
+        walks = Walks(run.play, self._faults, self._found)
+        unfit = words.without_fault(walks.run(History()))
+        if unfit is not None:
+            return unfit
+        try:
+            never = self._search(walks, run)
+        except NotTheSameError as error:
+            return words.not_the_same(error)
+        except UnsteadyError as error:
+            return words.unsteady(str(error))
+        if self._found.worst:
+            coverage, beside = self.coverage(), Search(walks.look, self._faults, 0, lambda _: False, found=self._found)
+            return words.failure(self._found, beside.beside(), coverage)
+        return words.never_struck(never) if never else None
+
+    def _search(self, walks: Walks, run: Test) -> list[Script]:
+        """Run what failed before, what is asked for, and what is drawn; give what was asked for and never struck."""
+        kept = Kept(self._settings, run.name)
+        before = kept.scripts()
+        try:
+            for script in before:
+                walks.run(_history(script))
+            never = [script for script in self._also if not self._strikes(walks, script, run)]
+            draw_walks(walks, self._settings, self._seed, self._drawn)
+            if shrinks(self._settings):
+                self._shorten(walks)
+            self._check_steady(run)
+            return never
+        finally:
+            failed = [played.history.script for played in self._found.worst.values()]
+            kept.keep((script for script in failed if script is not None), before)
+
+    def so_far(self) -> str:
+        """Write what was found until now."""
+        return words.failure(self._found, {}, self.coverage())
+
+    def coverage(self) -> str:
+        """Write how far was looked."""
+        return words.drawn(self._found, self._examples)
+
+    def _drawn(self) -> None:
+        self._examples += 1
+
+    def _strikes(self, walks: Walks, script: Script, run: Test) -> bool:
+        """Run a script of ``also=``; tell whether all of it met an attempt, where that is asked for."""
+        played = walks.run(_history(script))
+        return played.struck or played.history.for_ever or run.options.get("strict") is False
+
+    def _shorten(self, walks: Walks) -> None:
+        done: set[str] = set()
+        while left := [shape for shape in self._found.worst if shape not in done]:
+            done.add(left[0])
+            shortest(self._found.worst[left[0]], left[0], walks.run, self._faults)  # noted on the way
+
+    def _check_steady(self, run: Test) -> None:
+        """Run what was found once more: what differs then proves nothing."""
+        for before in {played.history: played for played in self._found.worst.values()}.values():
+            now = run.play(before.history)
+            index = parted(before, now, max(len(before.attempts), len(now.attempts)))
+            if index is not None:
+                raise NotTheSameError(before, now, index)
+            if set(now.breaches) != set(before.breaches):
+                raise UnsteadyError(words.other_verdict(before, now))
+
+
+def _read_also(also: Collection[str | Sequence[Step] | Script]) -> tuple[Script, ...]:
+    if isinstance(also, str | Script) or not isinstance(also, Collection):
+        raise TypeError(f"also={also!r}: it is a list of scripts, as in also=['503, reset after-commit']")
+    scripts = tuple(parse(one) for one in also)
+    for script in scripts:
+        if not any(step.is_fault for step in script.steps):
+            raise ScriptError(f"also= holds {str(script)!r}, which has no fault", "a run without one is made anyway")
+        if sum(step.count or 1 for step in script.steps) > MOST_ATTEMPTS:
+            raise ScriptError(
+                f"also= holds {str(script)!r}, which is for more than {MOST_ATTEMPTS} attempts",
+                "a run is ended there; write * for ever",
+            )
+    return scripts
+
+
+def _history(script: Script) -> History:
+    faults: list[tuple[int, Step]] = []
+    index = 0
+    for step in script.steps:
+        for _ in range(step.count or 1):
+            index += 1
+            if step.is_fault:
+                faults.append((index, replace(step, count=1)))
+    last = script.steps[-1]
+    return History(tuple(faults), last.is_fault and last.count is None)
+
+
+def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:  # Any: as the user wrote them
+    """Tell the options of a run from the settings of Hypothesis."""
+    of_settings = set(inspect.signature(Settings).parameters) - {"parent"}
+    of_run = {field.name for field in fields(Options)}
+    for name in options:
+        if name not in of_settings | of_run:
+            near = difflib.get_close_matches(name, of_settings | of_run, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else "."
+            raise TypeError(
+                f"unknown option {name!r} of chaos_fuzz{hint} It takes faults, also, loop; of a run: "
+                f"{', '.join(sorted(of_run))}; of Hypothesis: {', '.join(sorted(of_settings))}"
+            )
+    asked = {name: value for name, value in options.items() if name in of_settings}
+    return {name: value for name, value in options.items() if name in of_run}, asked
