@@ -23,9 +23,11 @@ types: $(READY)
 pytest: $(READY) tools
 	$(RUN) -m pytest -q -n 2
 
-# Clients in other languages that the tests run: where one is missing they fail and name it.
+# Programs that the tests run, clients in other languages and a browser: where one is missing they fail and name it.
 tools:
 	@command -v curl >/dev/null || apt-get install -y -q curl || echo "curl is missing and could not be installed"
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || apt-get install -y -q chromium chromium-driver \
+		|| echo "chromium is missing and could not be installed"
 
 # Every interpreter found, and the long runs.
 test-all: test

@@ -33,12 +33,13 @@ def test_the_wheel_is_named_after_the_version(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    """Every module, ``py.typed`` and the report's schema; no tests, examples or benchmarks."""
+    """Every module, ``py.typed``, the report's schema and its page; no tests, examples or benchmarks."""
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "pytest_retrychaos").rglob("*.py")}
 
     names = {name for name in wheel.namelist() if not name.startswith(f"{INFO}/")}
 
-    assert names == modules | {"pytest_retrychaos/py.typed", "pytest_retrychaos/report/schema-1.json"}
+    templates = {f"pytest_retrychaos/report/templates/{name}" for name in ("page.html.j2", "page.css", "page.js")}
+    assert names == modules | templates | {"pytest_retrychaos/py.typed", "pytest_retrychaos/report/schema-1.json"}
 
 
 def test_modules_are_the_ones_in_the_checkout(wheel: zipfile.ZipFile) -> None:

@@ -1,0 +1,230 @@
+"""A document as the page's template reads it: what stands where, and under which address."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pytest_retrychaos.laws import LAWS
+from pytest_retrychaos.laws.words import counted
+from pytest_retrychaos.report import figures
+from pytest_retrychaos.report.document import (
+    FAULT_CLASSES,
+    NOWHERE,
+    Cell,
+    Document,
+    FindingRecord,
+    Row,
+    TestRecord,
+    Timeline,
+)
+from pytest_retrychaos.report.drawing import MOST_LANES, draw_timeline
+from pytest_retrychaos.report.histogram import draw_herd
+
+MOST_ROWS: Final = 200
+"""Attempts of one test that stand in its table; the picture shows them all."""
+MOST_OPEN: Final = 20
+"""Tests with findings that are open at first."""
+
+
+class Page:
+    """A document as the template reads it."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.figures = figures.sums(document)
+        self.lived = figures.lived(self.figures)
+        self.tests_in_words = figures.tests_in_words(self.figures)
+        self.percent = figures.percent(document.coverage.judged, document.coverage.applicable)
+        self.findings = list(_findings(document))
+        self._routes: dict[str, int] = {}
+        self._faults = {name: number for number, name in enumerate(FAULT_CLASSES)}
+        for row in document.coverage.rows:
+            self.route(row.route)
+        self.tests = [ShownTest(test, self) for test in document.tests]
+
+    @property
+    def opens(self) -> bool:
+        """Whether tests with findings are open at first: few are, many would be a heap."""
+        return sum(bool(test.findings) for test in self.document.tests) <= MOST_OPEN
+
+    @property
+    def routes(self) -> list[str]:
+        """Every route, in the order of their numbers."""
+        return list(self._routes)
+
+    @property
+    def laws(self) -> list[tuple[str, int, int]]:
+        """Every law that applied somewhere: code, in how many tests it was broken, and in how many it was held."""
+        broken: dict[str, int] = {}
+        held: dict[str, int] = {}
+        for test in self.document.tests:
+            for law in test.laws:
+                count = broken if law.ruling == "broken" else held
+                count[law.code] = count.get(law.code, 0) + 1
+        return [
+            (law.code, broken.get(law.code, 0), held.get(law.code, 0)) for law in LAWS if law.code in {*broken, *held}
+        ]
+
+    def route(self, name: str) -> int | str:
+        """Give the number of a route; nothing for what is about none."""
+        return "" if name == NOWHERE else self._routes.setdefault(name, len(self._routes))
+
+    def fault(self, name: str) -> int | str:
+        """Give the number of a fault class; nothing for what is about none."""
+        return self._faults.get(name, "")
+
+    @property
+    def missing(self) -> list[str]:
+        """The script lines for the cells that nothing judged."""
+        return [
+            f"{cell.script}  # {row.route}: {FAULT_CLASSES[cell.fault]}"
+            for row in self.document.coverage.rows
+            for cell in row.cells
+            if cell.script is not None
+        ]
+
+    @staticmethod
+    def cells(row: Row) -> list[tuple[str, Cell | None]]:
+        """List a row's cells, one for each fault class, by its words."""
+        known = {cell.fault: cell for cell in row.cells}
+        return [(words, known.get(name)) for name, words in FAULT_CLASSES.items()]
+
+    @property
+    def baseline(self) -> list[tuple[str, list[str]]]:
+        """What a baseline says, by its headings."""
+        found = self.document.baseline
+        if found is None:
+            return []
+        parts = (
+            ("new, and fails the run", found.new),
+            ("fixed, but still listed, which fails the run", found.fixed),
+            ("known", found.known),
+            ("not put to the test in this run", found.untold),
+        )
+        return [(title, [figures.written(one) for one in entries]) for title, entries in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFinding:
+    """A finding beside its test."""
+
+    test: TestRecord
+    finding: FindingRecord
+    anchor: str
+    """Where it stands in the page."""
+
+    @property
+    def test_anchor(self) -> str:
+        """Where its test stands."""
+        return _anchor("t", self.test.id)
+
+
+def _findings(document: Document) -> Iterator[ShownFinding]:
+    seen: dict[str, int] = {}
+    for test, finding in figures.findings(document):
+        anchor = _anchor("f", test.id, *finding.identity)
+        times = seen[anchor] = seen.get(anchor, 0) + 1
+        yield ShownFinding(test, finding, anchor if times == 1 else f"{anchor}-{times}")
+
+
+def _anchor(kind: str, *texts: str) -> str:
+    joined = "\0".join(texts).encode("utf-8", "surrogatepass")
+    return f"{kind}{hashlib.sha256(joined).hexdigest()[:8]}"
+
+
+def _broken(test: TestRecord) -> list[str]:
+    broken = [law.code for law in test.laws if law.ruling == "broken"]
+    return list(dict.fromkeys([*[finding.law for finding in test.findings], *broken]))
+
+
+_PLAIN_OUTCOMES: Final = {"passed": "p", "skipped": "s", "xfailed": "s"}
+
+
+class ShownTest:
+    """A test as the template reads it."""
+
+    def __init__(self, test: TestRecord, page: Page) -> None:
+        self.test = test
+        self.anchor = _anchor("t", test.id)
+        self.sign = _PLAIN_OUTCOMES.get(test.outcome, "f")
+        routes = [page.route(cell.route) for cell in test.cells]
+        self.routes = " ".join(map(str, dict.fromkeys(routes)))
+        faults = [page.fault(cell.fault) for cell in test.cells]
+        self.faults = " ".join(map(str, dict.fromkeys(one for one in faults if one != "")))
+        self.codes = _broken(test)
+        self.held = " ".join([law.code for law in test.laws if law.ruling == "held"])
+        self._notes = {mark.attempt: mark.note for finding in test.findings for mark in finding.marks}
+
+    @property
+    def words(self) -> str:
+        """What it did, in short."""
+        test = self.test
+        parts = [counted(test.attempts, "attempt"), figures.duration(test.virtual_ns)]
+        if test.runs > 1:
+            parts.insert(0, counted(test.runs, "run"))
+        if test.effects:
+            parts.append(counted(test.effects, "effect"))
+        if test.reruns:
+            parts.append(f"run again {counted(test.reruns, 'time')}")
+        return ", ".join(parts)
+
+    @property
+    def alike(self) -> str | None:
+        """What all its attempts sent, where that is the same: request and key."""
+        attempts = self._timeline.attempts if self._timeline else ()
+        requests = {(one.request, one.key) for one in attempts}
+        if len(requests) != 1:
+            return None
+        request, key = requests.pop()
+        return request if key is None else f"{request}, key {key}"
+
+    @property
+    def operations(self) -> str:
+        """Which lane of the picture is which operation, where there are several."""
+        names = self._timeline.operations if self._timeline else ()
+        if not 1 < len(names) <= MOST_LANES:
+            return ""
+        return ", ".join([f"op {number} {name}" for number, name in enumerate(names, 1)])
+
+    @property
+    def picture(self) -> Any:  # Any: markupsafe.Markup, imported where it is used
+        """Its timeline, drawn."""
+        from markupsafe import Markup
+
+        return Markup("" if self._timeline is None else draw_timeline(self._timeline, self._notes))
+
+    @property
+    def herds(self) -> list[Any]:  # Any: as above
+        """Its herds, drawn."""
+        from markupsafe import Markup
+
+        return [Markup(draw_herd(herd)) for herd in (self._timeline.herds if self._timeline else ())]
+
+    @property
+    def _timeline(self) -> Timeline | None:
+        timeline = self.test.timeline
+        return timeline if timeline is not None and timeline.attempts else None
+
+    @property
+    def rows(self) -> Iterator[tuple[str, int, str, str, str, str, str]]:
+        """Its attempts in words: when, number, request, key, what came of it, the fault, and what a finding notes."""
+        attempts = self._timeline.attempts if self._timeline else ()
+        for one in attempts[:MOST_ROWS]:
+            yield (
+                f"{one.began_ns / 1_000_000_000:.3f}".rstrip("0").rstrip("."),
+                one.index,
+                one.request,
+                one.key or "",
+                one.outcome,
+                one.fault or "",
+                self._notes.get(one.index, ""),
+            )
+
+    @property
+    def more(self) -> int:
+        """How many more attempts there were."""
+        timeline = self._timeline
+        return 0 if timeline is None else timeline.omitted + max(0, len(timeline.attempts) - MOST_ROWS)

@@ -1,0 +1,28 @@
+"""The page as a text; in a browser it is tested in tests/browser."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_retrychaos.report import page
+from tests.unit.report.documents import DOCUMENT
+
+
+def test_the_same_document_is_the_same_page() -> None:
+    """To the byte."""
+    assert page.to_html(DOCUMENT) == page.to_html(DOCUMENT)
+
+
+def test_a_missing_jinja_is_told_by_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for a page and has not installed it is told how."""
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+
+    with pytest.raises(page.NoJinja, match=r"needs Jinja2: python -m pip install 'pytest-retrychaos\[report\]'"):
+        page.require_jinja()
+
+
+def test_a_page_is_small() -> None:
+    """What every page has, style and script included, takes little room."""
+    assert len(page.to_html(DOCUMENT)) < 25_000
