@@ -12,8 +12,8 @@ import time
 from _thread import RLock
 from collections.abc import Callable, Iterable
 
-from pytest_retrychaos.engine import blocks, probes
-from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+from pytest_retrychaos.engine import arguments, blocks, probes
+from pytest_retrychaos.engine.breaker_policy import NEVER_OPEN, BreakerPolicy
 from pytest_retrychaos.engine.callables import is_coroutine_function, refuse_blocking, refuse_generator, refuse_unrun
 from pytest_retrychaos.engine.circuit import Circuit, CircuitOpen, State, Transition
 from pytest_retrychaos.engine.failures import BARE
@@ -69,6 +69,7 @@ class CircuitBreaker:
         "_listeners",
         "_lock",
         "_on",
+        "by_hand",
         "name",
         "policy"
     )  # fmt: skip
@@ -108,7 +109,7 @@ class CircuitBreaker:
         """
         self.policy = BreakerPolicy(
             threshold=threshold,
-            cooldown=cooldown,
+            cooldown=arguments.seconds("cooldown", cooldown, above_zero=True, way_out=NEVER_OPEN),
             failure_rate=failure_rate,
             window=window,
             minimum_calls=minimum_calls,
@@ -120,6 +121,8 @@ class CircuitBreaker:
         if clock is not None and not callable(clock):
             raise TypeError(f"clock={clock!r}: it has to be a function such as time.monotonic")
         self.name = name
+        self.by_hand = False
+        """Whether it was ever tripped or reset by hand: what it did then was not its policy's doing."""
         self._on = on
         self._listeners = _functions(listeners)
         self._clock = clock
@@ -138,7 +141,7 @@ class CircuitBreaker:
     @property
     def cooldown(self) -> float:
         """Seconds that it stays open."""
-        return self.policy.cooldown
+        return self.policy.shortest
 
     @property
     def has_judge(self) -> bool:
@@ -293,12 +296,14 @@ class CircuitBreaker:
 
     def trip(self) -> None:
         """Open the circuit by hand, for a whole cooldown from now."""
+        self.by_hand = True
         with self._lock:
             event = self._circuit.trip(self._now())
         self._tell(event)
 
     def reset(self) -> None:
         """Close the circuit by hand and forget every failure."""
+        self.by_hand = True
         with self._lock:
             event = self._circuit.reset(self._now())
         self._tell(event)

@@ -103,7 +103,7 @@ class Circuit:
         self._window = None if policy.window is None else Window(policy.window)
         self._threshold = policy.threshold or 0
         self._rate, self._minimum_calls = policy.failure_rate or 0.0, policy.minimum_calls or 0
-        self._longest_probe = policy.probe_timeout or policy.cooldown
+        self._longest_probe = policy.probe_timeout or policy.shortest
         self.state = State.CLOSED
         self.period = self.open_door = 1
         self.failures = 0
@@ -130,7 +130,7 @@ class Circuit:
         """Tell in how many seconds a call may pass, as far as is known now: a probe may end sooner."""
         if self.state is State.CLOSED or (self.state is State.HALF_OPEN and not self.is_probing):
             return 0.0
-        most = self._policy.cooldown if self.state is State.OPEN else self._longest_probe
+        most = self._policy.shortest if self.state is State.OPEN else self._longest_probe
         return max(0.0, min(most, self.since + most - now))
 
     def end(self, period: int, failed: bool | None, now: float) -> Transition | None:

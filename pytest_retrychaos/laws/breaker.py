@@ -12,7 +12,7 @@ from pytest_retrychaos.laws.words import counted, seconds
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
-    from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+    from pytest_retrychaos.engine.breaker_policy import BreakerPolicy, Per
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.laws.view import View
 
@@ -53,7 +53,9 @@ def _judge(code: str, view: View, terms: Terms, *, noun: str, did: str, otherwis
     for circuit in _walked(view, terms.breaker):
         tally.held += circuit.held[code]
         slip = circuit.slip
-        if slip is not None and slip.shape.startswith(code):
+        if slip is not None and slip.shape.startswith(code) and terms.breaker.by_hand:
+            tally.pass_over(BY_HAND)
+        elif slip is not None and slip.shape.startswith(code):
             tally.accuse(_told(slip, terms.breaker))
         elif code in circuit.unclear:
             tally.pass_over(circuit.unclear[code])
@@ -63,12 +65,13 @@ def _judge(code: str, view: View, terms: Terms, *, noun: str, did: str, otherwis
 def _walked(view: View, policy: BreakerPolicy) -> list[Circuit]:
     """Walk every circuit, once for all laws, in the reading that explains most."""
     if policy not in view.memo:
-        view.memo[policy] = max((_read(view, policy, per) for per in PER), key=_merit)
+        readings = PER if policy.per is None else (policy.per,)
+        view.memo[policy] = max((_read(view, policy, per) for per in readings), key=_merit)
     found: list[Circuit] = view.memo[policy]
     return found
 
 
-def _read(view: View, policy: BreakerPolicy, per: str) -> list[Circuit]:
+def _read(view: View, policy: BreakerPolicy, per: Per) -> list[Circuit]:
     tolerance_ns = view.trace.resolution_ns
     read = [circuits(view, per, counts) for counts in COUNTS]
     return [
@@ -104,11 +107,16 @@ def _figures(slip: Slip, policy: BreakerPolicy) -> dict[str, str]:
         "request": "" if slip.call is None else request_of(slip.call.first),
         "name": "" if slip.refusal is None else slip.refusal.scope.name,
         "since": seconds(since_ns),
-        "cooldown": seconds(round(policy.cooldown * SECOND)),
+        "cooldown": _cooldown(policy),
         "failures": counted(slip.failures, "failure"),
         "limit": f"{threshold} in a row" if threshold else f"a failure rate of {policy.failure_rate:g}",
         "probe": "" if slip.probe is None else f"#{slip.probe.first.index}",
     }
+
+
+def _cooldown(policy: BreakerPolicy) -> str:
+    shortest, longest = (seconds(round(one * SECOND)) for one in (policy.shortest, policy.longest))
+    return shortest if shortest == longest else f"{shortest} to {longest}"
 
 
 def _marks(slip: Slip) -> list[tuple[int, str]]:
@@ -128,9 +136,15 @@ def _marks(slip: Slip) -> list[tuple[int, str]]:
     return marks
 
 
-OUTLIVES: Final = "a breaker that outlives its test brings its count along: make a new one for each test"
-MANY: Final = "has each client a breaker of its own, or this request none on purpose? judge one in each test"
-GROWS: Final = 'does its cooldown grow with each failed probe? a BreakerPolicy has one length: ignore=["CB03"]'
+OUTLIVES: Final = (
+    "does it outlive its test, and bring its count along? make a new one for each; "
+    "if it closes only after more successes: BreakerPolicy(successes=2)"
+)
+MANY: Final = "has each tenant or client one of its own, or this request none? BreakerPolicy(per=lambda attempt: …)"
+GROWS: Final = "does its cooldown grow with each failed probe? BreakerPolicy(cooldown=(least, most))"
+MORE: Final = "does it close after more than one success? BreakerPolicy(successes=2)"
+RESET: Final = "was it reset by hand? BreakerPolicy(by_hand=True)"
+BY_HAND: Final = "the breaker was tripped or reset by hand, which is right at any time: judge it in a test without that"
 
 WORDS: Final[dict[str, tuple[str, str, str, str | None]]] = {
     "CB01/late": (
@@ -149,7 +163,7 @@ WORDS: Final[dict[str, tuple[str, str, str, str | None]]] = {
         "traffic while open: {request} was sent {since} after the circuit had opened, its cooldown is {cooldown}",
         "the service gets no rest, and who has to be told at once waits instead",
         "ask the breaker before every request, and keep one breaker for all who call the service",
-        None,
+        RESET,
     ),
     "CB03/two-probes": (
         "two probes: {request} was sent while the probe {probe} was under way",
@@ -167,13 +181,13 @@ WORDS: Final[dict[str, tuple[str, str, str, str | None]]] = {
         "not opened again: {request} was sent {since} after the probe had failed, the cooldown is {cooldown}",
         "one failed probe shows that the service is still down: it is asked on and on",
         "open for a whole cooldown when the probe fails, whatever the threshold",
-        None,
+        RESET,
     ),
     "CB04/stays-open": (
         "not closed again: {name} was turned away although the probe {probe} had succeeded",
         "callers are cut off from a service that works",
         "close the circuit, and forget its failures, when the probe succeeds",
-        None,
+        MORE,
     ),
 }
 """Headline, why, fix and what would settle it, of every shape."""

@@ -38,6 +38,8 @@ class State(enum.Enum):
     """Or not known to be open: see `Tries.may_have_opened`."""
     OPEN = "open"
     PROBING = "probing"
+    BETWEEN = "between probes"
+    """One has succeeded, and the circuit closes only after more."""
 
 
 class Opening(NamedTuple):
@@ -69,7 +71,7 @@ class Circuit:
     def __init__(self, policy: BreakerPolicy, tolerance_ns: int) -> None:
         self._policy = policy
         self._tolerance_ns = tolerance_ns
-        self._cooldown_ns = round(policy.cooldown * SECOND)
+        self._shortest_ns, self._longest_ns = round(policy.shortest * SECOND), round(policy.longest * SECOND)
         self.state = State.CLOSED
         self.tries = Tries(policy)
         self.opening: Opening | None = None
@@ -77,6 +79,8 @@ class Circuit:
         self.held: Counter[str] = Counter()
         self.unclear: dict[str, str] = {}
         self._probe: Call | None = None
+        self._succeeded = 0
+        """How many probes in a row have."""
         self._was_tried = False
         """Something was turned away since the circuit opened."""
         self._has_recovered = False
@@ -172,11 +176,12 @@ class Circuit:
         self.opening = opening
         self.tries.clear()
         self._probe = None
+        self._succeeded = 0
         self._was_tried = self._has_recovered = False
 
     def _begins_while_open(self, event: Event) -> None:
         call, opening = _call(event), self._opened()
-        if call.first.began_ns >= opening.earliest_ns + self._cooldown_ns - self._tolerance_ns:
+        if call.first.began_ns >= opening.earliest_ns + self._shortest_ns - self._tolerance_ns:
             if not self._was_tried and opening.cause == "threshold":
                 self._pass_over("CB01", UNSEEN)
             self._begin_probe(call)
@@ -203,7 +208,7 @@ class Circuit:
 
     def _refused_while_open(self, event: Event) -> None:
         refusal, opening = _refusal(event), self._opened()
-        if refusal.at_ns <= opening.latest_ns + self._cooldown_ns + self._tolerance_ns:
+        if refusal.at_ns <= opening.latest_ns + self._longest_ns + self._tolerance_ns:
             self._hold_open(opening)
             self.held["CB02"] += 1
         elif refusal.says_so and refusal.is_alone:
@@ -249,12 +254,31 @@ class Circuit:
         elif call.sign is Sign.UNCLEAR:
             self._doubt(call)
         else:
-            self.state = State.CLOSED
-            self._has_recovered = True
+            self._succeeded += 1
+            is_enough = self._has_recovered = self._succeeded >= self._policy.successes
+            self.state = State.CLOSED if is_enough else State.BETWEEN
             self._closed_by = call
 
     def _refused_while_probing(self, event: Event) -> None:  # noqa: ARG002 - every event is taken the same way
         self.held["CB03"] += 1
+
+    # between probes
+
+    def _begins_between_probes(self, event: Event) -> None:
+        self._begin_probe(_call(event))
+
+    def _ends_between_probes(self, event: Event) -> None:
+        """Take the end of a call that had begun before the circuit opened."""
+        self._doubt(_call(event))
+
+    def _refused_between_probes(self, event: Event) -> None:
+        refusal, probe = _refusal(event), self._probing()
+        if refusal.came_beside(probe):
+            self.held["CB03"] += 1
+        elif probe.is_slow:
+            self._doubt(probe)
+        elif refusal.says_so and refusal.is_alone:
+            self.slip = Slip("CB04/stays-open", self.opening, refusal=refusal, probe=probe)
 
     # any state
 
@@ -309,6 +333,12 @@ MACHINE: Final[dict[State, dict[str, Callable[[Circuit, Event], None]]]] = {
         "begin": Circuit._begins_while_probing,
         "end": Circuit._ends_while_probing,
         "refused": Circuit._refused_while_probing,
+        "tripped": Circuit._ignore,
+    },
+    State.BETWEEN: {
+        "begin": Circuit._begins_between_probes,
+        "end": Circuit._ends_between_probes,
+        "refused": Circuit._refused_between_probes,
         "tripped": Circuit._ignore,
     },
 }

@@ -18,6 +18,7 @@ from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, REDIRECTS, STATU
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.engine.breaker_policy import Per
     from pytest_retrychaos.laws.view import View
     from pytest_retrychaos.trace import Attempt, Raised, Scope, Trace
 
@@ -133,8 +134,11 @@ PER: Final = ("host", "route", "client")
 COUNTS: Final = ("attempts", "calls")
 
 
-def circuits(view: View, per: str, counts: str) -> Circuits:
-    """Give, for each circuit of one reading, what happened there, in order."""
+def circuits(view: View, per: Per, counts: str) -> Circuits:
+    """Give, for each circuit of one reading, what happened there, in order.
+
+    ``per`` is one of `PER`, or a function of an attempt that names its circuit, ``None`` where it has none.
+    """
     dated: dict[object, list[tuple[tuple[int, int, int], Event]]] = {}
     names: dict[str, set[object]] = {}
     for key, call in _calls(view, per, counts):
@@ -152,13 +156,15 @@ def circuits(view: View, per: str, counts: str) -> Circuits:
     return {key: [event for _, event in sorted(events, key=lambda one: one[0])] for key, events in dated.items()}
 
 
-def _calls(view: View, per: str, counts: str) -> Iterator[tuple[object, Call]]:
+def _calls(view: View, per: Per, counts: str) -> Iterator[tuple[object, Call]]:
     admitted = _admissions(view)
     last_of = {end.attempt.scope: end.attempt.index for end in view.ends}
     groups: dict[tuple[object, object], list[Ended]] = {}
     for end in view.ends:
         attempt = end.attempt
         key = _key(view, attempt, per)
+        if key is None:
+            continue
         if counts == "attempts":
             scope = view.scope_of(attempt.scope)
             sign = _sign(end, scope if last_of[attempt.scope] == attempt.index else None)
@@ -197,7 +203,9 @@ def _admissions(view: View) -> dict[int, int]:
     return found
 
 
-def _key(view: View, attempt: Attempt, per: str) -> object:
+def _key(view: View, attempt: Attempt, per: Per) -> object:
+    if callable(per):
+        return per(attempt)
     if per == "client":
         return ""
     if per == "host":

@@ -16,7 +16,7 @@ def read_breaker(breaker: object) -> BreakerPolicy:
         return breaker
     policy = getattr(breaker, "policy", None)
     if isinstance(policy, BreakerPolicy):  # the engine's own
-        return policy
+        return policy.__replace__(by_hand=True) if getattr(breaker, "by_hand", False) else policy
     library = type(breaker).__module__.partition(".")[0]
     if library in _READERS:
         return _READERS[library](breaker)
@@ -24,12 +24,9 @@ def read_breaker(breaker: object) -> BreakerPolicy:
 
 
 def _pybreaker(breaker: Any) -> BreakerPolicy:
-    if breaker.success_threshold != 1:
-        raise ValueError(
-            f"breaker=CircuitBreaker(success_threshold={breaker.success_threshold}): the laws CB01 to CB04 say what a "
-            "breaker does that closes after one success; make it success_threshold=1 in the test, or leave breaker= out"
-        )
-    return BreakerPolicy(threshold=breaker.fail_max, cooldown=breaker.reset_timeout)
+    return BreakerPolicy(
+        threshold=breaker.fail_max, cooldown=breaker.reset_timeout, successes=getattr(breaker, "success_threshold", 1)
+    )
 
 
 def _aiobreaker(breaker: Any) -> BreakerPolicy:

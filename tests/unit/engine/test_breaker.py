@@ -17,7 +17,7 @@ import pytest
 import requests
 import trio
 
-from pytest_retrychaos.engine import CircuitBreaker, CircuitOpen, Event, Retry, State, Transition
+from pytest_retrychaos.engine import BreakerPolicy, CircuitBreaker, CircuitOpen, Event, Retry, State, Transition
 
 
 class Clock:
@@ -648,6 +648,7 @@ def test_the_clock_is_looked_up_at_the_call(monkeypatch):
         ({"threshold": 0}, ValueError, "threshold=0: it has to be 1 or more"),
         ({"threshold": 2.5}, TypeError, "threshold=2.5: it has to be a whole number, an int"),
         ({"cooldown": 0}, ValueError, "cooldown=0: it has to be above 0 seconds; a circuit that is never open breaks"),
+        ({"cooldown": (1, 2)}, TypeError, "cooldown=(1, 2): it has to be a number of seconds"),
         ({"cooldown": float("inf")}, ValueError, "cooldown=inf: it has to be a finite number"),
         ({"cooldown": float("nan")}, ValueError, "cooldown=nan: it has to be a finite number"),
         ({"probe_timeout": -1}, ValueError, "probe_timeout=-1: it has to be above 0 seconds"),
@@ -687,6 +688,42 @@ def test_a_bad_argument_is_refused_where_the_breaker_is_made(options, kind, text
     with pytest.raises(kind) as caught:
         CircuitBreaker(**options)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "text"),
+    [
+        ({"successes": 0}, ValueError, "successes=0: it has to be 1 or more"),
+        ({"successes": 1.5}, TypeError, "successes=1.5: it has to be a whole number, an int"),
+        (
+            {"cooldown": (300, 30)},
+            ValueError,
+            "cooldown=(300, 30): the least comes first, then the most; write (30.0, 300.0)",
+        ),
+        ({"cooldown": (1, 2, 3)}, ValueError, "cooldown=(1, 2, 3): it has to be a number of seconds, or (least, most)"),
+        ({"cooldown": (0, 5)}, ValueError, "cooldown=0: it has to be above 0 seconds; a circuit that is never open"),
+        ({"cooldown": "5"}, TypeError, "cooldown='5': it has to be a number of seconds"),
+        (
+            {"per": "tenant"},
+            ValueError,
+            'per=\'tenant\': it has to be one of "host", "route", "client", or a function of an',
+        ),
+        ({"by_hand": 1}, TypeError, "by_hand=1: it has to be True or False"),
+    ],
+    ids=str,
+)
+def test_a_bad_word_about_another_breaker_is_refused_where_it_is_given(options, kind, text):
+    """Errors name argument, value, rule and way out."""
+    with pytest.raises(kind) as caught:
+        BreakerPolicy(**options)
+    assert text in str(caught.value)
+
+
+def test_a_range_of_cooldowns_can_be_read():
+    """A probe that hangs leaves its place after the least, unless something else is said."""
+    policy = BreakerPolicy(cooldown=(10, 40))
+    assert (policy.shortest, policy.longest, policy.probe_timeout) == (10.0, 40.0, 10.0)
+    assert policy.__replace__(cooldown=5.0) == BreakerPolicy(cooldown=5, probe_timeout=10)
 
 
 def test_what_is_left_out_is_filled_in_by_the_policy():

@@ -678,7 +678,7 @@ def test_a_late_opening_is_told_whole(run, text):
         "  why   a service that is down is asked on and on, and every caller waits until that has failed\n"
         "  fix   let the breaker see every failure: an answer of 500 that is returned and not raised is none to it\n"
         '  again @pytest.mark.chaos("503 x4", seed=42)\n'
-        "  or    has each client a breaker of its own, or this request none on purpose? judge one in each test"
+        "  or    has each tenant or client one of its own, or this request none? BreakerPolicy(per=lambda attempt: …)"
     )
 
 
@@ -692,7 +692,8 @@ def test_an_early_opening_is_told_whole(run, text):
         "  why   callers are cut off from a service that works\n"
         "  fix   count as the breaker is meant to: failures in a row, forgotten after each success\n"
         '  again @pytest.mark.chaos("503 x2", seed=42)\n'
-        "  or    a breaker that outlives its test brings its count along: make a new one for each test"
+        "  or    does it outlive its test, and bring its count along? make a new one for each; if it closes only after "
+        "more successes: BreakerPolicy(successes=2)"
     )
 
 
