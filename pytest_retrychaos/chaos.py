@@ -15,8 +15,8 @@ from pytest_retrychaos.clock.report import left_running
 from pytest_retrychaos.clock.virtual import Clock
 from pytest_retrychaos.clock.watchdog import WATCHDOG
 from pytest_retrychaos.faults import Script, Step, parse
-from pytest_retrychaos.judging import Judge
-from pytest_retrychaos.laws import Verdict
+from pytest_retrychaos.judging import Judge, Known
+from pytest_retrychaos.laws import Finding, Verdict
 from pytest_retrychaos.model import SECOND, Effect
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.policies.given import Given
@@ -56,7 +56,8 @@ class Chaos(RunAssertions):
             chaos.verify()
 
     The arguments are those of the marker ``@pytest.mark.chaos``; see `Options`. ``watchdog`` is how many real
-    seconds a thread may block for real while others wait for it; 0 is for ever.
+    seconds a thread may block for real while others wait for it; 0 is for ever. ``known`` tells which findings are
+    noted and fail nothing.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Chaos(RunAssertions):
         test_code: CodeType | None = None,
         database: str | Path | None = None,
         watchdog: float = WATCHDOG,
+        known: Known | None = None,
         **options: Any,  # Any: checked one by one by Options
     ) -> None:
         self.options = Options.read(options)
@@ -79,7 +81,7 @@ class Chaos(RunAssertions):
         self._results: Results | None = None
         self.recorded = self._run
         """The run itself, for the plugin and for exploring."""
-        self.judge = Judge(self._run, self.options, name, test_code)
+        self.judge = Judge(self._run, self.options, name, test_code, known)
         """Judges the run, for `verify` and for the plugin."""
         if given is not None:
             self._run.given_script = given
@@ -337,8 +339,10 @@ class Chaos(RunAssertions):
         """Let each attempt on ``loopback`` be told once it has ended, with the name of its operation."""
         return self._run.follow(tell)
 
-    def _showed_timeline(self) -> None:
-        self.judge.shown = True
+    def _lets_pass(self, trace: Trace, found: Finding) -> bool:
+        is_known = self.judge.lets_pass(trace, found)
+        self.judge.shown = self.judge.shown or not is_known
+        return is_known
 
     def _snapshot(self) -> tuple[Trace, int | None]:
         return self.judge.asked_trace(), None

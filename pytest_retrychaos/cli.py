@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
@@ -80,7 +80,16 @@ def parser() -> argparse.ArgumentParser:
         "are replaced",
     )
     run.set_defaults(act=_run)
+    _add_merge(commands)
     return whole
+
+
+def _add_merge(commands: Any) -> None:  # Any: argparse names the type nowhere
+    from pytest_retrychaos.report.command import add_arguments
+
+    merge = commands.add_parser("merge", help="put the reports of a run's shards together, and hold its gates")
+    add_arguments(merge)
+    merge.set_defaults(act=_merge)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -287,7 +296,22 @@ def _ended(status: int, limit: float | None) -> str:
     return f"the command ended with exit status {status}"
 
 
-# both
+# merge
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from pytest_retrychaos.report.command import merge, outcome_lines
+
+    try:
+        outcome = merge(options)
+    except ValueError as error:
+        raise _UsageError(f"merge: {error}") from error
+    for line in outcome_lines(outcome):
+        sys.stdout.write(f"{line}\n")
+    return BROKEN if outcome.failures else HELD
+
+
+# serve and run
 
 
 def _judge(chaos: Chaos) -> int:

@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from types import CodeType
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.clock.report import left_running
-from pytest_retrychaos.laws import Terms, Verdict, judge, judge_by
+from pytest_retrychaos.laws import Finding, LawResult, Ruling, Terms, Verdict, judge, judge_by
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.record.telling import tell_error
 from pytest_retrychaos.run import Run
+from pytest_retrychaos.service import Service
 from pytest_retrychaos.text import again, failure_text, herd_text, timeline
 from pytest_retrychaos.trace import Told, Trace
 from pytest_retrychaos.views import CannotTell, LawsBroken
+
+Known = Callable[[Service, Trace, Finding], bool]
+"""Tells whether a finding is known, so that it is noted and fails nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was asked of a run at one moment, and found."""
+
+    terms: Terms
+    attempts: int
+    """How many there had been."""
+    verdict: Verdict | None = None
+    """``None`` where an ``assert_…`` asked."""
+    new: tuple[Finding, ...] = ()
+    known: tuple[Finding, ...] = ()
+    """Let pass by the baseline."""
+    expected: tuple[Finding, ...] = ()
+    """Let pass by ``expect=``."""
 
 
 class Judge:
     """Judges one run: in the middle, where the test asks, and at its end. Keeps what was found and shown."""
 
-    def __init__(self, run: Run, options: Options, name: str, test_code: CodeType | None) -> None:
+    def __init__(
+        self, run: Run, options: Options, name: str, test_code: CodeType | None, known: Known | None = None
+    ) -> None:
         self._run = run
         self._options = options
         self._name = name
+        self._known = known
+        self.judgements: list[Judgement] = []
+        """Everything that was asked, in order."""
         self.test_code = test_code
         """The test function, which what ends code without an end should reach."""
         self.ended: Told | None = None
@@ -45,7 +71,15 @@ class Judge:
         __tracebackhide__ = True
         self.has_judged = True
         self.raise_problems()
+        self.judgements.append(Judgement(Terms(), len(self._run.recorder.sheets)))
         return self.trace
+
+    def lets_pass(self, trace: Trace, found: Finding) -> bool:
+        """Note what an ``assert_…`` found; tell whether it is known, so that the test goes on."""
+        is_known = self._known is not None and self._known(self._run.service, trace, found)
+        last = self.judgements[-1]
+        self.judgements[-1] = replace(last, known=(found,)) if is_known else replace(last, new=(found,))
+        return is_known
 
     def verify(self, terms: Terms, *, only: Collection[str], ignore: Collection[str]) -> Verdict:
         """Check every law that applies to what happened so far; see `Chaos.verify`."""
@@ -110,17 +144,30 @@ class Judge:
         __tracebackhide__ = True
         trace = self.trace
         ignored = (*ignore, *self._options.expect)
-        verdict = judge_by(trace, terms, only=only, ignore=ignored)
+        found = judge_by(trace, terms, only=only, ignore=ignored)
+        verdict, known = self._without_known(trace, found)
         if self.verdict is None or not only:
             self.verdict = verdict
+        judgement = Judgement(terms, len(trace.attempts), verdict, verdict.findings, known)
+        self.judgements.append(judgement)
         if not verdict.ok:
             self.shown = True
             raise LawsBroken(failure_text(trace, verdict), verdict)
-        expected = () if only else self._options.expect
-        held = [one for one in expected if judge_by(trace, terms, only=(one,)).ok]
+        expected = {} if only else {one: judge_by(trace, terms, only=(one,)) for one in self._options.expect}
+        findings = tuple([finding for one in expected.values() for finding in one.findings])
+        self.judgements[-1] = replace(judgement, expected=findings)
+        held = [code for code, one in expected.items() if one.ok]
         if held:
             raise LawsBroken(f"{', '.join(held)} expected to be broken, but it is not: take it out of expect=", verdict)
         return verdict
+
+    def _without_known(self, trace: Trace, verdict: Verdict) -> tuple[Verdict, tuple[Finding, ...]]:
+        """Take out of a verdict what is known, and give that beside it."""
+        if self._known is None or verdict.ok:
+            return verdict, ()
+        service = self._run.service
+        known = tuple([one for one in verdict.findings if self._known(service, trace, one)])
+        return Verdict(tuple([_without(result, known) for result in verdict.results])), known
 
     def _require_routes(self) -> None:
         __tracebackhide__ = True
@@ -151,6 +198,15 @@ class Judge:
     def _swallowed(self) -> list[BaseException]:
         """List the ends of code without one that never reached the test function: who got them took no notice."""
         return [stop for stop in self._run.stops if not _has_reached(stop, self.test_code)]
+
+
+def _without(result: LawResult, known: tuple[Finding, ...]) -> LawResult:
+    kept = tuple([one for one in result.findings if one not in known])
+    if len(kept) == len(result.findings):
+        return result
+    if kept:
+        return replace(result, findings=kept)
+    return LawResult(result.code, Ruling.DOES_NOT_APPLY, "broken only as the baseline lists it")
 
 
 def _has_reached(error: BaseException, code: CodeType | None) -> bool:

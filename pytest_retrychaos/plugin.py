@@ -10,8 +10,11 @@ import pytest
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.blame import raise_at
+from pytest_retrychaos.report.asked import add_options, read_asked
+from pytest_retrychaos.report.collecting import RUN, Collecting
 from pytest_retrychaos.settings import (
     INTERRUPTED,
+    KNOWN,
     REDACT_OPTION,
     REDACTION_KEY,
     SAID,
@@ -35,7 +38,6 @@ MARKER = (
 )
 VERDICT = "retrychaos verdict"
 NOTE = "retrychaos note"
-RUN: pytest.StashKey[Chaos] = pytest.StashKey()
 REDACTION_BEFORE: pytest.StashKey[Redaction | None] = pytest.StashKey()
 
 
@@ -63,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "They are hidden in what is printed and written, beside the usual ones (also: ini chaos_redact)",
     )
     parser.addini("chaos_redact", "names or regular expressions, as --chaos-redact", type="linelist", default=[])
+    add_options(group, parser)
     parser.addini("chaos_watchdog", "real seconds, as --chaos-watchdog", default="30")
     parser.addini("chaos_seed", "seed of every chaos test, as --chaos-seed", default="0")
     parser.addini(
@@ -83,6 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"ini chaos_verify = {config.getini('chaos_verify')!r} is unknown: it is 'auto' or 'manual'"
         )
+    config.pluginmanager.register(Collecting(config, read_asked(config)), "retrychaos-report")
 
 
 @pytest.hookimpl(trylast=True)
@@ -155,7 +159,12 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     if options.get("seed") is None:
         options["seed"] = derived_seed(request.config, request.node.nodeid)
     run = Chaos(
-        script, name=request.node.nodeid, test_code=_code(request.node), watchdog=watchdog(request.config), **options
+        script,
+        name=request.node.nodeid,
+        test_code=_code(request.node),
+        watchdog=watchdog(request.config),
+        known=request.config.stash.get(KNOWN, None),
+        **options,
     )
     try:
         with run:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,10 @@ REDACTION_KEY = "retrychaos_redaction_key"
 """Under which a worker of xdist is given what marks of secrets are made with: one key for the whole run."""
 SAID: pytest.StashKey[str] = pytest.StashKey()
 """What a test that passed has to say under ``-v``, kept with the test."""
+WATCHING: pytest.StashKey[Callable[[pytest.Item, object], None]] = pytest.StashKey()
+"""What takes in each of the many runs of an explored test, kept with the configuration."""
+KNOWN: pytest.StashKey[Callable[[Any, Any, Any], bool]] = pytest.StashKey()  # Any: see `judging.Known`
+"""What tells which findings are known, kept with the configuration."""
 INTERRUPTED: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
 """What tests that were interrupted had found so far, kept with the configuration: each by its id."""
 

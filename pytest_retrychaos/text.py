@@ -189,7 +189,7 @@ def _rows(attempts: list[Attempt], notes: dict[int, str]) -> Iterator[str]:
         (
             moment(attempt.began_ns),
             f"#{attempt.index}",
-            _request(attempt, with_host=len(hosts) > 1),
+            request_text(attempt, with_host=len(hosts) > 1),
             f"key {attempt.key or '–'}" if has_keys else "",
             describe(endings.of(attempt)),
         )
@@ -212,7 +212,8 @@ def moment(nanoseconds: int) -> str:
     return f"t+{nanoseconds / SECOND:.{digits}f}s"
 
 
-def _request(attempt: Attempt, *, with_host: bool) -> str:
+def request_text(attempt: Attempt, *, with_host: bool) -> str:
+    """Write what an attempt asked for: ``POST /payments``, or ``connect to HOST`` where nothing was sent."""
     if not attempt.was_sent:
         return f"connect to {attempt.host}"
     target = attempt.target or ""

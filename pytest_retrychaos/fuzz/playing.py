@@ -14,6 +14,7 @@ from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.errors import LeftRunning
 from pytest_retrychaos.fuzz.history import Breach, History, Played
 from pytest_retrychaos.fuzz.journal import Journal
+from pytest_retrychaos.judging import Known
 from pytest_retrychaos.laws import Finding
 from pytest_retrychaos.text import again, finding_text, timeline
 from pytest_retrychaos.views import CannotTell, LawsBroken
@@ -34,6 +35,10 @@ class Test:
     options: Mapping[str, Any]  # Any: as the user wrote them
     note: Callable[[History], None] = lambda _: None
     """Is told what is about to be run."""
+    known: Known | None = None
+    """Tells which findings fail nothing."""
+    watch: Callable[[Chaos], None] = lambda _: None
+    """Is given each run once it is over."""
 
     def noted_by(self, journal: Journal | None) -> Test:
         """Give the same, of which each run is noted before it begins."""
@@ -45,7 +50,8 @@ class Test:
         Raises what is no fault of the code under test: a handler that failed, what cannot be simulated, an interrupt.
         """
         self.note(history)
-        chaos = Chaos(history.script, name=self.name, test_code=self.code, **{**self.options, **history.options})
+        options = {**self.options, **history.options}
+        chaos = Chaos(history.script, name=self.name, test_code=self.code, known=self.known, **options)
         run = chaos.recorded
         finished_ns = switches = 0
         breaches: dict[str, Breach] = {}
@@ -56,6 +62,7 @@ class Test:
                 breaches = _breaches(chaos, error, self.code)
         except LeftRunning as left:
             breaches["threads left running"] = Breach("threads left running", str(left))
+        self.watch(chaos)
         answering = chaos.service.answering
         return Played(
             history,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,7 +16,7 @@ from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.journal import journal
 from pytest_retrychaos.fuzz.playing import Test
 from pytest_retrychaos.options import LOOPS, Options
-from pytest_retrychaos.settings import INTERRUPTED, SAID, derived_seed, watchdog
+from pytest_retrychaos.settings import INTERRUPTED, KNOWN, SAID, WATCHING, derived_seed, watchdog
 from pytest_retrychaos.text import marker
 from pytest_retrychaos.views import LawsBroken
 
@@ -64,7 +65,12 @@ def repeated(
             return _call(chaos, function, loop, *args, **fixtures)
 
         code = inspect.unwrap(function).__code__
-        told = act(Test(body, code, request.node.nodeid, _of_test(request, options, by)), request)
+        stash = request.config.stash
+        run = Test(body, code, request.node.nodeid, _of_test(request, options, by), known=stash.get(KNOWN, None))
+        watching = stash.get(WATCHING, None)
+        if watching is not None:
+            run = replace(run, watch=functools.partial(watching, request.node))
+        told = act(run, request)
         if told.failure is not None:
             raise_at(code, LawsBroken(told.failure))
         request.node.stash[SAID] = told.said

@@ -44,7 +44,7 @@ def test_it(chaos):
     shown = str(result.stdout).partition("retrychaos -")[2]
     found = re.search(r"^again  (.*)$", shown, re.MULTILINE)
     assert found is not None
-    return shown.partition("= short")[0], found[1]
+    return shown.partition("\n===")[0], found[1]
 
 
 @pytest.mark.parametrize(

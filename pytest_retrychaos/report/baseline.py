@@ -1,0 +1,97 @@
+"""The baseline: which findings are known, as a file that is kept with the code.
+
+Laws of this module:
+1. A finding is known by law, shape, route and fault class, so renamed tests and moved lines change nothing.
+2. An entry is one finding: what differs from it in any of the four is new.
+3. An entry is *fixed* where its cell was put to the test in this run, its law was asked there, and it was not found.
+   Where the run did not do that (a part of the suite), it cannot be told, and the entry stays.
+4. NV01 is never known: it says that a test cannot tell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pytest_retrychaos.report.document import NOWHERE, Comparison, FindingRecord, Identity, TestRecord
+
+FORMAT: Final = "pytest-retrychaos baseline"
+VERSION: Final = 1
+NEVER_KNOWN: Final = "NV01"
+
+_NAMES: Final = ("law", "shape", "route", "fault")
+
+
+def to_json(entries: Iterable[Identity]) -> str:
+    """Write a baseline: one entry a line, sorted, so that changes read well."""
+    lines = [
+        "    " + json.dumps({name: getattr(entry, name) for name in _NAMES}, ensure_ascii=True)
+        for entry in sorted(set(entries), key=_order)
+    ]
+    body = "[\n" + ",\n".join(lines) + "\n  ]" if lines else "[]"
+    return f'{{\n  "format": {json.dumps(FORMAT)},\n  "version": {VERSION},\n  "findings": {body}\n}}\n'
+
+
+def from_json(text: str) -> tuple[Identity, ...]:
+    """Read a baseline; `ValueError` says what is wrong with it."""
+    try:
+        value: Any = json.loads(text)  # Any: JSON values
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON ({error})") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise ValueError("it is no baseline of pytest-retrychaos")
+    if (version := value.get("version")) != VERSION:
+        raise ValueError(f"it has version {version!r}, and this pytest-retrychaos reads version {VERSION}")
+    findings = value.get("findings")
+    if not isinstance(findings, list):
+        raise ValueError("it is damaged: 'findings' is no list")
+    return tuple([_entry(place, entry) for place, entry in enumerate(findings, start=1)])
+
+
+def _entry(place: int, entry: Any) -> Identity:  # Any: a JSON value
+    if not isinstance(entry, dict) or entry.keys() != set(_NAMES):
+        raise ValueError(f"it is damaged: finding {place} has to have {', '.join(_NAMES)}, it is {entry!r:.80}")
+    for name in _NAMES:
+        if not isinstance(entry[name], str):
+            raise ValueError(f"it is damaged: {name} of finding {place} is {entry[name]!r:.60}, not a text")
+    if entry["law"] == NEVER_KNOWN:
+        raise ValueError(f"finding {place} is {NEVER_KNOWN}: a test that cannot tell is mended, not listed")
+    return Identity(**entry)
+
+
+def _order(entry: Identity) -> tuple[str, str, str, str]:
+    return entry.law, entry.shape, entry.route, entry.fault
+
+
+def compare(tests: Iterable[TestRecord], listed: Iterable[Identity]) -> Comparison:
+    """Hold a run's findings against those that are listed."""
+    tests, known = list(tests), set(listed)
+    found = {_identity(one): one.status for test in tests for one in test.findings if one.law != NEVER_KNOWN}
+    not_in_code = {entry for entry, status in found.items() if status != "expected"}
+    gone = known - found.keys()
+    asked = _asked(tests)
+    fixed = {entry for entry in gone if (entry.law, entry.route, entry.fault) in asked}
+    return Comparison(
+        new=tuple(sorted(not_in_code - known, key=_order)),
+        known=tuple(sorted(known & found.keys(), key=_order)),
+        fixed=tuple(sorted(fixed, key=_order)),
+        untold=tuple(sorted(gone - fixed, key=_order)),
+    )
+
+
+def _identity(finding: FindingRecord) -> Identity:
+    return Identity(*finding.identity)
+
+
+def _asked(tests: Iterable[TestRecord]) -> set[tuple[str, str, str]]:
+    """List which law was asked of which cell."""
+    asked: set[tuple[str, str, str]] = set()
+    for test in tests:
+        if test.outcome not in ("passed", "failed"):
+            continue
+        applied = {law.code for law in test.laws}
+        places = [(cell.route, cell.fault) for cell in test.cells if cell.judged or cell.fault == NOWHERE]
+        asked |= {(law, *place) for law in (*applied, *test.not_applicable) for place in places}
+        asked |= {(law, NOWHERE, NOWHERE) for law in applied}
+    return asked

@@ -1,0 +1,270 @@
+"""Collect what chaos tests did, in whatever process they ran, and carry out what was asked at the end of the run.
+
+A test's record is made where it ran, and travels with the report of its tear-down as one text, so that pytest-xdist
+brings it to the controller. There a test ends when that report has come; a run is over when the session finishes.
+
+Law of this module: a run without a chaos test costs one look at each report, and loads nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_retrychaos import redact
+from pytest_retrychaos.settings import KNOWN, WATCHING, main_seed
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.chaos import Chaos
+    from pytest_retrychaos.report.asked import Asked
+    from pytest_retrychaos.report.document import Identity, TestRecord
+    from pytest_retrychaos.report.finish import Outcome
+
+RUN: pytest.StashKey[Chaos] = pytest.StashKey()
+"""The run of a test that uses the fixture."""
+RECORD: pytest.StashKey[TestRecord] = pytest.StashKey()
+"""What was recorded of the runs of an explored test so far."""
+ASSERTED: pytest.StashKey[bool] = pytest.StashKey()
+"""Whether the test's own assertions have judged what happened."""
+
+ATTRIBUTE: Final = "retrychaos_record"
+"""Of the report of a tear-down."""
+
+
+class Collecting:
+    """The plugin object: on a worker it makes records, elsewhere it gathers them, too."""
+
+    def __init__(self, config: pytest.Config, asked: Asked) -> None:
+        self._config = config
+        self._asked = asked
+        self._listed: tuple[Identity, ...] | None = None
+        if asked.baseline is not None:
+            from pytest_retrychaos.report.known import known_by, read_baseline
+
+            self._listed = read_baseline(asked.baseline, may_be_missing=asked.updates)
+            config.stash[KNOWN] = known_by(self._listed, knows_all=asked.updates)
+        self._is_worker = hasattr(config, "workerinput")
+        self._tests: dict[str, str] = {}
+        self._ends: dict[str, dict[str, Any]] = {}  # Any: what `_end_of` says of a test
+        self._phases: dict[str, list[pytest.TestReport]] = {}
+        self._reruns: dict[str, int] = {}
+        self._problems: list[str] = []
+        self._outcome: Outcome | None = None
+        self._began = ""
+        config.stash[WATCHING] = self._watch
+
+    # where a test runs
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach a test's record to the report of its tear-down, and its codes and scripts as JUnit properties."""
+        if call.when == "setup":
+            item.stash[ASSERTED] = False
+        record = self._record(item) if call.when == "teardown" and (RUN in item.stash or RECORD in item.stash) else None
+        if record is not None:
+            item.user_properties += _properties(record)
+        report = yield
+        if call.when == "call":
+            error = None if call.excinfo is None else call.excinfo.value
+            judged = report.passed and _asserts(getattr(getattr(item, "function", None), "__code__", None))
+            item.stash[ASSERTED] = judged or isinstance(error, AssertionError)
+        if record is not None:
+            from pytest_retrychaos.report.jsonform import encode_test
+
+            setattr(report, ATTRIBUTE, encode_test(record))
+        return report
+
+    def _record(self, item: pytest.Item) -> TestRecord | None:
+        run = item.stash.get(RUN, None)
+        if run is None:
+            record = item.stash[RECORD]
+            del item.stash[RECORD]
+            return record
+        del item.stash[RUN]
+        return self._record_run(item, run, judges_by_assert=item.stash.get(ASSERTED, False))
+
+    def _record_run(self, item: pytest.Item, run: Chaos, *, judges_by_assert: bool) -> TestRecord:
+        from pytest_retrychaos.report.declared import declared_by
+        from pytest_retrychaos.report.recording import Test, record
+
+        file, line, _ = item.location
+        return record(
+            Test(_id_of(item), file, (line or 0) + 1),
+            run.trace,
+            run.judge.judgements,
+            declared=declared_by(run.service.answering.router),
+            judges_by_assert=judges_by_assert,
+            draws=self._asked.draws,
+        )
+
+    def _watch(self, item: pytest.Item, run: object) -> None:
+        """Take in one of many runs of a test."""
+        from pytest_retrychaos.chaos import Chaos
+        from pytest_retrychaos.report.recording import together
+
+        assert isinstance(run, Chaos)
+        ended = run.judge.ended
+        fails = ended is not None and any(one.type == "builtins.AssertionError" for one in ended.raised[:1])
+        made = self._record_run(item, run, judges_by_assert=fails)
+        before = item.stash.get(RECORD, None)
+        item.stash[RECORD] = made if before is None else together(before, made)
+
+    # where the reports come in
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in what a test has come to."""
+        if self._is_worker:
+            return
+        if report.when not in ("setup", "call", "teardown"):  # pytest-xdist: the worker that ran it has died
+            self._problems.append(f"{report.nodeid}: {_first_line(report)}")
+            self._phases.pop(report.nodeid, None)
+            return
+        if report.when == "setup":
+            self._begin(report.nodeid)
+        phases = self._phases.setdefault(report.nodeid, [])
+        phases.append(report)
+        if report.when == "teardown":
+            del self._phases[report.nodeid]
+            self._end(phases)
+
+    def _begin(self, test: str) -> None:
+        before = self._phases.pop(test, None)
+        if before is not None and any(_is_rerun(one) for one in before):
+            self._reruns[test] = self._reruns.get(test, 0) + 1
+
+    def _end(self, phases: list[pytest.TestReport]) -> None:
+        test = phases[-1].nodeid
+        if any(_is_rerun(one) for one in phases):
+            self._reruns[test] = self._reruns.get(test, 0) + 1
+            return
+        text = getattr(phases[-1], ATTRIBUTE, None)
+        if text is not None:
+            self._tests[test] = text
+            self._ends[test] = {**_end_of(phases), "reruns": self._reruns.get(test, 0)}
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what could not be collected: its tests are missing."""
+        if report.failed and not self._is_worker:
+            self._problems.append(f"{report.nodeid} could not be collected")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:  # Any: a controller of pytest-xdist
+        """Note a worker that died (pytest-xdist)."""
+        if error:
+            self._problems.append(f"worker {node.gateway.id} died: {error}")
+
+    # the end of the run
+
+    def pytest_sessionstart(self) -> None:
+        """Note when the run began."""
+        from datetime import UTC, datetime
+
+        self._began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the reports and hold the gates; what does not pass fails the run."""
+        if self._is_worker or not self._has_work():
+            return
+        from pytest_retrychaos.report.finish import finish, make_document
+
+        self._problems += _ended_early(session, int(exitstatus))
+        document = make_document(
+            self._gathered(),
+            problems=self._problems,
+            began=self._began,
+            seed=main_seed(self._config),
+            asked=self._asked,
+            listed=self._listed,
+        )
+        self._outcome = finish(self._asked, document)
+        if self._outcome.failures and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _has_work(self) -> bool:
+        asked = self._asked
+        return bool(self._tests or asked.reports or asked.fail_under is not None or asked.baseline is not None)
+
+    def _gathered(self) -> Iterator[TestRecord]:
+        from dataclasses import replace
+
+        from pytest_retrychaos.report.jsonform import decode_test
+
+        for test, text in self._tests.items():
+            yield replace(decode_test(text), **self._ends[test])
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the summary section; under ``-q`` only what failed."""
+        if self._outcome is not None:
+            from pytest_retrychaos.report.terminal import show
+
+            show(self._outcome, terminalreporter)
+
+
+def _id_of(item: pytest.Item) -> str:
+    """Give a test's id as one process has it: pytest-xdist puts its group behind it."""
+    marker = item.get_closest_marker("xdist_group")
+    group = None if marker is None else (marker.args or (marker.kwargs.get("name"),))[0]
+    return item.nodeid.removesuffix(f"@{group}") if group else item.nodeid
+
+
+def _asserts(code: CodeType | None) -> bool:
+    """Whether a test has an assertion of its own: ``assert``, ``self.assertEqual``, ``pytest.raises``."""
+    if code is None:
+        return False
+    names = (*code.co_names, *code.co_varnames)
+    if any(name.startswith(("assert", "@py")) or name in ("raises", "AssertionError") for name in names):
+        return True
+    return any(_asserts(one) for one in code.co_consts if isinstance(one, CodeType))
+
+
+def _properties(record: TestRecord) -> list[tuple[str, object]]:
+    """Give what pytest's JUnit report says of a test beside its outcome."""
+    found: list[tuple[str, object]] = [("chaos_script", script) for script in record.scripts]
+    broken = dict.fromkeys(finding.law for finding in record.findings)
+    return [*found, ("chaos_seed", record.seed), ("chaos_broken", " ".join(broken))]
+
+
+def _is_rerun(report: pytest.TestReport) -> bool:
+    return str(report.outcome) == "rerun"  # pytest-rerunfailures' word
+
+
+def _end_of(phases: list[pytest.TestReport]) -> dict[str, Any]:  # Any: fields of `TestRecord`
+    """Say how a test ended, and what it took in real time."""
+    by_phase = {report.when: report for report in phases}
+    failed = next((report for report in phases if report.failed), None)
+    call = by_phase.get("call", phases[0])
+    outcome = "passed"
+    if failed is not None:
+        outcome = "failed" if failed.when == "call" else "error"
+    elif hasattr(call, "wasxfail"):
+        outcome = "xpassed" if call.passed else "xfailed"
+    elif any(report.skipped for report in phases):
+        outcome = "skipped"
+    return {
+        "outcome": outcome,
+        "message": "" if failed is None else _first_line(failed),
+        "real_ns": round(sum(report.duration for report in phases) * 1_000_000_000),
+    }
+
+
+def _first_line(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(report.longrepr) if crash is None else str(crash.message)
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return redact.current().text(line)[:500]
+
+
+def _ended_early(session: pytest.Session, exitstatus: int) -> Iterator[str]:
+    """Say why a run did not come to its end."""
+    if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+        yield "pytest ended by an internal error"
+    elif stopped := session.shouldfail or session.shouldstop:
+        yield f"the run stopped early: {stopped}"
+    elif exitstatus == pytest.ExitCode.INTERRUPTED:
+        yield "the run was interrupted"

