@@ -13,7 +13,9 @@ from pytest_retrychaos.blame import raise_at
 from pytest_retrychaos.report.asked import add_options, read_asked
 from pytest_retrychaos.report.collecting import RUN, Collecting
 from pytest_retrychaos.settings import (
+    EXPLORED,
     INTERRUPTED,
+    IS_EXPLORED,
     KNOWN,
     REDACT_OPTION,
     REDACTION_KEY,
@@ -38,6 +40,8 @@ MARKER = (
 )
 VERDICT = "retrychaos verdict"
 NOTE = "retrychaos note"
+SHARE = "chaos_explored"
+"""The attribute of a report that holds what a share of a search found."""
 REDACTION_BEFORE: pytest.StashKey[Redaction | None] = pytest.StashKey()
 
 
@@ -110,6 +114,10 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let a marker bring its fixture, and several scripts parametrize the test."""
     _collect_repeated(metafunc.function)
+    if hasattr(metafunc.function, IS_EXPLORED):
+        from pytest_retrychaos.fuzz.shares import spread
+
+        spread(metafunc)
     marker = metafunc.definition.get_closest_marker("chaos")
     if marker is None:
         return
@@ -228,6 +236,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.sections.append((NOTE, left))
     if report.when != "call":
         return report
+    if EXPLORED in item.stash:
+        setattr(report, SHARE, item.stash[EXPLORED])
     if report.passed and item.config.get_verbosity() > 0:
         said = _said(item, run)
         if said:
@@ -265,8 +275,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for test, text in shown:
             terminalreporter.line(test)
             terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
+    _show_shares(terminalreporter)
     for test, text in terminalreporter.config.stash.get(INTERRUPTED, ()):
         terminalreporter.section("retrychaos: found before the interrupt")
+        terminalreporter.line(test)
+        terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
+
+
+def _show_shares(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what the processes of xdist found together, as one process would."""
+    reports = [one for found in terminalreporter.stats.values() for one in found if hasattr(one, SHARE)]
+    if not reports:
+        return
+    from pytest_retrychaos.fuzz.shares import together
+
+    terminalreporter.section("retrychaos: explored in shares")
+    for test, text in together(getattr(report, SHARE) for report in reports):
         terminalreporter.line(test)
         terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
 

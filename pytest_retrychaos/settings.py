@@ -21,6 +21,10 @@ WATCHING: pytest.StashKey[Callable[[pytest.Item, object], None]] = pytest.StashK
 """What takes in each of the many runs of an explored test, kept with the configuration."""
 KNOWN: pytest.StashKey[Callable[[Any, Any, Any], bool]] = pytest.StashKey()  # Any: see `judging.Known`
 """What tells which findings are known, kept with the configuration."""
+IS_EXPLORED = "chaos_is_explored"
+"""The attribute of a test that `chaos_explore` decorated."""
+EXPLORED: pytest.StashKey[dict[str, object]] = pytest.StashKey()
+"""What one share of a search found, kept with its item."""
 INTERRUPTED: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
 """What tests that were interrupted had found so far, kept with the configuration: each by its id."""
 

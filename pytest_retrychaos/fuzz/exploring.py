@@ -16,8 +16,10 @@ from pytest_retrychaos.fuzz.history import History
 from pytest_retrychaos.fuzz.playing import Test
 from pytest_retrychaos.fuzz.repeating import Function, Told, repeated, watched
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search, TooDeepError
+from pytest_retrychaos.fuzz.shares import Share, report, share_of
 from pytest_retrychaos.laws.words import grouped
 from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.settings import EXPLORED, IS_EXPLORED
 
 MOST_RUNS = 20_000
 """A search that the test has not limited ends here, and cannot tell."""
@@ -58,19 +60,25 @@ def chaos_explore(
     limit = _limit(budget)
 
     def explored(run: Test, request: pytest.FixtureRequest) -> Told:
-        found, zone = Found(), options.get("timezone")
+        found, zone, share = Found(), options.get("timezone"), share_of(request.node)
 
         def failure(noted: Test) -> str | None:
-            search = Search(noted.play, steps, depth, limit(), reduce, switches, zone, found)
+            is_over = limit(share)
+            search = Search(noted.play, steps, depth, is_over, reduce, switches, zone, share.has, found)
             return _failure(search, is_named=budget is not None)
 
         def so_far() -> str:
             return words.failure(found, {}, words.coverage(found, depth))
 
-        return Told(watched(run, request.config, failure, so_far), words.coverage(found, depth))
+        told = watched(run, request, failure, so_far)
+        if share.of > 1:
+            request.node.stash[EXPLORED] = report(run.name, found, depth)
+        return Told(told, words.coverage(found, depth))
 
     def decorate(function: Function) -> Function:
-        return repeated(function, explored, by="@chaos_explore", loop=loop, options=options)
+        test = repeated(function, explored, by="@chaos_explore", loop=loop, options=options)
+        test.__dict__[IS_EXPLORED] = True
+        return test
 
     return decorate if test is None else decorate(test)
 
@@ -97,13 +105,13 @@ def _failure(search: Search, *, is_named: bool) -> str | None:
     return None
 
 
-def _limit(budget: int | str | None) -> Callable[[], Callable[[int], bool]]:
+def _limit(budget: int | str | None) -> Callable[[Share], Callable[[int], bool]]:
     """Make what makes, when a search begins, the question whether it is over after so many runs."""
     if isinstance(budget, str):
         seconds = parse_duration(budget) / SECOND
         now = real_twin(monotonic)
 
-        def begin() -> Callable[[int], bool]:
+        def begin(_: Share) -> Callable[[int], bool]:
             end = now() + seconds
             return lambda _: now() >= end
 
@@ -111,4 +119,4 @@ def _limit(budget: int | str | None) -> Callable[[], Callable[[int], bool]]:
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
         raise ValueError(f"budget={budget!r}: it is the most runs, or a duration of real time such as '60s'")
     most = MOST_RUNS if budget is None else budget
-    return lambda: lambda runs: runs >= most
+    return lambda share: lambda runs: runs >= max(1, most // share.of)

@@ -88,7 +88,7 @@ def chaos_fuzz(
 
         def fuzzed(run: Test, request: pytest.FixtureRequest) -> Told:
             fuzzing = _Fuzzing(steps, scripts, settings_for(left.get(_SETTINGS), asked), left.get(_SEED))
-            failure = watched(run, request.config, fuzzing.failure, fuzzing.so_far)
+            failure = watched(run, request, fuzzing.failure, fuzzing.so_far)
             return Told(failure, fuzzing.coverage())
 
         item = repeated(function, fuzzed, by="@chaos_fuzz", loop=loop, options=own)

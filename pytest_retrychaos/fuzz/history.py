@@ -85,6 +85,11 @@ class History:
         """Its place in the order of shrinking: fewer choices first, faults before others, plainer and earlier ones."""
         return self.size, self.others, self.for_ever, sum(step.plainness for _, step in self.faults), self.last
 
+    @property
+    def order(self) -> tuple[tuple[int, int, bool, int, int], str]:
+        """Its place among all: no two have the same."""
+        return self.plainness, str(self)
+
     def then(self, index: int, step: Step, *, for_ever: bool = False) -> History:
         """Let one more attempt, behind the last, meet a fault."""
         return replace(self, faults=(*self.faults, (index, step)), for_ever=for_ever)

@@ -15,6 +15,7 @@ from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.journal import journal
 from pytest_retrychaos.fuzz.playing import Test
+from pytest_retrychaos.fuzz.shares import whole_name
 from pytest_retrychaos.options import LOOPS, Options
 from pytest_retrychaos.settings import INTERRUPTED, KNOWN, SAID, WATCHING, derived_seed, watchdog
 from pytest_retrychaos.text import marker
@@ -66,7 +67,8 @@ def repeated(
 
         code = inspect.unwrap(function).__code__
         stash = request.config.stash
-        run = Test(body, code, request.node.nodeid, _of_test(request, options, by), known=stash.get(KNOWN, None))
+        name = whole_name(request.node.nodeid)
+        run = Test(body, code, name, _of_test(request, name, options, by), known=stash.get(KNOWN, None))
         watching = stash.get(WATCHING, None)
         if watching is not None:
             run = replace(run, watch=functools.partial(watching, request.node))
@@ -80,13 +82,13 @@ def repeated(
 
 
 def watched(
-    run: Test, config: pytest.Config, judge: Callable[[Test], str | None], so_far: Callable[[], str]
+    run: Test, request: pytest.FixtureRequest, judge: Callable[[Test], str | None], so_far: Callable[[], str]
 ) -> str | None:
     """Let ``judge`` run a test, each run noted on disk, unless the time before died in one; say why it fails, if so.
 
     An interrupt leaves what was found ``so_far`` to be told at the end.
     """
-    with journal(config, run.name) as own:
+    with journal(request.config, request.node.nodeid) as own:
         if own is not None and own.left is not None:
             script, options = own.left
             given = {name: value for name, value in run.options.items() if name != "watchdog"}
@@ -95,7 +97,7 @@ def watched(
         try:
             return judge(run.noted_by(own))
         except KeyboardInterrupt:
-            config.stash.setdefault(INTERRUPTED, []).append((run.name, so_far()))
+            request.config.stash.setdefault(INTERRUPTED, []).append((run.name, so_far()))
             raise
 
 
@@ -104,15 +106,16 @@ def _call(chaos: Chaos, function: Function, loop: str, /, *args: object, **named
     return chaos.recorded.caller.run(loop, test) if inspect.iscoroutinefunction(function) else test()
 
 
-def _of_test(request: pytest.FixtureRequest, options: dict[str, Any], by: str) -> dict[str, Any]:  # Any: as above
+def _of_test(
+    request: pytest.FixtureRequest, test: str, options: dict[str, Any], by: str
+) -> dict[str, Any]:  # Any: as above
     if request.node.get_closest_marker("chaos") is not None:
-        name = by.removeprefix("@")
         raise pytest.UsageError(
             f"{request.node.nodeid} has both {by} and @pytest.mark.chaos: the search chooses the scripts; "
-            f"give the marker's other options to {name}"
+            f"give the marker's other options to {by.removeprefix('@')}"
         )
     seed = options.get("seed")
-    own = derived_seed(request.config, request.node.nodeid) if seed is None else seed
+    own = derived_seed(request.config, test) if seed is None else seed
     return {**options, "seed": own, "watchdog": watchdog(request.config)}
 
 

@@ -64,7 +64,7 @@ class Found:
         if played.struck or played.history.for_ever:
             for shape in played.breaches:
                 known = self.worst.get(shape)
-                if known is None or played.history.plainness < known.history.plainness:
+                if known is None or played.history.order < known.history.order:
                     self.worst[shape] = played
 
 
@@ -82,6 +82,8 @@ class Search:
     """How often, at most, another thread or task goes on than the seed chose."""
     timezone: str | None = None
     """Where the clock is without a choice; ``None``: where this machine is."""
+    is_mine: Callable[[int], bool] = lambda _: True
+    """Whether the first choice at a place, from 0, is to be made by this search."""
     found: Found = field(default_factory=Found)
     _seen: set[History] = field(default_factory=set)
     """Histories with other choices than faults, which can be come to by several ways."""
@@ -100,7 +102,7 @@ class Search:
             for parent in level:
                 for _ in self._children(parent):  # the last ones have none of their own: they need not be kept
                     pass
-            for step in self.faults:
+            for step in self._first_faults(root):
                 if step.kind is not Kind.DOWN and applies(step, root.attempts[0]):
                     self._played(History().then(1, step, for_ever=True))
         except CutOffError:
@@ -159,7 +161,7 @@ class Search:
             if attempt.fault is not None:
                 continue  # an outage goes on
             refused: Played | None = None
-            for step in self.faults:
+            for step in self._first_faults(parent):
                 if not strikes(step, parent, attempt) or self._is_left_out(step, attempt.index, parent, refused):
                     continue
                 played = self._child(parent, parent.history.then(attempt.index, step), attempt.index - 1)
@@ -168,13 +170,24 @@ class Search:
                 if step.kind is Kind.REFUSE:
                     refused = played
                 yield played
-        for history in self._chosen(parent):
+        for place, history in enumerate(self._chosen(parent)):
+            if not parent.history.size and not self.is_mine(place):
+                continue
             is_cancelled = history.cancel is not None and parent.history.cancel is None
             if self._is_cancelled_before(history):
                 continue
             played = self._child(parent, history, history.last if is_cancelled else 0)
             if played is not None:
                 yield played
+
+    def _first_faults(self, parent: Played) -> Iterator[Step]:
+        """Give the faults that are tried on a run; of the first ones an outage is in one share with being refused."""
+        kinds = [step.kind for step in self.faults]
+        for place, step in enumerate(self.faults):
+            if step.kind is Kind.DOWN and Kind.REFUSE in kinds:
+                place = kinds.index(Kind.REFUSE)
+            if parent.history.size or self.is_mine(place):
+                yield step
 
     def _child(self, parent: Played, history: History, same: int) -> Played | None:
         """Run a history, of which so many attempts have to be those of its parent; ``None`` where it struck nothing."""

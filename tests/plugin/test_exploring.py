@@ -378,3 +378,31 @@ async def test_switched(chaos):
     again = run(pytester, CHOSEN + "\nimport pytest\n\n" + "\n".join(tests), "-o", "chaos_verify=auto")
 
     again.assert_outcomes(failed=4)
+
+
+def test_the_processes_of_xdist_share_a_search(pytester: pytest.Pytester) -> None:
+    """An item for each, and one result."""
+    result = run(
+        pytester,
+        """
+        @chaos_explore(faults=["503", "reset", "reset after-commit"])
+        def test_a_charge(chaos):
+            charge(chaos.url)
+        """,
+        "-n2",
+        "-k",
+        "test_a_charge",
+    )
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*retrychaos: explored in shares*",
+            "test_the_processes_of_xdist_share_a_search.py::test_a_charge",
+            "  RT01/503: 503",
+            "  ID01: reset",
+            "  ID04: reset after-commit",
+            "  explored up to 2 faults: 13 histories run",
+        ],
+        consecutive=True,
+    )

@@ -38,6 +38,7 @@ def explore_test(
     loop: str = "asyncio",
     seed: int = 7,
     timezone: str | None = None,
+    is_mine: Callable[[int], bool] = lambda _: True,
 ) -> Found:
     """Run a test under every history."""
     is_async = inspect.iscoroutinefunction(test)
@@ -47,7 +48,9 @@ def explore_test(
 
     options = {"seed": seed, "entropy": "seeded", "loop": loop if is_async else None, "timezone": timezone}
     runner = Test(body, test.__code__, "test", options)
-    search = Search(runner.play, read_faults(faults), depth, lambda runs: runs >= most, reduces, switches, timezone)
+    search = Search(
+        runner.play, read_faults(faults), depth, lambda runs: runs >= most, reduces, switches, timezone, is_mine
+    )
     root = runner.play(History())
     assert not root.breaches, root.breaches
     return search.run(root)
