@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import httpx
 import requests
-import trio
 
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.engine import Attempt, Retry, exponential, this_attempt
@@ -69,14 +68,16 @@ async def _by_aiohttp(method: str, url: str, policy: Retry, key_header: str | No
 
 def _on_asyncio(send: Callable[..., Any]) -> Send:
     def drive(chaos: Chaos, method: str, policy: Retry = POLICY, key_header="Idempotency-Key", **more: Any) -> int:
-        return asyncio.run(chaos.call_async(send, method, f"{chaos.url}/payments", policy, key_header, more))
+        called = functools.partial(chaos.call_async, send, method, f"{chaos.url}/payments", policy, key_header, more)
+        return chaos.recorded.caller.run("asyncio", called)
 
     return drive
 
 
 def _on_trio(send: Callable[..., Any]) -> Send:
     def drive(chaos: Chaos, method: str, policy: Retry = POLICY, key_header="Idempotency-Key", **more: Any) -> int:
-        return trio.run(chaos.call_async, send, method, f"{chaos.url}/payments", policy, key_header, more)
+        called = functools.partial(chaos.call_async, send, method, f"{chaos.url}/payments", policy, key_header, more)
+        return chaos.recorded.caller.run("trio", called)
 
     return drive
 
@@ -147,21 +148,3 @@ def judged(script: str, send: Send, method: str, policy: Retry = POLICY, **more:
             send(chaos, method, policy, **more)
         chaos.verify(policy, ignore=("NV01",))
         return len(chaos.attempts)
-
-
-def worlds(words: tuple[str, ...], depth: int, attempts: Callable[[str], int]) -> Iterator[str]:
-    """Give all scripts of up to so many faults, but for those whose last fault nobody would meet.
-
-    ``attempts`` runs a script and tells how many attempts the client made: where it made none after the last fault,
-    a longer script would only repeat what happened.
-    """
-    level = [""]
-    for _ in range(depth):
-        longer = []
-        for start in level:
-            for word in words:
-                script = f"{start}, {word}" if start else word
-                yield script
-                if attempts(script) > script.count(",") + 1:
-                    longer.append(script)
-        level = longer

@@ -18,7 +18,8 @@ from pytest_retrychaos.engine import OutcomeUnknown, Retry, fixed
 from pytest_retrychaos.engine.aiohttp import retry_middleware
 from pytest_retrychaos.engine.httpx import AsyncRetryTransport, RetryTransport
 from pytest_retrychaos.engine.requests import RetryAdapter
-from tests.clients.adapters import CLIENTS, FORMS, POLICY, VOCABULARY, judged, worlds
+from tests.clients.adapters import CLIENTS, FORMS, POLICY, VOCABULARY, judged
+from tests.unit.fuzz.exploring import explore_test, shortest
 
 PAYMENT = {"json": {"amount": 1000, "currency": "USD"}}
 FEW = ("503 retry-after=2", "429 retry-after=90", "timeout", "reset after-commit", "refuse", "eof", "down=30s", "404")
@@ -55,14 +56,24 @@ def test_every_law_holds_for_a_payment_without_a_key(send, fault):
     judged(fault, send, "POST", key_header=None, **PAYMENT)
 
 
-@pytest.mark.timeout(3600 if IS_LONG else 120)
-def test_every_law_holds_in_every_world(send_by_any):
-    """Three faults of the whole vocabulary in the long run, two of the main ones else."""
-    words, depth = (VOCABULARY, 3) if IS_LONG else (FEW, 2)
-    made: dict[str, int] = {}
-    for script in worlds(words, depth, made.__getitem__):
-        made[script] = judged(script, send_by_any, "POST", **PAYMENT)
-    assert len(made) > (3000 if IS_LONG else 40)
+@pytest.mark.timeout(7200 if IS_LONG else 120)
+@pytest.mark.parametrize("name", [*CLIENTS, *FORMS])
+def test_every_law_holds_in_every_history(name):
+    """Three choices from the whole vocabulary in the long run, two from the main faults else; cancellation included."""
+    send = (CLIENTS | FORMS)[name]
+    loop = "trio" if "trio" in name else "asyncio" if "async" in name or name == "aiohttp" else None
+
+    def test(chaos: Chaos) -> None:
+        with contextlib.suppress(Exception):  # what the last attempt ended in: the laws say whether that is right
+            send(chaos, "POST", POLICY, **PAYMENT)
+        chaos.verify(POLICY, ignore=("NV01",))
+
+    faults, depth = ("default", 3) if IS_LONG else (FEW, 2)
+    found = explore_test(test, depth=depth, faults=faults, most=10**6, loop=loop)
+
+    assert shortest(found) == {}
+    assert not found.is_cut
+    assert found.runs > (3000 if IS_LONG else 60)
 
 
 def test_a_payment_gets_one_key_for_all_its_attempts(send):

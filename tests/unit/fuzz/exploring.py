@@ -15,7 +15,7 @@ from pytest_retrychaos.fuzz.search import Found, Search
 Client = Callable[..., Any]  # Any: a coroutine, where it is async
 
 
-def explore(client: Client, *, loop: str = "asyncio", **how: Any) -> Found:  # Any: as below
+def explore(client: Client, **how: Any) -> Found:  # Any: as below
     """Let a client pay once under every history."""
 
     def body(chaos: Chaos) -> None:
@@ -24,7 +24,7 @@ def explore(client: Client, *, loop: str = "asyncio", **how: Any) -> Found:  # A
     async def async_body(chaos: Chaos) -> None:
         await chaos.call_async(client, chaos.url, amount=1000, currency="USD")
 
-    return explore_test(async_body if inspect.iscoroutinefunction(client) else body, loop=loop, **how)
+    return explore_test(async_body if inspect.iscoroutinefunction(client) else body, **how)
 
 
 def explore_test(
@@ -35,18 +35,19 @@ def explore_test(
     most: int = 20_000,
     reduces: bool = True,
     switches: int = 0,
-    loop: str = "asyncio",
+    loop: str | None = None,
     seed: int = 7,
     timezone: str | None = None,
     is_mine: Callable[[int], bool] = lambda _: True,
 ) -> Found:
     """Run a test under every history."""
     is_async = inspect.iscoroutinefunction(test)
+    loop = loop or ("asyncio" if is_async else None)
 
     def body(chaos: Chaos) -> object:
         return chaos.recorded.caller.run(loop, lambda: test(chaos)) if is_async else test(chaos)
 
-    options = {"seed": seed, "entropy": "seeded", "loop": loop if is_async else None, "timezone": timezone}
+    options = {"seed": seed, "entropy": "seeded", "loop": loop, "timezone": timezone}
     runner = Test(body, test.__code__, "test", options)
     search = Search(
         runner.play, read_faults(faults), depth, lambda runs: runs >= most, reduces, switches, timezone, is_mine
