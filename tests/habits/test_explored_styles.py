@@ -343,3 +343,60 @@ async def right_in_a_loop(url: str, **body: Any) -> Any:
 def test_a_right_client_of_any_style_is_accused_of_nothing(client, depth):
     """By any fault of the vocabulary; two of them: test_a_right_client_is_accused_of_nothing, and the adapters' own."""
     assert shortest(explore(client, depth=depth)) == {}
+
+
+def impatient(url: str, **body: Any) -> Any:
+    """Send again what took its time, though it was answered."""
+    for _ in range(2):
+        began = time.time()
+        answer = requests.post(f"{url}/payments", json=body, headers=KEY, timeout=10)
+        if time.time() - began < 1:
+            break
+    return answer.json()
+
+
+async def goes_on(url: str, **body: Any) -> Any:
+    """Take a cancellation for a failure."""
+    async with httpx.AsyncClient(verify=False) as client:
+        for number in range(3):
+            try:
+                answer = await client.post(f"{url}/payments", json=body, headers=KEY, timeout=10)
+                if answer.status_code != 503:
+                    break
+            except (httpx.HTTPError, asyncio.CancelledError):
+                if number == 2:
+                    raise
+            await asyncio.sleep(2)
+        return answer.json()
+
+
+async def reads(url: str, **_: Any) -> Any:
+    """Give up at once, and say that it is there."""
+    async with httpx.AsyncClient(verify=False) as client:
+        try:
+            return (await client.get(f"{url}/orders", timeout=10)).raise_for_status().json()
+        except httpx.HTTPError:
+            return {"status": "succeeded"}
+
+
+@pytest.mark.parametrize(
+    ("client", "faults", "left_out"),
+    [
+        (impatient, ["timeout", "timeout after-commit", "slow=2s", "slow=30s"], {"slower than the client's timeout"}),
+        (in_an_adapter, ["503", "refuse", "down=30s"], set()),
+        (wrong.gives_up_at_once, ["503", "refuse", "down=30s"], {"nobody came during the outage"}),
+        (
+            goes_on,
+            ["503", "timeout", "timeout after-commit", "reset", "eof after-commit"],
+            {"cancelled before the answer"},
+        ),
+        (reads, ["timeout", "reset", "reset after-commit"], {"nothing to commit"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_each_reduction_loses_nothing(client, faults, left_out):
+    """What is left out for a reason would have broken the same laws, by the same scripts."""
+    reduced, whole = explore(client, faults=faults), explore(client, faults=faults, reduces=False)
+
+    assert shortest(reduced) == shortest(whole) != {}
+    assert left_out <= set(reduced.left_out)
