@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl
 
+from pytest_retrychaos import redact
+
 T = TypeVar("T")
 
 SECOND = 1_000_000_000
@@ -65,7 +67,7 @@ class Headers(Mapping[str, str]):
         return hash(self.pairs)
 
     def __repr__(self) -> str:
-        return f"Headers({list(self.pairs)!r})"
+        return redact.current().text(f"Headers({list(self.pairs)!r})")
 
     def has_any(self, names: AbstractSet[str]) -> bool:
         """Whether any of these fields is there; the names are in lower case."""
@@ -117,6 +119,8 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     answerer: Answerer | None = field(default=None, repr=False, compare=False)
 
+    __repr__ = redact.written
+
     @property
     def path(self) -> str:
         """The path without the query, as sent."""
@@ -143,6 +147,8 @@ class Response:
     status: int
     headers: Headers = NO_HEADERS
     body: bytes = b""
+
+    __repr__ = redact.written
 
     @classmethod
     def json(cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -195,6 +201,8 @@ class Effect:
     body: bytes
     at_ns: int
     operation: str = ""
+
+    __repr__ = redact.written
 
     @property
     def at(self) -> float:

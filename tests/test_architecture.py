@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "pytest_retrychaos"
 FLOORS: dict[str, int] = {
     "model": 1,
     "volatile": 1,
-    "redact": 1,
+    "redact": 0,
     "engine": 1,
     "clock": 2,
     "faults": 2,
@@ -48,7 +48,7 @@ FLOORS: dict[str, int] = {
 
 OWN_DEPENDENCIES = {
     "engine": set(),
-    "model": set(),
+    "model": {"redact"},
     "faults": {"model"},
     "service": {"model"},
     "redact": set(),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.errors import LeftRunning
 from pytest_retrychaos.fuzz.history import Breach, History, Played
@@ -92,7 +93,7 @@ def _breaches(chaos: Chaos, error: BaseException | None, code: CodeType) -> dict
         return _broken(chaos, error)
     if isinstance(error, AssertionError | pytest.fail.Exception):
         place = f"the test's own assertion in line {_line(error, code)}"
-        return {place: _breach(chaos, place, f"{place}: {error}")}
+        return {place: _breach(chaos, place, redact.current().text(f"{place}: {error}"))}
     found: dict[str, Breach] = {}
     if not chaos.judge.has_judged:
         try:
@@ -108,7 +109,7 @@ def _breaches(chaos: Chaos, error: BaseException | None, code: CodeType) -> dict
     met_a_fault = any(attempt.fault is not None for attempt in chaos.attempts)
     if error is not None and not found and not (met_a_fault and isinstance(error, Exception)):
         kind = type(error).__name__
-        found[kind] = _breach(chaos, kind, f"{kind}: {error}")
+        found[kind] = _breach(chaos, kind, redact.current().text(f"{kind}: {error}"))
     return found
 
 

@@ -9,6 +9,6 @@ Laws of this package:
 4. All of it takes time in proportion to the text, whatever stands in it, but for patterns that users give.
 """
 
-from pytest_retrychaos.redact.redaction import Hidden, Redaction, current, use
+from pytest_retrychaos.redact.redaction import Hidden, Redaction, current, use, written
 
-__all__ = ["Hidden", "Redaction", "current", "use"]
+__all__ = ["Hidden", "Redaction", "current", "use", "written"]

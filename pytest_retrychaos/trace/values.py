@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.model import SECOND, Headers
 
 RESOLUTION_NS: Final = 1_000_000
@@ -30,6 +31,8 @@ class Body:
     """All of it, or the first KiB."""
     announced: int | None = None
     """The ``Content-Length`` that was promised, where fewer bytes came."""
+
+    __repr__ = redact.written
 
     @property
     def is_whole(self) -> bool:
@@ -125,6 +128,8 @@ class Attempt:
     key_conflict: str | None = None
     """Why the service turned its key away, where it did: ``in flight``, ``mismatch``, ``missing``, ``too long``."""
 
+    __repr__ = redact.written
+
     @property
     def started(self) -> float:
         """Seconds since the run began."""
@@ -211,6 +216,8 @@ class Raised:
     on_purpose: bool = False
     """The code under test raised it by a statement of its own, or from another exception."""
 
+    __repr__ = redact.written
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -223,6 +230,8 @@ class Told:
     raised: tuple[Raised, ...] = ()
     claimed_by: str | None = None
     """What says so: ``status``, ``ok``, or ``same value`` (as an earlier success of the function returned)."""
+
+    __repr__ = redact.written
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,23 @@ def test_a_secret_that_was_sent_is_in_no_output(send: Callable[[str, str], None]
         assert not [text for text in texts if spelling in text]
 
 
+def test_an_assertion_that_fails_prints_no_secret() -> None:
+    """Pytest shows the values that it compared: attempts, effects, what handlers get."""
+    requests_seen: list[object] = []
+    with Chaos() as chaos:
+        chaos.service.route("POST", "/x", lambda request: requests_seen.append(request) or {"token": "abc-1"})
+        headers = {"Authorization": "Bearer abc-23", "Cookie": "a=abc-4", "X-Api-Key": "abc-5"}
+        requests.post(f"{chaos.url}/x?sig=abc-6", json={"password": "abc-7"}, headers=headers, timeout=5)
+        with pytest.raises(ValueError, match="abc"):
+            chaos.call(lambda: (_ for _ in ()).throw(ValueError("token=abc-8")))
+
+    shown = repr((chaos.attempts, chaos.ledger, chaos.trace, requests_seen))
+
+    assert "abc-" not in shown
+    assert "Bearer [hidden:" in shown
+    assert chaos.attempts[0].headers["X-Api-Key"] == "abc-5"
+
+
 def test_a_handler_that_fails_tells_no_secret() -> None:
     """What went wrong in it is told with the request's address and its own words."""
 
