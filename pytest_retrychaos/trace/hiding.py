@@ -14,7 +14,7 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, quote_plus
 
 from pytest_retrychaos.model import Effect, Headers
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from pytest_retrychaos.trace.numbering import Numbering
     from pytest_retrychaos.trace.trace import Trace
 
+T = TypeVar("T")
+
 SHORTEST: Final = 6
 """Characters of a secret that is looked for elsewhere."""
+_TEXTS: Final = ("host", "target", "key", "fault", "error")
+"""What is a text in an attempt."""
 LONG: Final = 16
 """Letters of one that is no ordinary word."""
 
@@ -36,8 +40,9 @@ def hidden(trace: Trace, numbering: Numbering, redaction: Redaction) -> Trace:
     """Hide what is secret in a trace that was numbered."""
     hiding = Hiding(redaction)
     hiding.learn_credentials(numbering)
+    known = hiding.known
     once = hiding.trace(trace)
-    return hiding.trace(once) if hiding.has_learnt else once
+    return hiding.trace(once) if hiding.known > known else once
 
 
 class Hiding:
@@ -49,9 +54,9 @@ class Hiding:
         self._in_bytes: dict[bytes, bytes] = {}
 
     @property
-    def has_learnt(self) -> bool:
-        """Whether there are values to look for everywhere."""
-        return bool(self._names)
+    def known(self) -> int:
+        """How many spellings of secrets are looked for everywhere."""
+        return len(self._names)
 
     def learn_credentials(self, numbering: Numbering) -> None:
         """Look for the credentials that were sent, too: each has a number already."""
@@ -88,22 +93,19 @@ class Hiding:
         return replace(hidden, credentials=credentials)
 
     def _attempt(self, attempt: Attempt) -> Attempt:
-        return replace(
+        texts = {name: self.text(value) for name in _TEXTS if (value := getattr(attempt, name)) is not None}
+        return _changed(
             attempt,
-            host=self.text(attempt.host),
-            target=None if attempt.target is None else self.text(attempt.target),
+            **texts,
             headers=self._headers(attempt.headers),
             body=self._body(attempt.body, attempt.headers),
-            key=None if attempt.key is None else self.text(attempt.key),
             volatile=tuple([self.text(value) for value in attempt.volatile]),
-            fault=None if attempt.fault is None else self.text(attempt.fault),
             response_headers=self._headers(attempt.response_headers),
             response_body=self._body(attempt.response_body, attempt.response_headers),
-            error=None if attempt.error is None else self.text(attempt.error),
         )
 
     def _operation(self, operation: Operation) -> Operation:
-        return replace(operation, name=self.text(operation.name))
+        return _changed(operation, name=self.text(operation.name))
 
     def _effect(self, effect: Effect) -> Effect:
         content, found = self._redaction.body(effect.body, {})
@@ -132,10 +134,9 @@ class Hiding:
         return replace(told, value=value, raised=raised)
 
     def _headers(self, headers: Headers) -> Headers:
-        pairs = []
-        for name, value in headers.pairs:
-            pairs.append((self.text(name), self._elsewhere(self._taken(self._redaction.header(name, value)))))
-        return Headers(pairs)
+        header = self._redaction.header
+        pairs = tuple([(name, self._elsewhere(self._taken(header(name, value)))) for name, value in headers.pairs])
+        return headers if pairs == headers.pairs else Headers(pairs)
 
     def _body(self, body: Body, headers: Headers) -> Body:
         """Hide what is secret in a body, and key the digest of one that has something to hide."""
@@ -170,6 +171,12 @@ class Hiding:
 
     def _elsewhere(self, text: str) -> str:
         return replaced(text, self._names) if self._names else text
+
+
+def _changed(value: T, **fields: Any) -> T:  # Any: fields of unlike types
+    """Replace fields of a value, if any of them is another."""
+    changes = {name: given for name, given in fields.items() if given != getattr(value, name)}
+    return replace(value, **changes) if changes else value  # type: ignore[type-var]  # a dataclass
 
 
 def _is_recognisable(value: str) -> bool:
