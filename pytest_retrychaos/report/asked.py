@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -15,8 +16,11 @@ FAIL_UNDER_OPTION: Final = "--chaos-fail-under"
 BASELINE_OPTION: Final = "--chaos-baseline"
 UPDATE_OPTION: Final = "--chaos-update-baseline"
 
+NO_JINJA: Final = "a .html report needs Jinja2: python -m pip install 'pytest-retrychaos[report]'"
+
 FORMATS: Final = {
     ".json": "the whole document, by the schema in the package",
+    ".html": "one page to be looked at, from disk or as an artifact; needs the extra report",
     ".md": "for a job summary or a comment on a merge request",
     ".sarif": "SARIF 2.1.0: each finding at the line of its test",
 }
@@ -117,6 +121,8 @@ def report_path(text: str, base: Path, option: str = REPORT_OPTION) -> Path:
         raise pytest.UsageError(f"{option}={text}: that is a folder; name a file in it that ends in {known}")
     if path.suffix not in FORMATS:
         raise pytest.UsageError(f"{option}={text}: no format has the suffix {path.suffix!r}; it is {known}")
+    if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
+        raise pytest.UsageError(f"{REPORT_OPTION}={text}: {NO_JINJA}")
     problem = unwritable(path)
     if problem is not None:
         raise pytest.UsageError(f"{option}={text}: cannot write there: {problem}; name another place")

@@ -121,7 +121,7 @@ class Collecting:
         if self._is_worker:
             return
         if report.when not in ("setup", "call", "teardown"):  # pytest-xdist: the worker that ran it has died
-            self._problems.append(f"{report.nodeid}: {_first_line(report)}")
+            self._problems.append(redact.current().text(f"{report.nodeid}: {_first_line(report)}"))
             self._phases.pop(report.nodeid, None)
             return
         if report.when == "setup":
@@ -150,7 +150,7 @@ class Collecting:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not be collected: its tests are missing."""
         if report.failed and not self._is_worker:
-            self._problems.append(f"{report.nodeid} could not be collected")
+            self._problems.append(f"{redact.current().text(report.nodeid)} could not be collected")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:  # Any: a controller of pytest-xdist

@@ -11,6 +11,10 @@ def render(document: Document, suffix: str) -> str:
         from pytest_retrychaos.report.jsonform import to_json
 
         return to_json(document)
+    if suffix == ".html":
+        from pytest_retrychaos.report.page import to_html
+
+        return to_html(document)
     if suffix == ".md":
         from pytest_retrychaos.report.mdform import to_markdown
 

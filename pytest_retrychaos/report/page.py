@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws import LAWS
 from pytest_retrychaos.laws.words import counted
+from pytest_retrychaos.report.asked import NO_JINJA
 from pytest_retrychaos.report.document import FAULT_CLASSES, Document
 from pytest_retrychaos.report.plain import visible
 from pytest_retrychaos.report.shown import Page
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 TEMPLATES: Final = Path(__file__).with_name("templates")
 WIDEST: Final = 300
 """Characters of a name or a message that are shown."""
-
-
-EXTRA: Final = "a .html report needs Jinja2: python -m pip install 'pytest-retrychaos[report]'"
 
 
 class NoJinja(ImportError):
@@ -47,7 +45,7 @@ def require_jinja() -> None:
     try:
         import jinja2  # noqa: F401 - is it there?
     except ImportError as error:
-        raise NoJinja(EXTRA) from error
+        raise NoJinja(NO_JINJA) from error
 
 
 @functools.cache

@@ -36,6 +36,52 @@ def test_what_is_named_is_hidden_in_every_process_of_a_run(pytester: pytest.Pyte
     assert len(set(marks)) == 4
 
 
+def test_no_file_has_a_secret(pytester: pytest.Pytester) -> None:
+    """Neither a report in any format, nor JUnit's own file, nor a job's summary."""
+    pytester.makeini("[pytest]\nchaos_redact = acct_\\w+\n")
+    pytester.makepyfile(
+        """
+        import pytest
+        import requests
+        import time
+
+        SECRETS = [f"S3CRET-{n}x" for n in range(9)]
+
+        @pytest.mark.chaos("503, reset after-commit, ok", timezone="Asia/Tokyo")
+        @pytest.mark.parametrize("token", ["sk_live_" + "S3CRET" * 4])
+        def test_one(chaos, token):
+            for _ in range(3):
+                try:
+                    answer = requests.post(
+                        f"{chaos.url}/pay/{token}?sig={SECRETS[0]}&ref=acct_S3CRET",
+                        json={"password": SECRETS[1], "card": "4242 4242 4242 4242"},
+                        headers={"X-Api-Key": SECRETS[2], "Cookie": f"sid={SECRETS[3]}"},
+                        auth=("shop", SECRETS[4]),
+                        timeout=5,
+                    )
+                except requests.RequestException:
+                    time.sleep(1)
+            with chaos.operation(f"pay with token={SECRETS[5]}"):
+                requests.get(f"{chaos.url}/a", timeout=5)
+            chaos.verify()
+
+        def test_other(chaos):
+            requests.get(f"{chaos.url}/a?token={SECRETS[6]}", timeout=5)
+            raise ValueError(f"bad password={SECRETS[7]!r}")
+        """
+    )
+    suffixes = ("json", "html", "md", "sarif")
+
+    found = run(pytester, "--tb=no", *(f"--chaos-report=r.{one}" for one in suffixes), "--junit-xml=j.xml", "-rN")
+
+    assert found.ret == pytest.ExitCode.TESTS_FAILED
+    for suffix in suffixes:
+        text = (pytester.path / f"r.{suffix}").read_text(encoding="utf-8")
+        assert "POST /pay/" in text
+        for secret in ("S3CRET", "4242", "c2hvcDpTM0"):
+            assert secret not in text, suffix
+
+
 def test_a_pattern_that_is_none_is_refused(pytester: pytest.Pytester) -> None:
     """Before anything is run."""
     found = run(pytester, "--chaos-redact", "(")
