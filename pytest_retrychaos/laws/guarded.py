@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, REDIRECTS, STATUS, Ended, path_of
+from pytest_retrychaos.laws.limits import CUT_FROM_OUTSIDE, may_be_cut_from_outside, own_limits
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
@@ -28,20 +29,6 @@ HOPELESS: Final = frozenset({501, 505})
 SLOW_NS: Final = SECOND
 """From here on a success may be a slow call, which some breakers count as a failure (resilience4j, by 60 s; by hand,
 by less)."""
-
-CLOSED: Final = "timeout: closed by the client"
-"""How the record says that a client gave up a silent service, by its own time limit or its caller's."""
-
-CUT_FROM_OUTSIDE: Final = frozenset(
-    {
-        "asyncio.exceptions.CancelledError",
-        "builtins.BaseExceptionGroup",
-        "builtins.TimeoutError",
-        "trio.Cancelled",
-        "trio.TooSlowError",
-    }
-)
-"""What is left of a call that a deadline ended: where it stood around the breaker, that was told nothing."""
 
 BREAKER_PACKAGES: Final = frozenset({"purgatory"})
 """Libraries whose errors do not say by their names what they are."""
@@ -158,6 +145,7 @@ def circuits(view: View, per: Per, counts: str) -> Circuits:
 
 def _calls(view: View, per: Per, counts: str) -> Iterator[tuple[object, Call]]:
     admitted = _admissions(view)
+    limits = own_limits(view)
     last_of = {end.attempt.scope: end.attempt.index for end in view.ends}
     groups: dict[tuple[object, object], list[Ended]] = {}
     for end in view.ends:
@@ -167,19 +155,19 @@ def _calls(view: View, per: Per, counts: str) -> Iterator[tuple[object, Call]]:
             continue
         if counts == "attempts":
             scope = view.scope_of(attempt.scope)
-            sign = _sign(end, scope if last_of[attempt.scope] == attempt.index else None)
+            sign = _sign(end, scope if last_of[attempt.scope] == attempt.index else None, limits)
             yield key, Call(attempt, attempt, end.at_ns, sign, admitted[attempt.index], scope)
         else:
             whole = ("operation", attempt.operation) if attempt.scope is None else ("scope", attempt.scope)
             groups.setdefault((whole, key), []).append(end)
     for (_, key), ends in groups.items():
-        yield key, _whole_call(view, ends, admitted)
+        yield key, _whole_call(view, ends, admitted, limits)
 
 
-def _whole_call(view: View, ends: list[Ended], admitted: dict[int, int]) -> Call:
+def _whole_call(view: View, ends: list[Ended], admitted: dict[int, int], limits: frozenset[int]) -> Call:
     first, last = ends[0].attempt, ends[-1]
     scope = view.scope_of(first.scope)
-    sign, ended_ns = _sign(last, scope), last.at_ns
+    sign, ended_ns = _sign(last, scope, limits), last.at_ns
     if scope is not None and scope.told is not None:
         ended_ns = scope.ended_ns
         raised = scope.told.raised
@@ -222,8 +210,11 @@ def _shape(path: str) -> str:
     return "/".join("*" if any(char.isdigit() for char in part) else part for part in path.split("/"))
 
 
-def _sign(end: Ended, scope: Scope | None) -> Sign:
-    """Tell what an end says of the service; ``scope`` is the one that it ended, if it did."""
+def _sign(end: Ended, scope: Scope | None, limits: frozenset[int]) -> Sign:
+    """Tell what an end says of the service; ``scope`` is the one that it ended, if it did.
+
+    ``limits`` are the client's own, in milliseconds.
+    """
     status = end.attempt.status or 200
     if end.how == IN_FLIGHT:
         return Sign.PENDING
@@ -231,15 +222,7 @@ def _sign(end: Ended, scope: Scope | None) -> Sign:
         return Sign.HEALTHY if status < 400 and status not in REDIRECTS else Sign.UNCLEAR
     if end.how == STATUS:
         return Sign.FAILED if status >= 500 and status not in HOPELESS else Sign.UNCLEAR
-    return Sign.UNCLEAR if end.how in (CUT, "truncate") or _is_cut_from_outside(end, scope) else Sign.FAILED
-
-
-def _is_cut_from_outside(end: Ended, scope: Scope | None) -> bool:
-    """Whether a deadline around the breaker may have ended it: then the breaker was told of no failure."""
-    raised = () if scope is None or scope.told is None else scope.told.raised
-    is_closed = (end.attempt.error or "").startswith(CLOSED)
-    is_closed = is_closed or (end.how == "connect-timeout" and end.attempt.timeout_ns is None)  # on an event loop
-    return raised[0].type in CUT_FROM_OUTSIDE and is_closed if raised else is_closed
+    return Sign.UNCLEAR if end.how in (CUT, "truncate") or may_be_cut_from_outside(end, scope, limits) else Sign.FAILED
 
 
 def _refusals(view: View) -> Iterator[tuple[str, Refusal]]:

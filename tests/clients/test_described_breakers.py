@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import time
 
+import httpx
 import purgatory
 import pybreaker
 import pytest
@@ -236,3 +238,62 @@ def test_a_call_in_the_cooldown_is_told_with_the_hint(chaos):
     call()
     with pytest.raises(LawsBroken, match=r"or    was it reset by hand\? BreakerPolicy\(by_hand=True\)"):
         chaos.verify(breaker=BreakerPolicy(threshold=3, cooldown=30), ignore=("RT01",))
+
+
+async def silences(chaos, breaker, *, calls=5, tries=2, limit=5, deadline=None):
+    """Meet silence again and again, inside retries, on an event loop; perhaps under a deadline around the breaker."""
+    async with httpx.AsyncClient(timeout=limit) as http:
+
+        async def fetch():
+            (await http.get(f"{chaos.url}/items")).raise_for_status()
+
+        guarded = breaker(fetch)
+
+        async def call():
+            for left in reversed(range(tries)):
+                try:
+                    async with asyncio.timeout(deadline):
+                        return await guarded()
+                except (httpx.HTTPError, TimeoutError):
+                    if not left:
+                        raise
+                await asyncio.sleep(1)
+            return None
+
+        for _ in range(calls):
+            with contextlib.suppress(*ERRORS, httpx.HTTPError, TimeoutError):
+                await chaos.call_async(call)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("threshold", "found"), [(3, HELD), (4, "CB01/late")])
+async def test_a_clients_own_time_limit_is_a_failure_on_an_event_loop_too(chaos, threshold, found):
+    """Of the retry it was told, so that the attempt before, which took as long, ended in the same way."""
+    chaos.script("timeout*")
+    await silences(chaos, CircuitBreaker(threshold=threshold))
+
+    assert rulings(chaos, BreakerPolicy(threshold=3, cooldown=30))[0] == found
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("limit", [10, 5.0005], ids=["longer", "a little longer"])
+async def test_a_deadline_around_a_breaker_tells_it_nothing_though_retries_stand_around_that(chaos, limit):
+    """The breaker was told of cancellations alone, and never opens."""
+    chaos.script("timeout*")
+    breaker = CircuitBreaker(threshold=3)
+    await silences(chaos, breaker, limit=limit, deadline=5)
+
+    assert breaker.failures == 0
+    assert rulings(chaos, BreakerPolicy(threshold=3, cooldown=30)) == [NOT_ASKED] * 4
+
+
+@pytest.mark.asyncio
+async def test_a_deadline_as_long_as_another_clients_own_limit_stays_unclear(chaos):
+    """One call was told the one, one the other: after five seconds either may have ended it."""
+    chaos.script("timeout*")
+    breaker = CircuitBreaker(threshold=3)
+    await silences(chaos, breaker, calls=1, tries=1)
+    await silences(chaos, breaker, tries=5, limit=10, deadline=5)
+
+    assert breaker.failures == 1
+    assert rulings(chaos, BreakerPolicy(threshold=3, cooldown=30)) == [NOT_ASKED] * 4
