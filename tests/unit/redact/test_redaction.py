@@ -123,7 +123,7 @@ def test_a_header_keeps_what_is_no_secret_in_it(name: str, value: str, shown: st
             {},
             b'--B\r\nContent-Disposition: form-data; name="token"\r\n\r\n[]\r\n--B--',
         ),
-        (gzip.compress(b'{"token": "abc"}'), {"content-encoding": "gzip"}, b'{"token": "[]"}'),
+        (gzip.compress(b'{"token": "abc"}', mtime=0), {"content-encoding": "gzip"}, b'{"token": "[]"}'),
         (zlib.compress(b'{"token": "abc"}'), {"content-encoding": "deflate"}, b'{"token": "[]"}'),
         (b"packed: abc", {"content-encoding": "br"}, b"[]"),
         (
