@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
@@ -14,7 +14,6 @@ from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.errors import LeftRunning
 from pytest_retrychaos.fuzz.history import Breach, History, Played
-from pytest_retrychaos.fuzz.journal import Journal
 from pytest_retrychaos.judging import Known
 from pytest_retrychaos.laws import Finding
 from pytest_retrychaos.text import again, finding_text, timeline
@@ -40,10 +39,6 @@ class Test:
     """Tells which findings fail nothing."""
     watch: Callable[[Chaos], None] = lambda _: None
     """Is given each run once it is over."""
-
-    def noted_by(self, journal: Journal | None) -> Test:
-        """Give the same, of which each run is noted before it begins."""
-        return self if journal is None else replace(self, note=journal.note)
 
     def play(self, history: History) -> Played:
         """Run it under a history. What the code under test raises is what its caller was told, not a failure.
@@ -83,9 +78,17 @@ class Test:
         except (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.skip.Exception, pytest.exit.Exception):
             raise
         except BaseException as error:
+            if is_out_of_time(error):
+                raise
             chaos.judge.note_end(error)
             return error
         return None
+
+
+def is_out_of_time(error: BaseException) -> bool:
+    """Whether pytest-timeout ended the test: its time is over, whatever would come next."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__") == "pytest_timeout" for frame, _ in frames)
 
 
 def _breaches(chaos: Chaos, error: BaseException | None, code: CodeType) -> dict[str, Breach]:

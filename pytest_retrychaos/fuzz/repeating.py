@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,8 +13,9 @@ import pytest
 from pytest_retrychaos.blame import raise_at
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.fuzz import words
+from pytest_retrychaos.fuzz.history import History
 from pytest_retrychaos.fuzz.journal import journal
-from pytest_retrychaos.fuzz.playing import Test
+from pytest_retrychaos.fuzz.playing import Test, is_out_of_time
 from pytest_retrychaos.fuzz.shares import whole_name
 from pytest_retrychaos.options import LOOPS, Options
 from pytest_retrychaos.settings import INTERRUPTED, KNOWN, SAID, WATCHING, derived_seed, watchdog
@@ -88,17 +89,32 @@ def watched(
 
     An interrupt leaves what was found ``so_far`` to be told at the end.
     """
+    last = History()
+
+    def note(history: History) -> None:
+        nonlocal last
+        last = history
+        if own is not None:
+            own.note(history)
+
     with journal(request.config, request.node.nodeid) as own:
         if own is not None and own.left is not None:
-            script, options = own.left
-            given = {name: value for name, value in run.options.items() if name != "watchdog"}
-            changed = Options.read({**given, **options}).changed
-            return words.died(marker(script, changed, run.options["seed"]))
+            return words.died(_marker(run, *own.left))
         try:
-            return judge(run.noted_by(own))
+            return judge(replace(run, note=note))
+        except pytest.fail.Exception as late:
+            if not is_out_of_time(late):
+                raise
+            script = "" if last.script is None else str(last.script)
+            return words.out_of_time(late.msg or "", last, _marker(run, script, last.options), so_far())
         except KeyboardInterrupt:
             request.config.stash.setdefault(INTERRUPTED, []).append((run.name, so_far()))
             raise
+
+
+def _marker(run: Test, script: str, options: Mapping[str, Any]) -> str:  # Any: as a user writes them
+    given = {name: value for name, value in run.options.items() if name != "watchdog"}
+    return marker(script, Options.read({**given, **options}).changed, run.options["seed"])
 
 
 def _call(chaos: Chaos, function: Function, loop: str, /, *args: object, **named: object) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.faults import Script
-from pytest_retrychaos.fuzz.history import Played, parted
+from pytest_retrychaos.fuzz.history import History, Played, parted
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError
 from pytest_retrychaos.laws.words import counted, grouped
 from pytest_retrychaos.text import moment
@@ -90,6 +90,11 @@ def died(marker: str) -> str:
         f"in the middle of\n  again {marker}\n"
         "This is said once: the next run searches from the beginning"
     )
+
+
+def out_of_time(said: str, history: History, marker: str, so_far: str) -> str:
+    """Write in what a test ran out of time, and what was found before."""
+    return f"cannot tell: {said}, in the middle of {history}\n  again {marker}\n\n{so_far}"
 
 
 def not_the_same(error: NotTheSameError) -> str:

@@ -406,3 +406,61 @@ def test_the_processes_of_xdist_share_a_search(pytester: pytest.Pytester) -> Non
         ],
         consecutive=True,
     )
+
+
+def test_bad_company_is_named(pytester: pytest.Pytester) -> None:
+    """A fixture that fails; a client without an end; one that works in a thread from before, which sleeps for real."""
+    result = run(
+        pytester,
+        """
+        import queue, threading, time
+        import pytest
+
+        jobs = queue.Queue()
+
+        def work():
+            while True:
+                url, is_done = jobs.get()
+                time.sleep(0.01)
+                try:
+                    charge(url)
+                except Exception:
+                    pass
+                is_done.set()
+
+        threading.Thread(target=work, name="sender", daemon=True).start()
+
+        @pytest.fixture
+        def broken():
+            raise RuntimeError("no database")
+
+        @chaos_explore(depth=1)
+        def test_fixture(chaos, broken):
+            charge(chaos.url)
+
+        @pytest.mark.timeout(2, method="signal")
+        @chaos_explore(depth=1, faults=["reset", "503"])
+        def test_endless(chaos):
+            while charge(chaos.url) != 201:
+                while True:
+                    time.sleep(1)
+
+        @chaos_explore(depth=1)
+        def test_thread(chaos):
+            is_done = threading.Event()
+            jobs.put((chaos.url, is_done))
+            is_done.wait(5)
+        """,
+        "--chaos-seed=3",
+    )
+
+    result.assert_outcomes(failed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E*RuntimeError: no database",
+            "E*cannot tell: Timeout (>2.0s) from pytest-timeout., in the middle of 503",
+            'E*  again @pytest.mark.chaos("503", entropy="seeded", seed=*)',
+            "E*explored up to 1 fault: 1 history run*",
+            "E*Refused: the thread 'sender', which was there before chaos began, called service.test: *",
+        ]
+    )
