@@ -1,0 +1,69 @@
+"""Right clients under whatever Hypothesis draws from the hostile vocabulary: no law accuses any of them.
+
+``make test-all`` draws 100 000 examples in all, and ``-v`` says how many histories they came to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import pytest
+import requests
+from hypothesis import given, settings
+
+from examples.payments.client import PaymentClient
+from pytest_retrychaos import Chaos, chaos_fuzz
+from pytest_retrychaos.engine import Retry
+from pytest_retrychaos.faults import Script
+from pytest_retrychaos.fuzz import faults, scripts
+from tests.clients.adapters import CLIENTS
+
+IS_LONG = bool(os.environ.get("RETRYCHAOS_LONG"))
+PAYMENT = {"json": {"amount": 1000, "currency": "USD"}}
+SHARES = {"payments": 40_000, "requests": 15_000, "httpx": 15_000, "read": 15_000, "scripts": 15_000}
+"""Examples of the long run; a hundred thousand."""
+
+pytestmark = pytest.mark.timeout(7200 if IS_LONG else 120)
+
+
+def examples(name: str) -> int:
+    """Tell how many examples a test draws."""
+    return SHARES[name] if IS_LONG else SHARES[name] // 500
+
+
+@chaos_fuzz(faults="hostile", max_examples=examples("payments"), derandomize=True)
+def test_the_payment_client_is_accused_of_nothing(chaos):
+    """It is what README tells people to copy."""
+    chaos.call(PaymentClient(chaos.url).charge, amount=1000, currency="USD")
+
+
+@chaos_fuzz(faults="hostile", max_examples=examples("requests"), derandomize=True)
+def test_the_engine_in_requests_is_accused_of_nothing(chaos):
+    """A payment whose key the adapter made."""
+    CLIENTS["requests"](chaos, "POST", **PAYMENT)
+
+
+@chaos_fuzz(faults="hostile", max_examples=examples("httpx"), derandomize=True)
+def test_the_engine_in_httpx_is_accused_of_nothing(chaos):
+    """The same on asyncio."""
+    CLIENTS["httpx-asyncio"](chaos, "POST", **PAYMENT)
+
+
+@chaos_fuzz(faults="hostile", max_examples=examples("read"), derandomize=True)
+def test_a_flow_of_reads_by_the_engine_is_accused_of_nothing(chaos):
+    """On one connection, which may have gone stale."""
+    retry = Retry(attempts=4)
+    with requests.Session() as session:
+        for name in ("orders", "payments"):
+            chaos.call(retry.call, session.get, f"{chaos.url}/{name}", timeout=5)
+
+
+@settings(max_examples=examples("scripts"), derandomize=True, deadline=None)
+@given(scripts(faults("hostile", for_method="POST"), max_size=4))
+def test_under_a_plain_given_the_payment_client_is_accused_of_nothing(script: Script) -> None:
+    """By a script that was drawn beforehand."""
+    with Chaos(script, entropy="seeded", seed=1) as chaos:
+        with contextlib.suppress(requests.RequestException):
+            chaos.call(PaymentClient(chaos.url).charge, amount=1000, currency="USD")
+        chaos.verify(ignore=["NV01"])
