@@ -16,13 +16,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from pytest_retrychaos import cli, plugin
+from pytest_retrychaos import cli, fuzz, plugin
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.engine import TRANSITIONS, Event, State
 from pytest_retrychaos.faults.vocabulary import FAULTS, OPTIONS
@@ -89,7 +89,7 @@ def output(how: str, path: str) -> str:
         if how == "pytest":
             shutil.copy(ROOT / path, Path(directory, "test_charge.py"))
             # pytest-asyncio warns of its defaults wherever no ini file sets them.
-            plugins = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
+            plugins = ["-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:randomly", "--hypothesis-seed=0"]
             command = [sys.executable, "-m", "pytest", *plugins, "-q", "--tb=short", "test_charge.py"]
         else:
             command = [sys.executable, str(ROOT / path)]
@@ -101,7 +101,10 @@ def output(how: str, path: str) -> str:
         )
     assert not run.stderr, run.stderr
     lines = [line.rstrip() for line in run.stdout.splitlines()]
-    return _fenced("text", re.sub(r" in \d+\.\d+s( \(\d+:\d+:\d+\))?", " in 0.05s", "\n".join(lines)))
+    text = re.sub(r" in \d+\.\d+s( \(\d+:\d+:\d+\))?", " in 0.05s", "\n".join(lines))
+    # How much is drawn differs from one Hypothesis to the next.
+    text = re.sub(r"drew \d+ examples: \d+ histories run.*", "drew 200 examples: 180 histories run", text)
+    return _fenced("text", text)
 
 
 def _fenced(language: str, text: str) -> str:
@@ -212,6 +215,21 @@ def profiles() -> str:
     return _table(head, *rows)
 
 
+def strategies() -> str:
+    """List the strategies with their arguments."""
+    made = [getattr(fuzz, name) for name in ("scripts", "faults", "retry_after_values", "outages", "delays")]
+    rows = [(f"`{one.__name__}{_signature(one)}`", _first_sentence(one.__doc__)) for one in made]
+    return _table(("strategy", "what it generates"), *rows)
+
+
+def _signature(function: Callable[..., object]) -> str:
+    parameters = [
+        one.replace(annotation=inspect.Parameter.empty, default=... if one.name == "kinds" else one.default)
+        for one in inspect.signature(function).parameters.values()
+    ]
+    return str(inspect.Signature(parameters)).replace("=Ellipsis", "=…")
+
+
 def fixture() -> str:
     rows = []
     for owner in (Chaos, RunAssertions, Assertions):
@@ -290,7 +308,7 @@ def command_line() -> str:
 TABLES = {
     "faults": faults, "fault-options": fault_options, "laws": laws, "law": law, "families": families,
     "options": options, "marker": marker, "profiles": profiles, "fixture": fixture, "defaults": defaults,
-    "command-line": command_line, "transitions": transitions,
+    "command-line": command_line, "transitions": transitions, "strategies": strategies,
     "conformance": conformance, "conformance-setups": conformance_setups, "conformance-again": conformance_again,
 }  # fmt: skip
 MAKERS = {"code": code, "output": output, "table": table}

@@ -160,8 +160,9 @@ class _Fuzzing:
     def _shorten(self, walks: Walks) -> None:
         done: set[str] = set()
         while left := [shape for shape in self._found.worst if shape not in done]:
-            done.add(left[0])
-            shortest(self._found.worst[left[0]], left[0], walks.run, self._faults)  # noted on the way
+            shape = left[0]
+            done.add(shape)
+            self._found.worst[shape] = shortest(self._found.worst[shape], shape, walks.run, self._faults)
 
     def _check_steady(self, run: Test) -> None:
         """Run what was found once more: what differs then proves nothing."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pytest_retrychaos.faults import Step
 from pytest_retrychaos.fuzz.history import History, Played
 from pytest_retrychaos.fuzz.search import Play
 
+Met = tuple[tuple[int, Step], ...]
+
 
 def shortest(failed: Played, shape: str, play: Play, faults: Sequence[Step]) -> Played:
-    """Try every history that is one step plainer, again and again; give the last that fails in the same way."""
+    """Try every history that is one step plainer, again and again; give the last that fails in the same way.
+
+    Of faults that are equally plain the first in ``faults`` is the plainer one, so that one script is the shortest.
+    """
     while True:
         plainer = (play(history) for history in _plainer(failed.history, faults))
         found = next((one for one in plainer if shape in one.breaches and (one.struck or one.history.for_ever)), None)
@@ -21,27 +27,36 @@ def shortest(failed: Played, shape: str, play: Play, faults: Sequence[Step]) -> 
 
 def _plainer(history: History, faults: Sequence[Step]) -> Iterator[History]:
     """Give the histories that differ in one respect and are plainer, those with fewer faults first."""
+    rank = {step: number for number, step in enumerate(faults)}
+
+    def order(one: History) -> tuple[object, ...]:
+        return (*one.plainness, *(rank.get(step, len(faults)) for _, step in one.faults))
+
     for one in _different(history, faults):
-        if one.plainness < history.plainness:
+        if order(one) < order(history):
             yield one
 
 
 def _different(history: History, faults: Sequence[Step]) -> Iterator[History]:
     met, for_ever = history.faults, history.for_ever
+
+    def with_(faults: Met, *, for_ever: bool = for_ever) -> History:
+        return replace(history, faults=faults, for_ever=for_ever)
+
+    yield History(met, for_ever)  # without a choice that is no fault
     for number in range(len(met)):
         before, after = met[:number], met[number + 1 :]
-        yield History((*before, *after), for_ever and bool(after))
-        yield History((*before, *_earlier(after)), for_ever and bool(after))
+        yield with_((*before, *after), for_ever=for_ever and bool(after))
+        yield with_((*before, *_earlier(after)), for_ever=for_ever and bool(after))
     if for_ever:
-        yield History(met)
+        yield with_(met, for_ever=False)
     for number, (index, given) in enumerate(met):
         for step in faults:
             if step != given:
-                yield History((*met[:number], (index, step), *met[number + 1 :]), for_ever)
-        first = met[number - 1][0] + 1 if number else 1
-        if index > first:
-            yield History((*met[:number], *_earlier(met[number:])), for_ever)
+                yield with_((*met[:number], (index, step), *met[number + 1 :]))
+        if index > (met[number - 1][0] + 1 if number else 1):
+            yield with_((*met[:number], *_earlier(met[number:])))
 
 
-def _earlier(met: tuple[tuple[int, Step], ...]) -> tuple[tuple[int, Step], ...]:
+def _earlier(met: Met) -> Met:
     return tuple((index - 1, step) for index, step in met)

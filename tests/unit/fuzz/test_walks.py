@@ -1,0 +1,98 @@
+"""Walks through the histories of a client, and the shortest script from a longer one, without Hypothesis."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from examples.payments import wrong
+from pytest_retrychaos.faults import parse
+from pytest_retrychaos.fuzz.faultlist import read_faults
+from pytest_retrychaos.fuzz.history import History
+from pytest_retrychaos.fuzz.playing import Test
+from pytest_retrychaos.fuzz.search import Found
+from pytest_retrychaos.fuzz.shrinking import shortest
+from pytest_retrychaos.fuzz.walk import Walks
+
+FEW = read_faults(["503", "404", "reset after-commit", "down=30s"])
+
+
+def twice(url: str) -> None:
+    """Pay twice over, each in up to two attempts, without a key."""
+    for _ in range(2):
+        for _ in range(2):
+            try:
+                if requests.post(f"{url}/payments", json={"amount": 1}, timeout=5).ok:
+                    break
+            except requests.ConnectionError:
+                pass
+
+
+def walks(client=twice, faults=FEW) -> Walks:
+    def body(chaos) -> None:
+        chaos.call(client, chaos.url)
+
+    return Walks(Test(body, body.__code__, "test", {"seed": 7, "entropy": "seeded"}).play, faults, Found())
+
+
+def walked(through: Walks, *tape: int) -> str:
+    """Walk by a tape; what it does not say is 0, and what is too much is cut down."""
+    left = list(tape)
+    asked: list[int] = []
+
+    def choose(most: int) -> int:
+        asked.append(most)
+        return min(left.pop(0), most) if left else 0
+
+    runs = [str(played.history) for played in through.walk(choose)]
+    return " | ".join(runs) or "no fault"
+
+
+@pytest.mark.parametrize(
+    ("tape", "runs"),
+    [
+        ((), "no fault"),
+        ((0, 3, 3), "no fault"),
+        ((1,), "503"),
+        ((2, 1), "ok, 404"),
+        ((1, 2), "reset after-commit"),
+        ((1, 0, 1, 2), "503 | 503, reset after-commit"),
+        ((2, 2, 1, 0, 1), "ok, reset after-commit | ok, reset after-commit, 503"),
+        ((1, 0, 0, 3), "503 | 503 *"),
+        ((1, 3), "down=30s"),
+        ((9, 9, 9, 9, 9, 9), "ok, down=30s"),
+    ],
+)
+def test_any_tape_is_a_walk_and_nought_is_the_plain_choice(tape: tuple[int, ...], runs: str) -> None:
+    """Place and fault, place and fault; a choice only where the run before has shown an attempt."""
+    assert walked(walks(), *tape) == runs
+
+
+def test_what_was_run_is_not_run_again() -> None:
+    """Two walks that begin alike share the run."""
+    through = walks()
+    walked(through, 1, 0, 1, 2)
+    walked(through, 1, 0, 1, 0)
+
+    assert through.found.runs == 4
+
+
+def test_a_flow_shrinks_to_the_one_fault_that_matters_at_its_earliest() -> None:
+    """Whatever it was found by."""
+    through = walks()
+    longest = through.run(History(((1, parse("503").steps[0]), (3, parse("reset after-commit").steps[0])), True))
+    assert str(longest.history) == "503, ok, reset after-commit *"
+
+    found = shortest(longest, "ID01", through.run, FEW)
+
+    assert str(found.history) == "reset after-commit"
+
+
+def test_of_faults_that_are_equally_plain_the_first_is_the_shortest_script() -> None:
+    """There is one answer."""
+    hostile = read_faults("hostile")
+    through = walks(lambda url: wrong.crashes_on_a_date(url, amount=1), hostile)
+    text = '503 retry-after="soon"'
+    found = shortest(through.run(History(((1, parse(text).steps[0]),))), "RT06/ValueError", through.run, hostile)
+
+    assert str(found.history) == "503 retry-after=date+30s"
