@@ -58,6 +58,14 @@ class Collecting:
 
     # where a test runs
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Forget what an earlier run of the same test has left."""
+        if RUN in item.stash:
+            del item.stash[RUN]
+        if RECORD in item.stash:
+            del item.stash[RECORD]
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
@@ -85,7 +93,6 @@ class Collecting:
             record = item.stash[RECORD]
             del item.stash[RECORD]
             return record
-        del item.stash[RUN]
         return self._record_run(item, run, judges_by_assert=item.stash.get(ASSERTED, False))
 
     def _record_run(self, item: pytest.Item, run: Chaos, *, judges_by_assert: bool) -> TestRecord:

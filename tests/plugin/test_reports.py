@@ -78,7 +78,7 @@ def test_all_formats_of_one_run_agree(pytester: pytest.Pytester, monkeypatch: py
     """JSON by its schema, SARIF by its own, Markdown, the job summary, JUnit and the terminal say the same."""
     pytester.makepyfile(test_pay=SUITE)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
-    reports = [f"--chaos-report=out/r{suffix}" for suffix in (".md", ".sarif")]
+    reports = [f"--chaos-report=out/r{suffix}" for suffix in (".md", ".sarif", ".html")]
 
     result, document = report(pytester, *reports, "--junitxml=j.xml", "--chaos-fail-under=20")
 
@@ -100,6 +100,9 @@ def test_all_formats_of_one_run_agree(pytester: pytest.Pytester, monkeypatch: py
         sorted((one["ruleId"], *map(one["properties"].get, ("route", "fault", "status"))) for one in results) == found
     )
     assert len(re.findall(r"- \*\*❌ new", markdown)) == 2
+    page = (pytester.path / "out" / "r.html").read_text()
+    assert page.count("ID04 duplicate effect") >= 2
+    assert "14.2" in page
     lines = {test["id"].partition("::")[2]: test["line"] for test in document["tests"] if test["findings"]}
     assert lines == {"test_without_a_key": 17, "test_expected": 27}
     places = {one["locations"][0]["physicalLocation"]["region"]["startLine"] for one in results}
