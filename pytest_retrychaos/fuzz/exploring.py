@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -64,7 +65,8 @@ def chaos_explore(
 
         def failure(noted: Test) -> str | None:
             is_over = limit(share)
-            search = Search(noted.play, steps, depth, is_over, reduce, switches, zone, share.has, found)
+            look = replace(noted, watch=lambda _: None).play
+            search = Search(noted.play, steps, depth, is_over, reduce, switches, zone, share.has, found, look)
             return _failure(search, is_named=budget is not None)
 
         def so_far() -> str:

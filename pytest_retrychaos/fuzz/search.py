@@ -85,6 +85,8 @@ class Search:
     is_mine: Callable[[int], bool] = lambda _: True
     """Whether the first choice at a place, from 0, is to be made by this search."""
     found: Found = field(default_factory=Found)
+    look: Play | None = None
+    """Plays what is only looked at beside the search, and counts for nothing; ``None``: as `play`."""
     _seen: set[History] = field(default_factory=set)
     """Histories with other choices than faults, which can be come to by several ways."""
 
@@ -122,7 +124,11 @@ class Search:
 
     def nearest(self, failed: Played) -> Played | None:
         """Run what is next to a history that breaks something: give the run that stays the same for longest."""
-        passed = [played for played in map(self.play, self._beside(failed)) if not played.breaches and played.struck]
+        passed = [
+            played
+            for played in map(self.look or self.play, self._beside(failed))
+            if not played.breaches and played.struck
+        ]
         most = len(failed.attempts) + 1
         return max(passed, key=lambda played: parted(failed, played, most) or most + 1, default=None)
 

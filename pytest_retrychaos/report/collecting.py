@@ -110,11 +110,14 @@ class Collecting:
         )
 
     def _watch(self, item: pytest.Item, run: object) -> None:
-        """Take in one of many runs of a test."""
+        """Take in one of many runs of a test. The run without a fault, which each share makes, is the first's."""
         from pytest_retrychaos.chaos import Chaos
+        from pytest_retrychaos.fuzz.shares import share_of
         from pytest_retrychaos.report.recording import together
 
         assert isinstance(run, Chaos)
+        if share_of(item).number and run.recorded.given_script is None:
+            return
         ended = run.judge.ended
         fails = ended is not None and any(one.type == "builtins.AssertionError" for one in ended.raised[:1])
         made = self._record_run(item, run, judges_by_assert=fails)
@@ -198,12 +201,23 @@ class Collecting:
         return bool(self._tests or asked.reports or asked.fail_under is not None or asked.baseline is not None)
 
     def _gathered(self) -> Iterator[TestRecord]:
+        """Give the tests that ended; the shares of one that was spread over processes are one."""
         from dataclasses import replace
 
         from pytest_retrychaos.report.jsonform import decode_test
+        from pytest_retrychaos.report.recording import together
 
+        tests: dict[str, TestRecord] = {}
         for test, text in self._tests.items():
-            yield replace(decode_test(text), **self._ends[test])
+            record, end = decode_test(text), self._ends[test]
+            before = tests.get(record.id)
+            if before is not None:
+                first = before if before.outcome != "passed" else replace(before, **end)
+                real_ns = before.real_ns + end["real_ns"]
+                record = together(before, record)
+                end = {"outcome": first.outcome, "message": first.message, "reruns": first.reruns, "real_ns": real_ns}
+            tests[record.id] = replace(record, **end)
+        yield from map(_of_many_runs, tests.values())
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the summary section; under ``-q`` only what failed."""
@@ -214,10 +228,24 @@ class Collecting:
 
 
 def _id_of(item: pytest.Item) -> str:
-    """Give a test's id as one process has it: pytest-xdist puts its group behind it."""
+    """Give a test's id as one process has it: pytest-xdist puts its group behind it, and a search is spread."""
+    from pytest_retrychaos.fuzz.shares import share_of, whole_name
+
+    if share_of(item).of > 1:
+        return whole_name(item.nodeid)
     marker = item.get_closest_marker("xdist_group")
     group = None if marker is None else (marker.args or (marker.kwargs.get("name"),))[0]
     return item.nodeid.removesuffix(f"@{group}") if group else item.nodeid
+
+
+def _of_many_runs(record: TestRecord) -> TestRecord:
+    """Say of an explored test what it broke, in whatever share; which is plainest is told with each finding."""
+    from dataclasses import replace
+
+    if record.runs == 1 or record.outcome != "failed" or not record.findings:
+        return record
+    codes = dict.fromkeys(finding.law for finding in record.findings if finding.status == "new")
+    return replace(record, message=f"{', '.join(codes)} broken") if codes else record
 
 
 def _asserts(code: CodeType | None) -> bool:

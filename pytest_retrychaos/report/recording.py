@@ -167,31 +167,39 @@ def _finding(finding: Finding, status: str, reading: Reading, marker: str) -> Fi
     )
 
 
-def together(first: TestRecord, other: TestRecord) -> TestRecord:
-    """Add another run of the same test, as an exploration makes many: the picture stays that of the first finding."""
-    counts: dict[tuple[str, str], CellRecord] = {(one.route, one.fault): one for one in first.cells}
+def together(one: TestRecord, other: TestRecord) -> TestRecord:
+    """Add another run of the same test, as an exploration makes many, here or in several processes.
+
+    In whatever order they come the sum is the same: each finding once, by the shortest marker that shows it, and the
+    picture is that of the shortest marker of all.
+    """
+    counts: dict[tuple[str, str], CellRecord] = {(cell.route, cell.fault): cell for cell in one.cells}
     for cell in other.cells:
         known = counts.get((cell.route, cell.fault), replace(cell, fired=0, judged=0))
         counts[cell.route, cell.fault] = CellRecord(
             cell.route, known.is_read and cell.is_read, cell.fault, known.fired + cell.fired, known.judged + cell.judged
         )
-    known_shapes = {(one.shape, one.route, one.fault) for one in first.findings}
-    fresh = [one for one in other.findings if (one.shape, one.route, one.fault) not in known_shapes]
-    laws = {one.code: one for one in (*other.laws, *first.laws)}
-    laws |= {one.code: one for one in (*first.laws, *other.laws) if one.ruling == "broken"}
+    laws = {
+        law.code: law for law in sorted((*one.laws, *other.laws), key=lambda law: (law.ruling != "held", law.reason))
+    }
+    found: dict[tuple[str, str, str, str], FindingRecord] = {}
+    for finding in sorted((*one.findings, *other.findings), key=_shortest):
+        found.setdefault(finding.identity, finding)
+    shown = min(one, other, key=lambda record: (not record.findings, len(record.again), record.again))
     return replace(
-        first,
-        runs=first.runs + other.runs,
-        attempts=first.attempts + other.attempts,
-        operations=first.operations + other.operations,
-        effects=first.effects + other.effects,
-        virtual_ns=first.virtual_ns + other.virtual_ns,
-        was_judged=first.was_judged or other.was_judged,
-        scripts=first.scripts if first.findings or not fresh else other.scripts,
-        again=first.again if first.findings or not fresh else other.again,
+        shown,
+        runs=one.runs + other.runs,
+        attempts=one.attempts + other.attempts,
+        operations=one.operations + other.operations,
+        effects=one.effects + other.effects,
+        virtual_ns=one.virtual_ns + other.virtual_ns,
+        was_judged=one.was_judged or other.was_judged,
         laws=tuple([laws[code] for code in sorted(laws)]),
-        not_applicable=tuple(sorted({*first.not_applicable, *other.not_applicable} - laws.keys())),
-        findings=(*first.findings, *fresh),
+        not_applicable=tuple(sorted({*one.not_applicable, *other.not_applicable} - laws.keys())),
+        findings=tuple(sorted(found.values(), key=lambda finding: finding.identity)),
         cells=tuple([counts[place] for place in sorted(counts)]),
-        timeline=first.timeline if first.findings or not fresh else other.timeline,
     )
+
+
+def _shortest(finding: FindingRecord) -> tuple[int, str, str]:
+    return len(finding.again), finding.again, finding.headline

@@ -134,6 +134,15 @@ def test_all_formats_of_one_run_agree(pytester: pytest.Pytester, monkeypatch: py
     )
 
 
+EXPLORED = f"""{CLIENT}
+from pytest_retrychaos import chaos_explore
+
+@chaos_explore(depth=1, faults=["503", "reset", "reset after-commit", "400"])
+def test_explored(chaos):
+    charge(chaos.url)
+"""
+
+
 def _timeless(text: str) -> str:
     """Leave out the real times."""
     text = re.sub(r'"real_ns":\d+', '"real_ns":0', text)
@@ -142,7 +151,7 @@ def _timeless(text: str) -> str:
 
 def test_several_processes_write_what_one_does(pytester: pytest.Pytester) -> None:
     """Byte for byte but for times: by pytest-xdist, and in shards that are merged."""
-    pytester.makepyfile(test_pay=SUITE, test_more=SUITE)
+    pytester.makepyfile(test_pay=SUITE, test_more=EXPLORED)
     report(pytester)
     one = _timeless((pytester.path / "r.json").read_text())
 
