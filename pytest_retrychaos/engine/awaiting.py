@@ -50,7 +50,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
             else:
                 started = time.monotonic()
         while True:
-            if run is not None:
+            if begins_with_run and run is not None:
                 run.begins()
                 if offered is not None:
                     kwargs[offered] = Attempt(run)

@@ -113,10 +113,12 @@ class Backoff:
         ``random`` is a `random.Random`. ``previous`` is the wait before the retry before; without it, decorrelated
         jitter takes its base, as for a first retry.
         """
-        if self.jitter == DECORRELATED:
-            return self._delay_decorrelated(retry, random, previous)
         found = self._known.get(retry)
-        low, high = self._remembered(retry) if found is None else found
+        if found is None:
+            if self.jitter == DECORRELATED:
+                return self._delay_decorrelated(retry, random, previous)
+            found = self._remembered(retry)
+        low, high = found
         if low == high:
             return low
         drawn = low + (high - low) * random.random()

@@ -41,7 +41,7 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
             else:
                 started = time.monotonic()
         while True:
-            if run is not None:
+            if begins_with_run and run is not None:
                 run.begins()
                 if offered is not None:
                     kwargs[offered] = Attempt(run)

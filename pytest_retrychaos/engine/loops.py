@@ -21,7 +21,7 @@ def running_sleep() -> Callable[[float], Awaitable[object]]:
     library's: trio's tasks are none of asyncio's.
     """
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    if asyncio is not None and _asyncio_task(asyncio) is not None:
+    if asyncio is not None and asyncio._get_running_loop() and (trio is None or _asyncio_task(asyncio) is not None):
         return asyncio.sleep  # type: ignore[no-any-return]  # a module found by name has no types
     if trio is not None and _is_trio_task(trio):
         return trio.sleep  # type: ignore[no-any-return]  # as above
