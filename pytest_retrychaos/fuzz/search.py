@@ -56,6 +56,8 @@ class Found:
     """Runs in which the fault had nothing to strike."""
     is_cut: bool = False
     """The limit was reached before the end."""
+    cut: int = 0
+    """How many more there were to run next, where that is known; what grows from them comes on top."""
     worst: dict[str, Played] = field(default_factory=dict)
     """By shape: the plainest history that breaks something in it."""
 
@@ -96,10 +98,12 @@ class Search:
         Raises `TooDeepError` once it is clear that more runs than ``most`` would be needed.
         """
         self.found.runs += 1
+        before = self.found.runs
         level = [root]
         try:
             for rest in range(self.depth - 1, 0, -1):
                 level = [child for parent in level for child in self._children(parent)]
+                before = self.found.runs + self.found.left_out.total()
                 self._check_depth(level, rest, most)
             for parent in level:
                 for _ in self._children(parent):  # the last ones have none of their own: they need not be kept
@@ -109,6 +113,8 @@ class Search:
                     self._played(History().then(1, step, for_ever=True))
         except CutOffError:
             self.found.is_cut = True
+            done = self.found.runs + self.found.left_out.total() - before
+            self.found.cut = max(0, sum(map(self._planned, level)) - done)
         except KeyboardInterrupt:
             self.found.is_cut = True
             raise
@@ -156,11 +162,16 @@ class Search:
 
     def _planned(self, parent: Played) -> int:
         free = [attempt for attempt in parent.attempts[parent.history.last :] if attempt.fault is None]
-        struck = sum(strikes(step, parent, attempt) for attempt in free for step in self.faults)
+        faults = list(self._first_faults(parent))
+        struck = sum(strikes(step, parent, attempt) for attempt in free for step in faults)
         return struck + sum(1 for _ in self._chosen(parent))
 
     def _chosen(self, parent: Played) -> Iterator[History]:
-        return choices(parent, switches=self.switches, timezone=self.timezone)
+        """Give the histories with another choice than a fault that are this search's to run."""
+        further = choices(parent, switches=self.switches, timezone=self.timezone)
+        for place, history in enumerate(further):
+            if parent.history.size or self.is_mine(place):
+                yield history
 
     def _children(self, parent: Played) -> Iterator[Played]:
         for attempt in parent.attempts[parent.history.last :]:
@@ -176,9 +187,7 @@ class Search:
                 if step.kind is Kind.REFUSE:
                     refused = played
                 yield played
-        for place, history in enumerate(self._chosen(parent)):
-            if not parent.history.size and not self.is_mine(place):
-                continue
+        for history in self._chosen(parent):
             is_cancelled = history.cancel is not None and parent.history.cancel is None
             if self._is_cancelled_before(history):
                 continue

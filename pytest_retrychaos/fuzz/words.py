@@ -44,7 +44,8 @@ def coverage(found: Found, depth: int) -> str:
     if found.missed:
         parts.append(f"{grouped(found.missed)} in which the fault had nothing to strike")
     if found.is_cut:
-        parts.append("the others cut off")
+        more = f"{grouped(found.cut)} more and what grows from them" if found.cut else "the others"
+        parts.append(f"{more} cut off")
     return ", ".join(parts)
 
 

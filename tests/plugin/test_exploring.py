@@ -179,7 +179,7 @@ def test_a_search_that_is_cut_off_says_what_is_left_out(pytester: pytest.Pyteste
     )
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*explored up to 2 faults: 5 histories run, the others cut off"])
+    result.stdout.fnmatch_lines(["*explored up to 2 faults: 5 histories run, 17 more and what grows from them cut off"])
 
 
 def test_a_depth_that_cannot_be_met_says_how_many_runs_it_takes(pytester: pytest.Pytester) -> None:
