@@ -35,6 +35,7 @@ PLAIN: Final = frozenset(
 
 NOT_SEEN: Final = "what the caller was told was not seen: make the call with chaos.call(…)"
 OWN_ANSWER: Final = "it ended in an answer of the service's own, which may be what the caller wanted to know"
+_EXCEPTION: Final = "builtins.Exception"
 _RESPONSE: Final = re.compile(r"<.*\b2[0-9][0-9]\b")
 """How response objects print themselves: ``<Response [200]>``, ``<HTTPResponse status=200>``."""
 _ANSWER: Final = re.compile(r"<.*([Rr]esponse|\b[45][0-9][0-9]\b)")
@@ -232,6 +233,8 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             tally.pass_over(operation)
         elif scope.cancelled_ns is not None:
             tally.pass_over("the operation was cancelled")
+        elif _was_ended(told):
+            tally.pass_over("the run was ended, since the code would not have: nobody was told anything")
         elif any(other.writes for other in view.by_scope[index] if other is not operation):
             tally.pass_over("another write of the scope may have undone or replaced it")
         elif operation.has_success and _failed_later(view, index, operation):
@@ -243,6 +246,12 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         did="was told what the ledger says, or that it is unknown",
         otherwise=NOT_SEEN,
     )
+
+
+def _was_ended(told: Told) -> bool:
+    """Whether what was raised is no error of the code's, but what ended it: it waited or went on for ever."""
+    raised = told.raised[0] if told.raised else None
+    return raised is not None and raised.type.startswith("pytest_retrychaos.") and _EXCEPTION not in raised.bases
 
 
 def _failed_later(view: View, index: int, operation: OperationView) -> bool:

@@ -46,7 +46,7 @@ FOUND = {
     wrong.loses_the_body: {"BK04/early": "503 retry-after=2", "RT04/body": "503", **UNRETRIED},
     wrong.no_timeout: {
         "BK07": "timeout",
-        "ID05/false-failure": "timeout after-commit",
+        "ID05/false-failure": "502 after-commit",
         "RT01/502": "502",
         "RT01/503": "503",
         "RT01/504": "504",

@@ -244,6 +244,13 @@ def test_id05_is_broken_by_failure_with_an_effect(run, ruling, telling):
     assert ruling(told(run(), telling, "reset after-commit"), "ID05") == ("broken", "ID05/false-failure")
 
 
+def test_id05_does_not_apply_where_the_run_was_ended(run, ruling):
+    """The client would have waited for ever: nobody was told anything."""
+    ended = Told(None, None, (Raised("pytest_retrychaos.run.NoTimeout", ("builtins.BaseException",), "", None),))
+
+    assert ruling(told(run(), ended, "timeout after-commit"), "ID05") == NOT_APPLIED
+
+
 def test_id05_is_held_when_the_cause_is_ambiguous(run, ruling):
     """Any failure of the chain will do."""
     chain = Told(None, None, (*OUTAGE.raised, *RESET.raised))
