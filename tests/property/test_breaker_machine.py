@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 import time
 
@@ -56,6 +57,29 @@ class BreakerMachine(RuleBasedStateMachine):
             self.breaker.end_with_result(period, "fine")
         else:
             self.breaker.end_with_error(period, ERRORS[failed])
+        self.model.end(number, failed, self.now)
+
+    blocks = Bundle("blocks")
+
+    @rule(target=blocks)
+    def enter(self):
+        """A ``with`` block begins, in a context of its own as in another task."""
+        self.calls += 1
+        context = contextvars.copy_context()
+        try:
+            context.run(self.breaker.__enter__)
+        except CircuitOpen:
+            context = None
+        assert self.model.begin(self.calls, self.now) is (context is not None)
+        return self.calls, context
+
+    @rule(block=consumes(blocks), failed=ENDS)
+    def leave(self, block, failed):
+        """It ends, late or not."""
+        number, context = block
+        if context is not None:
+            error = None if failed is False else ERRORS[failed]
+            context.run(self.breaker.__exit__, None if error is None else type(error), error, None)
         self.model.end(number, failed, self.now)
 
     @rule(failed=ENDS)
