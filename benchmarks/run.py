@@ -26,6 +26,7 @@ import breaker
 import concurrency
 import engine
 import exploring
+import fuzzing
 import herd
 import jitter
 from keep_alive import keep_alive
@@ -412,7 +413,7 @@ def main() -> None:
     """Run all sections, or those whose titles contain a word given."""
     random.seed(0)
     _quiet()
-    others = (concurrency, engine, breaker, herd, jitter, exploring)
+    others = (concurrency, engine, breaker, herd, jitter, exploring, fuzzing)
     sections = dict(SECTIONS)
     for one in others:
         sections |= one.SECTIONS
