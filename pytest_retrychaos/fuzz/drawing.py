@@ -1,16 +1,14 @@
-"""What Hypothesis does for a fuzzed test: it draws the walks, one integer a choice, and keeps the scripts that failed.
+"""What Hypothesis does for a fuzzed test: it draws the walks, one integer a choice.
 
 Laws of this module:
 1. Hypothesis stays as it is, and sees real time alone: nothing is drawn while a run is under way.
 2. A walk that breaks something does not end the drawing, as a failing example would: others may break something else.
-3. What is kept in its database is the script as text, which holds whatever the list of faults is the next time. What
-   does not fail any more is taken out.
-4. What is no failure of the code under test (a handler that failed, what cannot be simulated) ends it at once.
+3. What is no failure of the code under test (a handler that failed, what cannot be simulated) ends it at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +18,6 @@ from hypothesis import settings as Settings  # noqa: N812 - a class, by Hypothes
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
-from pytest_retrychaos.faults import Script, ScriptError, parse
 from pytest_retrychaos.fuzz.history import History, Played
 from pytest_retrychaos.fuzz.search import NotTheSameError
 from pytest_retrychaos.fuzz.walk import Walks
@@ -95,38 +92,6 @@ def draw_walks(walks: Walks, settings: Settings, seed: object, drawn: Callable[[
 def shrinks(settings: Settings) -> bool:
     """Whether what was found is to be made shorter."""
     return Phase.shrink in settings.phases
-
-
-class Kept:
-    """The scripts by which a test failed, in Hypothesis's database, whatever that is."""
-
-    def __init__(self, settings: Settings, test: str) -> None:
-        self._database = settings.database
-        self._reuses = Phase.reuse in settings.phases
-        self._key = f"pytest-retrychaos {test}".encode()
-
-    def scripts(self) -> list[Script]:
-        """Give the scripts that failed before, the shortest first."""
-        if self._database is None or not self._reuses:
-            return []
-        read: list[Script] = []
-        for value in sorted(self._database.fetch(self._key), key=lambda value: (len(value), value)):
-            try:
-                read.append(parse(value.decode()))
-            except (ScriptError, UnicodeDecodeError):
-                self._database.delete(self._key, value)  # of a version that wrote scripts otherwise
-        return read
-
-    def keep(self, failed: Iterable[Script], passed: Iterable[Script]) -> None:
-        """Put scripts in that failed, and take out those that did not."""
-        if self._database is None:
-            return
-        values = {str(script).encode() for script in failed}
-        for script in passed:
-            if str(script).encode() not in values:
-                self._database.delete(self._key, str(script).encode())
-        for value in values:
-            self._database.save(self._key, value)
 
 
 def _passing(play: Callable[[History], Played]) -> Callable[[History], Played]:

@@ -15,7 +15,7 @@ from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
 from pytest_retrychaos.fuzz.history import History
 from pytest_retrychaos.fuzz.playing import Test
-from pytest_retrychaos.fuzz.repeating import Function, Told, repeated, watched
+from pytest_retrychaos.fuzz.repeating import Function, Told, check_switches, repeated, watched
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search, TooDeepError
 from pytest_retrychaos.fuzz.shares import Share, report, share_of
 from pytest_retrychaos.laws.words import grouped
@@ -57,8 +57,7 @@ def chaos_explore(
     """
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise ValueError(f"depth={depth!r}: it is how many faults a history may have, 1 or more")
-    if isinstance(switches, bool) or not isinstance(switches, int) or switches < 0:
-        raise ValueError(f"switches={switches!r}: it is how often another thread or task may go on, 0 or more")
+    check_switches(switches)
     steps = read_faults(faults)
     limit = _limit(budget)
 

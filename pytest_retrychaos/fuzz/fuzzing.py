@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, TypeVar, overload
 
 import pytest
@@ -13,11 +13,12 @@ from hypothesis import settings as Settings  # noqa: N812 - a class, by Hypothes
 
 from pytest_retrychaos.faults import Script, ScriptError, Step, parse
 from pytest_retrychaos.fuzz import words
-from pytest_retrychaos.fuzz.drawing import Kept, UnsteadyError, draw_walks, settings_for, shrinks
+from pytest_retrychaos.fuzz.drawing import UnsteadyError, draw_walks, settings_for, shrinks
 from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
 from pytest_retrychaos.fuzz.history import History, parted
+from pytest_retrychaos.fuzz.kept import Kept, from_script
 from pytest_retrychaos.fuzz.playing import Test
-from pytest_retrychaos.fuzz.repeating import Function, Told, repeated, watched
+from pytest_retrychaos.fuzz.repeating import Function, Told, check_switches, repeated, watched
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search
 from pytest_retrychaos.fuzz.shrinking import shortest
 from pytest_retrychaos.fuzz.walk import Walks
@@ -42,6 +43,7 @@ def chaos_fuzz(
     *,
     faults: Faults = ...,
     also: Collection[str | Sequence[Step] | Script] = ...,
+    switches: int = ...,
     loop: str = ...,
     **options: Any,
 ) -> Callable[[F], F]: ...
@@ -53,6 +55,7 @@ def chaos_fuzz(
     *,
     faults: Faults = "default",
     also: Collection[str | Sequence[Step] | Script] = (),
+    switches: int = 0,
     loop: str = "asyncio",
     **options: Any,  # Any: checked one by one by Options, or by Hypothesis
 ) -> Any:  # Any: the test, or what decorates it
@@ -60,8 +63,10 @@ def chaos_fuzz(
 
     A fault is drawn when the attempt that it meets has been seen: no further fault, or which attempt and which fault.
     So failing examples shrink to fewer, earlier and plainer faults. ``faults`` is ``"default"``, ``"hostile"`` or a
-    list of faults as a script writes them; the scripts of ``also`` are run first, after one run without a fault. An
-    async test runs in a loop of its own each time: ``loop`` is asyncio or trio.
+    list of faults as a script writes them; the scripts of ``also`` are run first, after one run without a fault. Some
+    walks end with another choice, as `chaos_explore` makes: the caller cancels, another zone, connections that are
+    closed, and, at most ``switches`` times, another thread or task that goes on. An async test runs in a loop of its
+    own each time: ``loop`` is asyncio or trio.
 
     ``options`` are Hypothesis's settings (``max_examples=500``, also by ``@settings`` above or below) and those of
     ``@pytest.mark.chaos``. Failing examples go to Hypothesis's database and are replayed first. There is no deadline
@@ -70,6 +75,7 @@ def chaos_fuzz(
     The test gets a fresh ``chaos`` each time; its other fixtures are made once. The verdict is that of
     `chaos_explore`. Bad arguments raise `TypeError` or `ValueError`, in the line that is wrong.
     """
+    check_switches(switches)
     steps = read_faults(faults)
     scripts = _read_also(also)
     own, asked = _split(options)
@@ -87,7 +93,8 @@ def chaos_fuzz(
             left.update({name: vars(seen).pop(name) for name in _LEFT if name in vars(seen)})
 
         def fuzzed(run: Test, request: pytest.FixtureRequest) -> Told:
-            fuzzing = _Fuzzing(steps, scripts, settings_for(left.get(_SETTINGS), asked), left.get(_SEED))
+            settings = settings_for(left.get(_SETTINGS), asked)
+            fuzzing = _Fuzzing(steps, scripts, switches, settings, left.get(_SEED))
             failure = watched(run, request, fuzzing.failure, fuzzing.so_far)
             return Told(failure, fuzzing.coverage())
 
@@ -102,14 +109,17 @@ def chaos_fuzz(
 class _Fuzzing:
     """One test's fuzzing: how far it is, and what was found."""
 
-    def __init__(self, faults: Sequence[Step], also: Sequence[Script], settings: Settings, seed: object) -> None:
-        self._faults, self._also, self._settings, self._seed = faults, also, settings, seed
+    def __init__(
+        self, faults: Sequence[Step], also: Sequence[Script], switches: int, settings: Settings, seed: object
+    ) -> None:
+        self._faults, self._also, self._switches = faults, also, switches
+        self._settings, self._seed = settings, seed
         self._found = Found()
         self._examples = 0
 
     def failure(self, run: Test) -> str | None:
         """Run it all; say why the test fails, or ``None``. Raises what is no failure of the code under test."""
-        walks = Walks(run.play, self._faults, self._found)
+        walks = Walks(run.play, self._faults, self._found, self._switches, run.options.get("timezone"))
         unfit = words.without_fault(walks.run(History()))
         if unfit is not None:
             return unfit
@@ -127,10 +137,10 @@ class _Fuzzing:
     def _search(self, walks: Walks, run: Test) -> list[Script]:
         """Run what failed before, what is asked for, and what is drawn; give what was asked for and never struck."""
         kept = Kept(self._settings, run.name)
-        before = kept.scripts()
+        before = kept.histories()
         try:
-            for script in before:
-                walks.run(_history(script))
+            for history in before:
+                walks.run(history)
             never = [script for script in self._also if not self._strikes(walks, script, run)]
             draw_walks(walks, self._settings, self._seed, self._drawn)
             if shrinks(self._settings):
@@ -138,8 +148,7 @@ class _Fuzzing:
             self._check_steady(run)
             return never
         finally:
-            failed = [played.history.script for played in self._found.worst.values()]
-            kept.keep((script for script in failed if script is not None), before)
+            kept.keep([played.history for played in self._found.worst.values()], before)
 
     def so_far(self) -> str:
         """Write what was found until now."""
@@ -154,7 +163,7 @@ class _Fuzzing:
 
     def _strikes(self, walks: Walks, script: Script, run: Test) -> bool:
         """Run a script of ``also=``; tell whether all of it met an attempt, where that is asked for."""
-        played = walks.run(_history(script))
+        played = walks.run(from_script(script))
         return played.struck or played.history.for_ever or run.options.get("strict") is False
 
     def _shorten(self, walks: Walks) -> None:
@@ -188,18 +197,6 @@ def _read_also(also: Collection[str | Sequence[Step] | Script]) -> tuple[Script,
                 "a run is ended there; write * for ever",
             )
     return scripts
-
-
-def _history(script: Script) -> History:
-    faults: list[tuple[int, Step]] = []
-    index = 0
-    for step in script.steps:
-        for _ in range(step.count or 1):
-            index += 1
-            if step.is_fault:
-                faults.append((index, replace(step, count=1)))
-    last = script.steps[-1]
-    return History(tuple(faults), last.is_fault and last.count is None)
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:  # Any: as the user wrote them

@@ -82,6 +82,12 @@ def repeated(
     return test
 
 
+def check_switches(switches: object) -> None:
+    """Refuse what is no number of switches; `ValueError`."""
+    if isinstance(switches, bool) or not isinstance(switches, int) or switches < 0:
+        raise ValueError(f"switches={switches!r}: it is how often another thread or task may go on, 0 or more")
+
+
 def watched(
     run: Test, request: pytest.FixtureRequest, judge: Callable[[Test], str | None], so_far: Callable[[], str]
 ) -> str | None:

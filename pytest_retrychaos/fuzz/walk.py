@@ -1,8 +1,8 @@
 """A walk through the histories of a test: each fault is chosen when its attempt has been seen, one integer a choice.
 
 Laws of this module:
-1. 0 is always the plain choice: no further fault, the earliest attempt, the plainest fault. Fewer and smaller integers
-   are a shorter and plainer history, so that whoever shrinks the integers shrinks the script.
+1. 0 is always the plain choice: no further fault, the earliest attempt, the plainest fault, nothing but faults. Fewer
+   and smaller integers are a shorter and plainer history.
 2. A choice exists only where an attempt was made, as in `search`; no choice is in vain.
 3. What was run is known: a walk that comes the same way again runs nothing. The latest runs are kept, at most so many.
 4. After the same history a client does the same, or `NotTheSameError` is raised.
@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_retrychaos.faults import Kind, Step
+from pytest_retrychaos.fuzz.choices import choices
 from pytest_retrychaos.fuzz.history import History, Played, parted
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Play, strikes
 
 MOST_FAULTS = 8
 """A walk ends there: a client that goes on for ever is met by faults that do."""
 ONE_IN = 4
-"""So many walks, of those that met a fault, end with that fault for ever."""
+"""Of so many walks one ends with its last fault for ever, and one, where it can, with a choice that is no fault."""
 KEPT = 2048
 
 Choose = Callable[[int], int]
@@ -35,6 +36,10 @@ class Walks:
     faults: Sequence[Step]
     """The plainest first."""
     found: Found
+    switches: int = 0
+    """How often, at most, another thread or task goes on than the seed chose."""
+    timezone: str | None = None
+    """Where the clock is without a choice."""
     known: dict[History, Played] = field(default_factory=dict)
     keeps: bool = True
     """Whether what was run is known; not where somebody measures how long a walk takes."""
@@ -69,13 +74,28 @@ class Walks:
             if not steps:
                 break
             before, at = at, self.run(at.history.then(attempt.index, steps[choose(len(steps) - 1)]))
-            index = parted(before, at, attempt.index - 1)
-            if index is not None:
-                raise NotTheSameError(before, at, index)
+            self._check_same(before, at, attempt.index - 1)
             yield at
             if not at.struck:
                 self.found.missed += 1
                 return
+        others = list(choices(at, switches=self.switches, timezone=self.timezone))
+        if others and self._is_chosen(choose):
+            chosen = others[choose(len(others) - 1)]
+            before, at = at, self.run(chosen)
+            self._check_same(before, at, 0 if chosen.cancel is None else chosen.last)
+            yield at
+            return
         faults = at.history.faults
-        if faults and faults[-1][1].kind is not Kind.DOWN and choose(ONE_IN - 1) == ONE_IN - 1:
+        if faults and faults[-1][1].kind is not Kind.DOWN and self._is_chosen(choose):
             yield self.run(replace(at.history, for_ever=True))
+
+    @staticmethod
+    def _is_chosen(choose: Choose) -> bool:
+        return choose(ONE_IN - 1) == ONE_IN - 1
+
+    @staticmethod
+    def _check_same(before: Played, now: Played, count: int) -> None:
+        index = parted(before, now, count)
+        if index is not None:
+            raise NotTheSameError(before, now, index)

@@ -37,7 +37,8 @@ def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult
     pytester.makeconftest(
         "from hypothesis import settings\nsettings.register_profile('plain', database=None, max_examples=60)\n"
     )
-    plain = ("-p", "no:asyncio", "-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-profile=plain")
+    without = ("asyncio", "randomly", "cacheprovider", "rerunfailures")  # the last leaves a thread behind
+    plain = (*(f"-pno:{name}" for name in without), "--hypothesis-profile=plain")
     return pytester.runpytest_inprocess(*plain, *options, no_reraise_ctrlc=True)
 
 
@@ -353,3 +354,30 @@ def test_a_function_without_chaos_is_refused(pytester: pytest.Pytester) -> None:
     result = run(pytester, "@chaos_fuzz\ndef test_it():\n    pass\n")
 
     result.stdout.fnmatch_lines(["E   TypeError: @chaos_fuzz on test_it: it has to take chaos, *"])
+
+
+def test_other_choices_than_faults_are_drawn_too(pytester: pytest.Pytester) -> None:
+    """The caller cancels, and the client goes on: the printed line has it as an option."""
+    result = run(
+        pytester,
+        """
+        import asyncio, httpx
+
+        async def stubborn(url):
+            async with httpx.AsyncClient(timeout=5) as client:
+                for _ in range(3):
+                    try:
+                        return (await client.get(url)).status_code
+                    except (asyncio.CancelledError, httpx.HTTPError):
+                        await asyncio.sleep(1)
+
+        @chaos_fuzz(max_examples=200, faults=["slow=2s"])
+        async def test_it(chaos):
+            await stubborn(chaos.url + "/orders")
+            chaos.verify(only=["RT08"])
+        """,
+        "--hypothesis-seed=0",
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*RT08 *", "*again @pytest.mark.chaos(*cancel=*"])
