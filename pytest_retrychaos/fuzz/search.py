@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_retrychaos.faults import Kind, Step
 from pytest_retrychaos.fuzz import equivalence
-from pytest_retrychaos.fuzz.choices import choices
+from pytest_retrychaos.fuzz.choices import MOST_SWITCHES, choices
 from pytest_retrychaos.fuzz.faultlist import applies
 from pytest_retrychaos.fuzz.history import History, Played, parted
 from pytest_retrychaos.trace import Attempt
@@ -56,6 +56,8 @@ class Found:
     """Runs in which the fault had nothing to strike."""
     is_cut: bool = False
     """The limit was reached before the end."""
+    untried: int = 0
+    """Moments for a switch that came too late in a run (`MOST_SWITCHES`)."""
     cut: int = 0
     """How many more there were to run next, where that is known; what grows from them comes on top."""
     worst: dict[str, Played] = field(default_factory=dict)
@@ -187,6 +189,8 @@ class Search:
                 if step.kind is Kind.REFUSE:
                     refused = played
                 yield played
+        if len(parent.history.switches) < self.switches:
+            self.found.untried += max(0, parent.switches - MOST_SWITCHES)
         for history in self._chosen(parent):
             is_cancelled = history.cancel is not None and parent.history.cancel is None
             if self._is_cancelled_before(history):

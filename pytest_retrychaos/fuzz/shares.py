@@ -71,6 +71,7 @@ def report(name: str, found: Found, depth: int) -> dict[str, Any]:  # Any: what 
         "left_out": dict(found.left_out),
         "missed": found.missed,
         "is_cut": found.is_cut,
+        "untried": found.untried,
         "cut": found.cut,
     }
 
@@ -89,6 +90,7 @@ def together(reports: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str]]:  #
             left_out=sum((Counter(one["left_out"]) for one in shares), Counter()),
             missed=sum(one["missed"] for one in shares),
             is_cut=any(one["is_cut"] for one in shares),
+            untried=max(one["untried"] for one in shares),
             cut=sum(one["cut"] for one in shares),
         )
         ordered = sorted(scripts.items(), key=lambda item: (item[1], item[0]))

@@ -43,6 +43,8 @@ def coverage(found: Found, depth: int) -> str:
         parts.append(f"{grouped(found.left_out.total())} left out as equivalent ({reasons})")
     if found.missed:
         parts.append(f"{grouped(found.missed)} in which the fault had nothing to strike")
+    if found.untried:
+        parts.append(f"{grouped(found.untried)} later switches not tried")
     if found.is_cut:
         more = f"{grouped(found.cut)} more and what grows from them" if found.cut else "the others"
         parts.append(f"{more} cut off")
