@@ -6,7 +6,7 @@ VENV   ?= .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint types pytest tools test-all bench conformance mutation format clean
+.PHONY: demo test lint types pytest tools test-all bench conformance clients mutation format clean
 
 demo: $(READY)
 	@$(RUN) examples/payments/demo.py
@@ -41,6 +41,10 @@ bench: $(READY)
 # What other retry engines and breakers do, each cell of docs/CONFORMANCE.md run again.
 conformance: $(READY)
 	$(RUN) -m tests.conformance
+
+# What exploring finds in clients on their defaults, docs/clients.md written anew: some minutes.
+clients: $(READY)
+	$(RUN) -m tests.clients --write
 
 # Change the laws and the engine in every small way and see that a test notices: slow.
 mutation: $(READY)

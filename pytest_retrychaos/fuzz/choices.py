@@ -10,9 +10,12 @@ Laws of this module:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 
+from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.clock.travel import Zone
 from pytest_retrychaos.fuzz.history import Cancel, History, Played
 from pytest_retrychaos.trace import Attempt
 
@@ -29,7 +32,7 @@ def choices(parent: Played, *, switches: int, timezone: str | None) -> Iterator[
     if parent.can_be_cancelled and history.cancel is None:
         yield from (replace(history, cancel=cancel) for cancel in cancellations(parent))
     if history.timezone is None and any(map(_has_date, parent.attempts)):
-        yield from (replace(history, timezone=zone) for zone in ZONES if zone != timezone)
+        yield from (replace(history, timezone=zone) for zone in known_zones() if zone != timezone)
     if history.keep_alive and parent.reused:
         yield replace(history, keep_alive=False)
     if len(history.switches) < switches:
@@ -52,6 +55,24 @@ def cancellations(parent: Played) -> Iterator[Cancel]:
             yield Cancel(attempt.index)
         if following > ended:
             yield Cancel(attempt.index, _between(ended, following))
+
+
+@functools.cache
+def known_zones() -> tuple[str, ...]:
+    """Give those that can be set here: a machine may lack the files of time zones."""
+    return tuple(filter(_can_be_set, ZONES))
+
+
+def _can_be_set(name: str) -> bool:
+    try:
+        zone = Zone(name)
+        try:
+            zone.start()
+        finally:
+            zone.stop()
+    except (ValueError, Refused):
+        return False
+    return True
 
 
 def _between(start_ns: int, end_ns: int) -> int:
