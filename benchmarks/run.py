@@ -29,6 +29,7 @@ import exploring
 import fuzzing
 import herd
 import jitter
+import page
 from keep_alive import keep_alive
 from stub import BODY, Stubbed
 
@@ -413,7 +414,7 @@ def main() -> None:
     """Run all sections, or those whose titles contain a word given."""
     random.seed(0)
     _quiet()
-    others = (concurrency, engine, breaker, herd, jitter, exploring, fuzzing)
+    others = (concurrency, engine, breaker, herd, jitter, exploring, fuzzing, page)
     sections = dict(SECTIONS)
     for one in others:
         sections |= one.SECTIONS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pytest_retrychaos import redact
+
 VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"})
 """In lower case: clients read either spelling."""
 
@@ -28,12 +30,14 @@ class HiddenProxies:
 
 def tunnel_text(target: str, proxy: str) -> str:
     """Say that a tunnel through a proxy cannot be simulated, and who led the client there."""
-    text = f"a proxy tunnel to {target} through {proxy} cannot be simulated"
+    hide = redact.current().text
+    text = hide(f"a proxy tunnel to {target} through {proxy} cannot be simulated")
     name = next((name for name, value in os.environ.items() if _names(name, value, proxy)), None)
     if name is None:
         return f"{text}: call the service itself, without a proxy"
+    value = hide(os.environ[name])
     return (
-        f"{text}: {name}={os.environ[name]!r} was put into the environment after chaos began. Take it out for this "
+        f"{text}: {name}={value!r} was put into the environment after chaos began. Take it out for this "
         "test; what is set before chaos begins is ignored"
     )
 
