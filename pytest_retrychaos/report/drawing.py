@@ -3,7 +3,8 @@
 Laws of this module:
 1. Nothing is told by colour alone: what failed is hatched, what came twice is drawn twice, states are lettered.
 2. A drawing is small: all bars of one kind are one path, and whatever is shared stands once in the page's style.
-3. Times keep their order: what happened at one moment is drawn side by side, never one upon the other.
+3. Times keep their order: what one operation did at one moment is drawn side by side. Only where many operations
+   share a lane do bars stand upon each other.
 4. A picture is for the eye; the table that stands beside it says the same in words.
 """
 
@@ -83,12 +84,15 @@ def _lane(operation: int) -> int:
 
 
 def _places(attempts: Sequence[Bar], axis: Axis) -> Places:
-    """Place the bars: by time, and one behind the other where several would stand on one place."""
+    """Place the bars: by time, and one behind the other where several would stand on one place; a shared lane apart."""
     lanes: dict[int, list[Bar]] = {}
     for attempt in attempts:
         lanes.setdefault(_lane(attempt.operation), []).append(attempt)
     places: Places = {}
-    for bars in lanes.values():
+    for lane, bars in lanes.items():
+        if lane == MOST_LANES - 1 and len({bar.operation for bar in bars}) > 1:
+            places |= {bar.index: _by_time(bar, axis) for bar in bars}
+            continue
         room = (RIGHT - LEFT) // len(bars)
         narrowest, gap = max(1, min(NARROWEST, room - 2)), 2 if room > 2 else 0
         free = LEFT
@@ -100,6 +104,11 @@ def _places(attempts: Sequence[Bar], axis: Axis) -> Places:
             free = end + gap
         _pull_back(bars, places, gap)
     return places
+
+
+def _by_time(bar: Bar, axis: Axis) -> tuple[int, int]:
+    begin = axis.x(bar.began_ns)
+    return begin, max(axis.x(bar.began_ns if bar.ended_ns is None else bar.ended_ns), begin + 2)
 
 
 def _pull_back(bars: list[Bar], places: Places, gap: int) -> None:

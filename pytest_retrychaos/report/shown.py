@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Page:
             self.route(row.route)
         self.tests = [ShownTest(test, self) for test in document.tests]
 
-    @property
+    @functools.cached_property
     def opens(self) -> bool:
         """Whether tests with findings are open at first: few are, many would be a heap."""
         return sum(bool(test.findings) for test in self.document.tests) <= MOST_OPEN
