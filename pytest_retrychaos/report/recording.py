@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos import redact
-from pytest_retrychaos.laws import Finding
+from pytest_retrychaos.laws import Finding, Terms
 from pytest_retrychaos.report.document import NOWHERE, CellRecord, FindingRecord, LawRecord, Mark, TestRecord
 from pytest_retrychaos.report.identity import Reading
 from pytest_retrychaos.report.routes import Declared
@@ -74,8 +74,14 @@ def record(
         not_applicable=_not_applicable(judgements),
         findings=tuple(_findings(judgements, reading, marker)),
         cells=cells(trace.attempts, reading, judged),
-        timeline=timeline(shown, reading, judgements[-1].terms if judgements else None) if draws else None,
+        timeline=timeline(shown, reading, _terms(judgements)) if draws else None,
     )
+
+
+def _terms(judgements: Sequence[Judgement]) -> Terms | None:
+    """Give the last terms that name a policy or a breaker: at a test's end its faults are asked for by none."""
+    named = (one.terms for one in reversed(judgements) if one.terms.policy is not None or one.terms.breaker is not None)
+    return next(named, None)
 
 
 def _asks(judgement: Judgement) -> bool:
