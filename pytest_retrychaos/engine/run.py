@@ -111,9 +111,9 @@ class Run:
     def after_error(self, error: Exception) -> float | None:
         """Note that the attempt ended in an exception; give the seconds to wait, ``None`` where it is to be raised."""
         policy = self.policy
-        failure = None if policy.has_judge else plain_failure(error, policy.on)
         if self._guard is not None:
             self._guard.raised(error)
+        failure = None if policy.has_judge else plain_failure(error, policy.on)
         if failure is not None:
             return self._after(failure, error, said_of(error), None)
         failure = failure_of_error(error, policy.on)
