@@ -28,6 +28,9 @@ from pytest_retrychaos.engine import TRANSITIONS, Event, State
 from pytest_retrychaos.faults.vocabulary import FAULTS, OPTIONS
 from pytest_retrychaos.laws import FAMILIES, LAWS
 from pytest_retrychaos.options import Options
+from pytest_retrychaos.report.asked import FORMATS
+from pytest_retrychaos.report.document import FAULT_CLASSES
+from pytest_retrychaos.report.faultclass import SCRIPTS
 from pytest_retrychaos.service.profiles import PROFILES
 from pytest_retrychaos.views import Assertions, RunAssertions
 
@@ -194,6 +197,15 @@ def options() -> str:
     return _table(("option", "meaning"), *declared.rows)
 
 
+def reports() -> str:
+    return _table(("suffix", "what it is"), *((f"`{suffix}`", what) for suffix, what in FORMATS.items()))
+
+
+def fault_classes() -> str:
+    rows = [(f"`{name}`", title, f"`{SCRIPTS[name]}`") for name, title in FAULT_CLASSES.items()]
+    return _table(("class", "is headed", "a script in which it strikes"), *rows)
+
+
 def marker() -> str:
     meanings = _field_docstrings(Options)
     rows = [(f"`{field.name}={field.default!r}`", meanings[field.name]) for field in fields(Options)]
@@ -307,7 +319,8 @@ def command_line() -> str:
 
 TABLES = {
     "faults": faults, "fault-options": fault_options, "laws": laws, "law": law, "families": families,
-    "options": options, "marker": marker, "profiles": profiles, "fixture": fixture, "defaults": defaults,
+    "options": options, "reports": reports, "fault-classes": fault_classes,
+    "marker": marker, "profiles": profiles, "fixture": fixture, "defaults": defaults,
     "command-line": command_line, "transitions": transitions, "strategies": strategies,
     "conformance": conformance, "conformance-setups": conformance_setups, "conformance-again": conformance_again,
 }  # fmt: skip

@@ -73,7 +73,10 @@ SCRIPTS: Final = {
     "permanent": "422, ok",
     "damaged": "truncate, ok",
     "too-slow": "slow=60s, ok",
-    "outage": "down=30s",
+    "outage": "down=30s:503",
     "stale": "ok, stale, ok",
 }
-"""For each class the plainest script in which it strikes; ``stale`` needs a connection that was used before."""
+"""For each class the plainest script in which it strikes at a path that is known.
+
+``stale`` needs a connection that was used before.
+"""
