@@ -1,4 +1,8 @@
-"""The command line: ``serve`` runs the loopback server, ``run`` runs a command of any language against it."""
+"""The command line.
+
+``explain``, ``laws``, ``faults`` and ``parse`` tell, ``merge`` puts reports together, ``serve`` runs the loopback
+server, ``run`` runs a command of any language against it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any, NoReturn
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.errors import Refused, Unsupported
-from pytest_retrychaos.faults import ScriptError
+from pytest_retrychaos.explaining import explain, fault_lines, law_lines, script_lines
+from pytest_retrychaos.faults import ScriptError, parse
 from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.options import PROFILES
@@ -59,10 +64,12 @@ def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     whole = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Script HTTP faults into a real server on loopback, for programs of any language.",
-        epilog=EXITS,
+        description="Find out whether code that retries is right: the laws and faults of pytest-retrychaos, its "
+        "reports, and its server for programs of any language. Each command has a --help of its own.",
     )
-    commands = whole.add_subparsers(required=True, metavar="serve | run")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _add_telling(commands)
+    _add_merge(commands)
     serve = commands.add_parser("serve", help="serve until Ctrl-C, and write the trace as JSON lines", epilog=EXITS)
     _add_options(serve)
     serve.set_defaults(act=_serve)
@@ -80,14 +87,50 @@ def parser() -> argparse.ArgumentParser:
         "are replaced",
     )
     run.set_defaults(act=_run)
-    _add_merge(commands)
     return whole
+
+
+def _add_telling(commands: Any) -> None:  # Any: argparse names the type nowhere
+    explained = commands.add_parser("explain", help="tell what a law asks, why, and what usually mends it")
+    explained.add_argument("law", metavar="LAW", nargs="+", help="a code (ID04), a family (ID) or a shape (BK04/early)")
+    explained.set_defaults(act=lambda options: _tell(line for law in options.law for line in explain(law)))
+    laws = commands.add_parser("laws", help="list the laws")
+    laws.set_defaults(act=lambda _: _tell(law_lines()))
+    faults = commands.add_parser("faults", help="list the faults that a script may hold")
+    faults.set_defaults(act=lambda _: _tell(fault_lines()))
+    parsed = commands.add_parser("parse", help="tell what a script means, or what is wrong with it")
+    parsed.add_argument("script", metavar="SCRIPT", help='such as "503 retry-after=2 x2, reset after-commit, ok"')
+    parsed.set_defaults(act=_parse)
+
+
+def _parse(options: argparse.Namespace) -> int:
+    try:
+        script = parse(options.script)
+    except ScriptError as error:
+        raise _UsageError(f"parse: {error}") from error
+    return _tell(script_lines(script))
+
+
+def _tell(lines: Iterable[str]) -> int:
+    """Print what was asked for; what is wrong with it is a `_UsageError`."""
+    try:
+        text = "".join(f"{line}\n" for line in lines)
+    except ValueError as error:
+        raise _UsageError(str(error)) from error
+    with contextlib.suppress(BrokenPipeError):  # a pager that was left
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    return HELD
 
 
 def _add_merge(commands: Any) -> None:  # Any: argparse names the type nowhere
     from pytest_retrychaos.report.command import add_arguments
 
-    merge = commands.add_parser("merge", help="put the reports of a run's shards together, and hold its gates")
+    merge = commands.add_parser(
+        "merge",
+        help="put the reports of a run's shards together, and hold its gates",
+        epilog="It ends with 0 where the gates hold, 1 where one does not, 2 where the reports cannot be put together.",
+    )
     add_arguments(merge)
     merge.set_defaults(act=_merge)
 

@@ -39,6 +39,7 @@ FLOORS: dict[str, int] = {
     "fuzz": 9,
     "serving": 9,
     "report": 10,
+    "explaining": 10,
     "plugin": 11,
     "cli": 12,
     "__main__": 13,

@@ -157,7 +157,7 @@ def transitions() -> str:
 
 
 def law(code: str) -> str:
-    """Show one law's statement, its shapes, and the wrong clients that it catches."""
+    """Show one law's statement, its shapes, the wrong clients that it catches, and what its docstring says."""
     from examples.payments.test_wrong_clients import CAUGHT
 
     row = next(law for law in LAWS if law.code == code)
@@ -168,7 +168,7 @@ def law(code: str) -> str:
     if caught:
         shown = "; ".join(f"`{name}` under `{script}`" for name, script in caught)
         lines += ["", f"Broken by, in [wrong.py](../examples/payments/wrong.py): {shown}."]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", row.page, ""])
 
 
 def families() -> str:
@@ -304,13 +304,14 @@ def conformance_again(which: str) -> str:
     return _table(*again(which))
 
 
-def command_line() -> str:
-    """Show the options of ``serve`` and ``run``, as their own help does."""
+def command_line(*which: str) -> str:
+    """Show the options of some commands, as their own help does."""
     commands = cli.parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr] # argparse shows them nowhere
     rows: dict[str, tuple[str, str, str]] = {}
-    for command, options in commands.items():  # type: ignore[union-attr] # a dictionary, for subparsers
+    for command, options in ((name, commands[name]) for name in which):  # type: ignore[index] # a dictionary, for subparsers
         for option in options._actions:
             name = f"`{' '.join([*option.option_strings[-1:], *([option.metavar] if option.metavar else [])])}`"
+            name = name if name != "` `" else f"`{option.dest}`"
             of = f"{rows[name][1]}, {command}" if name in rows else command
             if option.dest != "help":
                 rows[name] = (name, of, option.help or "")
@@ -377,6 +378,10 @@ def test_every_law_has_a_section():
     text = (ROOT / "docs" / "laws.md").read_text(encoding="utf-8")
 
     assert re.findall(r"^### (\w+)$", text, re.M) == [law.code for law in LAWS]
+    for law in LAWS:
+        assert re.search(r"^- Why: .+^- Fix: ", law.page, re.M | re.S), (
+            f"the docstring of {law.code} says no why or fix"
+        )
 
 
 def main() -> None:

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 def ld01(view: View, terms: Terms) -> LawResult:
-    """Judge that attempts per operation stay under the amplification limit through every layer."""
+    """Judge that attempts per operation stay under the amplification limit through every layer.
+
+    - Without a limit: does not apply. `chaos.verify(amplification=4)` and `chaos.assert_amplification(4)` give it.
+      Counted are all attempts of one operation, whichever layer made them, hedges included; a redirect that is followed
+      is none.
+    - Why: Layers that retry inside each other multiply: three around three are nine, and a service that is down gets
+      all of them.
+    - Fix: Let one layer retry, and turn the others off.
+    """
     tally = Tally("LD01")
     if terms.amplification is None:
         return tally.result(noun="", did="", otherwise="no limit was given: chaos.verify(amplification=4)")

@@ -29,7 +29,16 @@ DAY_NS: Final = 86_400 * SECOND
 
 
 def bk01(view: View, terms: Terms) -> LawResult:
-    """Judge that there is a wait before every retry."""
+    """Judge that there is a wait before every retry.
+
+    - Without a policy: one immediate retry is allowed, `Retry-After: 0` excuses one more, and an attempt that lasted a
+      second counts as a wait. From the next on there has to be a wait.
+    - The first attempt at another host is failover and needs no wait. Coming back to a host is a retry: its wait counts
+      from the end of the last attempt there. A login is not judged.
+    - With a policy: a retry is judged where the policy's wait is more than zero.
+    - Why: A failing service is hit hardest by those who wait for it, all at the same moment.
+    - Fix: Wait before each retry, longer each time, with jitter.
+    """
     tally = Tally("BK01")
     for operation in view.operations:
         judged = list(_returns(operation))
@@ -101,7 +110,15 @@ def _first_hot(retries: list[Retry], policy: Policy | None, resolution_ns: int) 
 
 
 def bk02(view: View, terms: Terms) -> LawResult:
-    """Judge that waits stay inside the policy's envelope, its cap included."""
+    """Judge that waits stay inside the policy's envelope, its cap included.
+
+    - Without a policy: does not apply.
+    - With a policy: every wait lies between the bounds of the policy's back-off; one that the server asked for lies
+      between that and that plus the back-off. A failed answer that drips may be read before the wait: the time until
+      its last byte may come on top, and one that was closed on the way sets no upper bound.
+    - Why: The policy that is documented is not the one that runs: a cap forgotten, or another layer that waits too.
+    - Fix: Give the client the policy that is claimed, or claim the one that it has.
+    """
     tally = Tally("BK02")
     if terms.policy is None:
         return tally.result(noun="", did="", otherwise="no policy was given: chaos.verify(policy)")
@@ -159,7 +176,17 @@ def _outside(operation: OperationView, retry: Retry, low: int, high: int) -> Fin
 
 
 def bk04(view: View, terms: Terms) -> LawResult:
-    """Judge that ``Retry-After`` is obeyed, and that past, zero, huge and malformed values do no harm."""
+    """Judge that ``Retry-After`` is obeyed, and that past, zero, huge and malformed values do no harm.
+
+    - Without a policy: judged on 413, 429 and 503, up to an hour asked for. *early*: sent again sooner. *late*: a date
+      overshot by more than 300 s, most often a GMT date read as local time. *huge*, on any status: a wait of more than
+      a day. Values that are past, negative or unreadable are as if absent. Giving up is allowed.
+    - Does not apply where the retry went to another host, or came before a fraction of seconds (`1.5`) had passed: RFC
+      9110 knows whole seconds only, so a client may ignore it.
+    - With a policy: a policy that does not respect `Retry-After` is not judged.
+    - Why: The server said when it will be ready; who comes sooner is turned away again, or banned.
+    - Fix: Wait for the greater of back-off and `Retry-After`; read seconds and dates; give up beyond a maximum.
+    """
     tally = Tally("BK04")
     if terms.policy is not None and terms.policy.asking is Asking.IGNORED:
         return tally.result(noun="", did="", otherwise="the policy does not respect Retry-After")

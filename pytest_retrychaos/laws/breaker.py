@@ -20,7 +20,23 @@ NO_BREAKER: Final = "no breaker was given: chaos.verify(breaker=BreakerPolicy(th
 
 
 def cb01(view: View, terms: Terms) -> LawResult:
-    """Judge that the breaker opens at its threshold, no later and no earlier."""
+    """Judge that the breaker opens at its threshold, no later and no earlier.
+
+    - *late*: after the threshold was reached by sure failures, another call was sent within the cooldown. *early*: a
+      call was turned away by a breaker's error, with fewer failures in a row than the threshold. By a failure rate: as
+      soon as the window holds enough calls.
+    - Does not apply where nothing was tried once it should have been open; where the call that was sent may have been
+      let through before (it runs in another thread or task and began at that very moment); where a call was turned away
+      before any had failed: then the breaker is older than the test.
+    - Nor where a deadline may have ended the calls (`asyncio.timeout`, `trio.fail_after`): around the breaker it is no
+      failure to it. The client's own time limit ended a call where another one was told so by the client's error after
+      the same time, and none of that length was told otherwise.
+    - Nor does *early* where a success took a second or longer: some breakers count slow calls as failures.
+    - Counted neither for nor against it: the end of a call that began before the circuit last closed. The window of a
+      rate may be exact or counted in tenths: *late* and *early* are what is wrong in both.
+    - Why: A service that is down is asked on and on, and every caller waits until that has failed.
+    - Fix: Let the breaker see every failure: a 503 that is returned, and not raised, is a success to most of them.
+    """
     policy = terms.breaker
     otherwise = "the failure rate was not reached"
     if policy is not None and policy.threshold is not None:
@@ -29,19 +45,41 @@ def cb01(view: View, terms: Terms) -> LawResult:
 
 
 def cb02(view: View, terms: Terms) -> LawResult:
-    """Judge that nothing reaches the service while the breaker is open."""
+    """Judge that nothing reaches the service while the breaker is open.
+
+    - Broken by a call that was sent within the cooldown after another had been turned away.
+    - Why: The service gets no rest, and who has to be told at once waits instead.
+    - Fix: Ask the breaker before every request, and keep one breaker for all who call the service.
+    """
     otherwise = "no call was seen to be turned away: call the code by chaos.call while the circuit is open"
     return _judge("CB02", view, terms, noun="call", did="met an open circuit and sent nothing", otherwise=otherwise)
 
 
 def cb03(view: View, terms: Terms) -> LawResult:
-    """Judge that a half-open breaker lets one probe through at a time."""
+    """Judge that a half-open breaker lets one probe through at a time.
+
+    - *two-probes*: after the cooldown a call was sent while the first one had not ended. *no-probe*: a call was turned
+      away after the cooldown though none was under way. A probe that takes longer than the policy's `probe_timeout` (as
+      long as the cooldown, unless given) leaves its place.
+    - Does not apply where nothing was tried while the probe was under way: call side by side, and let the probe take
+      time (`slow=2s`).
+    - Why: When the cooldown is over all callers come at once, and knock down what was about to recover.
+    - Fix: Let one call through when half open, and turn the others away until it has ended.
+    """
     otherwise = "nothing was tried while a probe was under way: call side by side, and let the probe take time"
     return _judge("CB03", view, terms, noun="call", did="sent nothing beside a probe", otherwise=otherwise)
 
 
 def cb04(view: View, terms: Terms) -> LawResult:
-    """Judge that the breaker closes after a successful probe and opens again after a failed one."""
+    """Judge that the breaker closes after a successful probe and opens again after a failed one.
+
+    - *stays-closed*: a call was sent within a cooldown after a failed probe. *stays-open*: a call was turned away right
+      after a probe had succeeded.
+    - Does not apply after a probe that ended in a 4xx or was closed by the client: it may tell the breaker anything.
+      Nor does *stays-open* after a probe of a second or longer: it may be a slow call, and a failure.
+    - Why: One failed probe shows that the service is still down; one that succeeds, that it is back.
+    - Fix: Open for a whole cooldown when the probe fails, whatever the threshold; close and forget when it succeeds.
+    """
     otherwise = "nothing was tried after a probe: advance the clock by the cooldown, and call twice"
     return _judge("CB04", view, terms, noun="probe", did="decided what came after it", otherwise=otherwise)
 

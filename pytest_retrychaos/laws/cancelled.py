@@ -14,7 +14,22 @@ if TYPE_CHECKING:
 
 
 def rt08(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that a cancelled operation makes no further attempt."""
+    """Judge that a cancelled operation makes no further attempt.
+
+    - Judged after a cancellation that the *test* asked for: its function, or a function inside it, calls `cancel()` on
+      a task (of asyncio; in trio and anyio on a scope), or a deadline comes that the test function itself has set
+      (`asyncio.timeout`, `wait_for`, `move_on_after`). A deadline or a cancellation of the code's own is its own
+      business.
+    - Broken where an operation that had begun is sent again by a task that was cancelled, or by one that it began
+      afterwards. Another request, such as one that cleans up, is none of it.
+    - Does not apply where the work went on out of the cancellation's reach: in a thread, in a task that
+      `asyncio.shield` guards, or after the test had taken it back (the block of `asyncio.timeout` has ended).
+    - What the test cut is no failure of the service: RT01 asks for no retry of it, RT05 and ID05 do not judge its
+      telling.
+    - Why: Nobody waits for the result any more: the work is done for no one, and whoever cancelled believes that it was
+      not.
+    - Fix: Let the cancellation pass: catch `Exception`, not `BaseException`, and raise `CancelledError` again.
+    """
     tally = Tally("RT08")
     for operation in view.operations:
         asked = view.cancelled_at(operation)

@@ -18,7 +18,18 @@ MISMATCH: Final = "mismatch"
 
 
 def id06(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that key conflicts are handled: waited out with the same key, or given up; a mismatch is not retried."""
+    """Judge that key conflicts are handled: waited out with the same key, or given up; a mismatch is not retried.
+
+    - Judged where the service's idempotency layer turned a key away and the client got that answer: a scripted 409 or
+      422 may be about anything. *no-wait*: sent again at once while the first request was still running, and turned
+      away again. *new-key*: the same request was sent under another key, or none, though the first was still running.
+      *mismatch*: a request that was refused since its key belongs to another payload was sent again unchanged.
+    - Does not apply where the client gave up while its key was in flight, which is allowed. A script that brings it
+      about: `slow=9s before-commit, ok`, with a client that waits 5 s.
+    - Why: The first request is being carried out: under another key there will be two of them.
+    - Fix: Wait and send the same key again, or give up and say that the outcome is unknown; tell a mismatch to the
+      caller.
+    """
     tally = Tally("ID06")
     for operation in view.operations:
         after = {retry.before.attempt.index: retry for retry in operation.retries}

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def bk05(view: View, terms: Terms) -> LawResult:
-    """Judge that the operation ends within its time budget, the attempt in flight included."""
+    """Judge that the operation ends within its time budget, the attempt in flight included.
+
+    - Without a policy: does not apply; `chaos.assert_within(seconds)` gives the figure.
+    - With a policy: the time from the first attempt to the end, the attempt in flight included, is within the policy's
+      `timeout`.
+    - Why: The caller has stopped waiting, and the work goes on.
+    - Fix: Give each attempt at most the time that is left, and start none for which too little is left.
+    """
     tally = Tally("BK05")
     if terms.policy is None or terms.policy.timeout is None:
         given = "no policy was given" if terms.policy is None else "the policy has no timeout"
@@ -82,7 +89,13 @@ def within(view: View, operations: list[OperationView], budget_ns: int) -> LawRe
 
 
 def bk07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that every request has a timeout, where silence was met."""
+    """Judge that every request has a timeout, where silence was met.
+
+    - Broken where the service fell silent and the client had no timeout at all: it is told so at once, by an error that
+      no retry loop can catch, instead of hanging. Does not apply where no silence was met.
+    - Why: One silent service stops this client for good, and whoever waits for it.
+    - Fix: Give every request a timeout, to connect and to read.
+    """
     tally = Tally("BK07")
     for end in view.ends:
         attempt = end.attempt

@@ -26,7 +26,16 @@ def _hint(operation: OperationView, *more: str) -> str | None:
 
 
 def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that a retried unsafe request carries an idempotency key."""
+    """Judge that a retried unsafe request carries an idempotency key.
+
+    - Broken where an unsafe request was sent again without a key after a failure that leaves open whether it was
+      carried out: a timeout, a lost connection, 408, 409, a 5xx but 503.
+    - Does not apply where the client looked before it sent again: a read at the request's path or below was answered in
+      between, in the same scope. Nor where every retry came after a failure that shows that nothing was done.
+    - Why: The service cannot tell the retry from a new order.
+    - Fix: Make one key per operation, outside the retry loop. Where a POST only reads, say so: `chaos.service.route(…,
+      effect=False)`.
+    """
     tally = Tally("ID01")
     for operation in view.operations:
         retries = [retry for retry in operation.retries if is_unsafe(retry.attempt)]
@@ -76,7 +85,13 @@ def _keyless(operation: OperationView, retry: Retry) -> Finding:
 
 
 def id02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that the key is the same on every attempt of an operation."""
+    """Judge that the key is the same on every attempt of an operation.
+
+    - All attempts of an operation carry the first one's key. Two equal requests with different keys after a failure
+      look exactly like this; if they are two orders, name them with `chaos.operation`.
+    - Why: Under another key it is a new order to the service.
+    - Fix: Make the key outside the retry loop.
+    """
     tally = Tally("ID02")
     for operation in view.operations:
         sent = [a for a in operation.tries if a.was_sent and not a.is_read]
@@ -113,7 +128,15 @@ def _other_key(operation: OperationView, sent: list[Attempt]) -> Finding:
 
 
 def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that no key is used by two operations with different bodies, or by two that the test named."""
+    """Judge that no key is used by two operations with different bodies, or by two that the test named.
+
+    - Broken where a key comes again at the same host with another body, or in an operation that the test named
+      differently.
+    - Does not apply where a key comes at two paths with an equal body: whether the service keeps keys by path is not
+      known.
+    - Why: The service replays the first answer or refuses: the second order is never carried out.
+    - Fix: Make a new key for every operation, not for every customer, session or day.
+    """
     tally = Tally("ID03")
     by_index = {operation.index: operation for operation in view.operations}
     keyed = 0
@@ -160,7 +183,13 @@ def _shared_key(operation: OperationView, before: Attempt, first: Attempt, shape
 
 
 def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that no operation has two effects."""
+    """Judge that no operation has two effects.
+
+    - Counts the effects in the ledger: a committed request that is no read and was answered 2xx or 303. A replayed
+      answer adds none, nor does repeating a PUT or DELETE.
+    - Why: The customer is charged twice.
+    - Fix: Send a key; where the service keeps none, look whether it was done before you repeat.
+    """
     tally = Tally("ID04")
     for operation in view.operations:
         done = [attempt for attempt in operation.attempts if attempt.effects]

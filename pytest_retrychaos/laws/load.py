@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 
 def ld02(view: View, terms: Terms) -> LawResult:
-    """Judge that retries stay within the budget that the policy claims, however many operations fail at once."""
+    """Judge that retries stay within the budget that the policy claims, however many operations fail at once.
+
+    - With a policy that has a `RetryBudget`: over all operations of the run, the retries are those that a budget, full
+      at first, would have granted. A client may ask for them when an attempt has failed or when it sends the next one.
+    - Does not apply where there were no more retries than the budget grants at once: it was not put to the test.
+    - Why: In an outage each retry is load upon a service that cannot take it, and keeps it down.
+    - Fix: Share one `RetryBudget` among all policies, threads and loops that call the service.
+    """
     tally = Tally("LD02")
     budget = None if terms.policy is None else terms.policy.budget
     if budget is None:
@@ -78,7 +85,16 @@ def _overdrawn(budget: RetryBudget, retries: int, operations: int, first: Retry 
 
 
 def ld03(view: View, terms: Terms) -> LawResult:
-    """Judge that the retries of many clients are spread out: those that failed together do not come back together."""
+    """Judge that the retries of many clients are spread out: those that failed together do not come back together.
+
+    - Judged in a herd (`chaos.herd`), or with a policy that claims jitter. Twenty clients or more that failed in one
+      moment: broken where nine in ten of them come back within a millisecond; held where they are spread over a tenth
+      of their wait at least; in between, and for waits under 100 ms, it does not apply.
+    - Not judged: retries that the service had told when to come (`Retry-After`, a rate limit's reset), immediate ones
+      (BK01), failover.
+    - Why: Each spike fails as the one before it did, and a service that is well again goes down under the next.
+    - Fix: Let chance spread the waits, as `exponential(0.1, cap=20, jitter="full")` does.
+    """
     tally = Tally("LD03")
     claims = None if terms.policy is None else terms.policy.claims
     claims_jitter = claims is not None and claims.jitter != "none"

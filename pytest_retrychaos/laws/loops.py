@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 
 def bk06(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that nothing sleeps on an event loop by blocking it."""
+    """Judge that nothing sleeps on an event loop by blocking it.
+
+    - Broken where `time.sleep` is called while an event loop (asyncio, trio) runs in the same thread: by the code
+      itself or by a library, such as a blocking client's retry layer called in a coroutine. What the test function
+      itself sleeps is its own business, and a sleep of less than 1 ms is none.
+    - Does not apply where only a blocking *request* was made on the loop, by a client such as requests: that stops the
+      loop as well, but it is no sleep, and how long it lasts is the network's doing. It is told as the reason, with its
+      place. Waits of another kind (`threading.Event.wait`, `queue.get`) are not judged either.
+    - Why: While it sleeps, nothing else on that loop goes on: no other request, no timer, no cancellation.
+    - Fix: `await asyncio.sleep(…)` (`trio.sleep`, `anyio.sleep`), or run blocking code by `asyncio.to_thread`.
+    """
     tally = Tally("BK06")
     sleeps: dict[str, list[Stall]] = {}
     for stall in view.trace.stalls:

@@ -22,7 +22,15 @@ LEAST_MEAN_GAP_NS: Final = SECOND
 
 
 def rt03(view: View, terms: Terms) -> LawResult:
-    """Judge that attempts stay within the maximum."""
+    """Judge that attempts stay within the maximum.
+
+    - Without a policy: broken by more than 25 attempts, if the request is unsafe or they come faster than one a second.
+      A loop that does not end is stopped at 2 000 attempts by an error that `except Exception` does not catch.
+    - With a policy: broken by more attempts than the policy has, or by one after a failure that the policy does not
+      retry (of urllib3 that can be read).
+    - Why: What nobody counts, nobody stops; and two retry layers inside each other multiply.
+    - Fix: Give the loop a maximum, and keep one retry layer.
+    """
     tally = Tally("RT03")
     for operation in view.operations:
         made = len(operation.tries)

@@ -33,7 +33,20 @@ RANGES: Final = ("Content-Range", "Range", "Upload-Offset")
 
 
 def rt01(view: View, terms: Terms) -> LawResult:
-    """Judge that a transient failure is retried while attempts and time remain."""
+    """Judge that a transient failure is retried while attempts and time remain.
+
+    - Without a policy: asked for 429, 502, 503, 504, refused connections, resets, closed connections and timeouts,
+      where the request is safe to send again, `Retry-After` asks for at most 60 s, and it is the first operation that
+      fails at that host. Broken if there was one attempt only; giving up after a retry is allowed.
+    - With a policy: every attempt of the policy is expected while its time lasts. Where the policy has a breaker or a
+      budget, or a breaker is named, only what is asked without a policy: they may rightly end an operation early.
+    - Does not apply where the client looked afterwards whether a write was carried out (a read at its path or below);
+      where an equal request had been sent while this one waited (a hedge); where the work went on elsewhere (another
+      `Range`, `Content-Range` or `Upload-Offset`, the next page of a read); where another operation's failure ended the
+      code; where the code ended in an error of its own (RT06).
+    - Why: These failures pass. A client without a retry shows them to its users.
+    - Fix: Add the failure to what the client retries, or say `ignore=("RT01",)` where a retry is not wanted.
+    """
     tally = Tally("RT01")
     policy = terms.policy
     for operation in view.operations:
@@ -205,7 +218,14 @@ def in_words(failed: Ended) -> str:
 
 
 def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that a permanent failure is not retried."""
+    """Judge that a permanent failure is not retried.
+
+    - Asked for a scripted 400, 401, 402, 403, 404, 405, 410, 415 or 422 without a retry hint. A login with other
+      credentials after 401 or 403 is none, nor is the same question put to another host. The service's own answers are
+      not judged: a poll may meet 404 as often as it likes.
+    - Why: The same request gets the same answer: a retry costs time and traffic, and a locked account.
+    - Fix: Retry by a list of statuses, not by "not ok".
+    """
     tally = Tally("RT02")
     for operation in view.operations:
         if not any(_is_permanent(end) for end in operation.ends):
@@ -244,7 +264,15 @@ def _is_permanent(end: Ended) -> bool:
 
 
 def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that a success is not sent again, whatever its headers."""
+    """Judge that a success is not sent again, whatever its headers.
+
+    - Broken by an attempt of the operation that started after a success had been delivered, whatever its headers: a 201
+      or 202 with `Retry-After` says when to look.
+    - Does not apply where an equal unsafe request is an operation of its own: whether it was sent again or another one
+      was meant is not known.
+    - Why: The work was done, and the client knew it.
+    - Fix: Decide by the status first: a 2xx ends the loop.
+    """
     tally = Tally("RT07")
     repeated = _equals(view)
     for operation in view.operations:

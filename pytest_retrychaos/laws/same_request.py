@@ -31,7 +31,20 @@ MINTED = 'a token made for each attempt? chaos.verify(ignore=("RT04/credentials"
 
 
 def rt04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that a retry is the same request: method, path, body, and headers but for those that must change."""
+    """Judge that a retry is the same request: method, path, body, and headers but for those that must change.
+
+    - Method, path, query, body and headers are compared with the first attempt; after a 307 or 308 method, body and key
+      with the request that it answered.
+    - Headers may differ that name the attempt, the time, the trace or the connection, or sign the request: by a list,
+      and by words in their names (`date`, `timestamp`, `signature`, `hmac`, `retry`, `nonce` …).
+    - Credentials may differ after 401, 403 and 407, where the scheme signs each request, where both are signed tokens
+      (JWT), and where another request came in between, which may have fetched a token.
+    - The body may differ in fields such as a nonce or a timestamp, in the order of JSON fields and the space between
+      them. A JSON value spelled otherwise is another body: `10` as `10.0`, `true` as `1`.
+    - Why: A retry asks for the same thing once more. The usual case is a file or a generator: read by the first
+      attempt, empty for the second.
+    - Fix: Keep the body as bytes, or rewind it before each attempt. Build address and headers once, outside the loop.
+    """
     tally = Tally("RT04")
     for operation in view.operations:
         if len(operation.attempts) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
@@ -55,6 +56,11 @@ class Law:
     def shapes(self) -> tuple[str, ...]:
         """Every shape that a finding of this law can have."""
         return tuple(f"{self.code}/{way}" for way in self.ways) or (self.code,)
+
+    @property
+    def page(self) -> str:
+        """What is to be known of it, as Markdown: when it is asked, when not, why, and what usually mends it."""
+        return (inspect.getdoc(self.judge) or "").partition("\n\n")[2]
 
 
 LAWS: Final[tuple[Law, ...]] = (

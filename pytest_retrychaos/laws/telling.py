@@ -68,7 +68,16 @@ def _was_read_back(view: View, index: int, operation: OperationView) -> bool:
 
 
 def rt05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that the failure that ended the operation reaches the caller."""
+    """Judge that the failure that ended the operation reaches the caller.
+
+    - Applies where the call was made with `chaos.call` and holds one unsafe request. *Success* is claimed by a response
+      with a 2xx, by an object or mapping whose `ok` or `status` says so, or by the same value that an earlier success
+      of the same function returned. Any other value is taken for a fallback.
+    - Does not apply where another request of the scope succeeded after the failure, or where the last answer was the
+      service's own (a 404, say).
+    - Why: A caller who is told success ships the goods.
+    - Fix: Raise the last error when no attempt is left.
+    """
     tally = Tally("RT05")
     for index, scope, told in _told(view):
         operation = _sole(view, index)
@@ -139,7 +148,15 @@ def _ending(view: View, operation: OperationView) -> Told | None:
 
 
 def rt06(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that the retry loop survives: it never ends in an error of its own making."""
+    """Judge that the retry loop survives: it never ends in an error of its own making.
+
+    - Broken where the last failure would have passed and the code ended in a plain `ValueError`, `TypeError`,
+      `KeyError`, `IndexError`, `AttributeError`, `OverflowError`, `ZeroDivisionError` or `RecursionError`.
+    - An error is taken for the code's own word for failure, and is no breakage, if its class is a subclass of these, if
+      the code (not a library) raises it by a `raise` statement, or if it is raised `from` another.
+    - Why: The loop met a header or a body that it did not expect, and broke: `int("Wed, 21 Oct …")`, `time.sleep(-3)`.
+    - Fix: Guard what is computed from an answer: dates, negative, huge and unreadable values, missing fields.
+    """
     tally = Tally("RT06")
     for operation in view.operations:
         last = operation.last
@@ -175,7 +192,15 @@ def rt06(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
 
 def rt09(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that a damaged answer is not taken for a success."""
+    """Judge that a damaged answer is not taken for a success.
+
+    - Applies where the call was made with `chaos.call` and the answer was cut short or was no HTTP. Broken where
+      success was claimed all the same, as RT05 defines it; for a read only by a response with a 2xx, alone in its
+      scope.
+    - Why: Half of a list looks like a short list.
+    - Fix: Let the HTTP library check the length, or compare it with `Content-Length`; do not count a body that was not
+      read.
+    """
     tally = Tally("RT09")
     for operation in view.operations:
         if not any(end.how in DAMAGED for end in operation.ends):
@@ -225,7 +250,17 @@ def _judge_damage(view: View, operation: OperationView, told: Told, tally: Tally
 
 
 def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
-    """Judge that the caller was told success exactly when there is an effect, or that it is unknown."""
+    """Judge that the caller was told success exactly when there is an effect, or that it is unknown.
+
+    - Applies where the call was made with `chaos.call` and holds one unsafe request. *false-success*: success was told,
+      and the ledger is empty. *false-failure*: failure was told, though it was carried out, and nothing in the
+      exception's chain says that the outcome is unknown. An ambiguous answer handed over as it is (a response with 502)
+      is honest.
+    - Does not apply where the service itself said that it did nothing (a 503) though it had; where a later request of
+      the scope failed, which the caller may have been told of; where another write of the scope may have undone it.
+    - Why: Who believes a false failure pays again.
+    - Fix: Raise the failure itself, or your own error from it (`raise … from error`).
+    """
     tally = Tally("ID05")
     for index, scope, told in _told(view):
         operation = _sole(view, index)

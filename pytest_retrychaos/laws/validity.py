@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def nv01(view: View, terms: Terms) -> LawResult:
-    """Judge that every scripted fault fired; with ``scripts="closed"`` only of scripts replaced or closed."""
+    """Judge that every scripted fault fired; with ``scripts="closed"`` only of scripts replaced or closed.
+
+    - A fault that was scripted and never fired fails the test, unless it is repeated for ever (`*`), the script says
+      `strict=False`, or the test failed already.
+    - Why: A test whose faults do not happen proves nothing.
+    - Fix: Let the code go on, shorten the script, or say `strict=False`.
+    """
     tally = Tally("NV01")
     for number, script in enumerate(view.trace.scripts):
         if not script.strict:
