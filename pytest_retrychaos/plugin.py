@@ -303,7 +303,7 @@ def _in_loop(item: pytest.Function, run: Chaos) -> Callable[..., object]:
     function = inspect.unwrap(item.obj)
     loop = run.options.loop
     if loop is None or not inspect.iscoroutinefunction(function):
-        raise pytest.UsageError(f"{item.nodeid}: loop={loop!r} is for an async test, and this is none: leave it out")
+        pytest.fail(f"{item.nodeid}: loop={loop!r} is for an async test, and this is none: leave it out", pytrace=False)
     own = () if item.instance is None else (item.instance,)
 
     def called(**fixtures: object) -> None:

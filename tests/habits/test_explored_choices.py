@@ -65,6 +65,30 @@ async def right_on_trio(url: str, **body: object) -> object:
     return await right_on_asyncio(url, **body)
 
 
+async def right_in_a_thread(url: str, **body: object) -> object:
+    """The engine's, where the cancellation cannot reach it: the thread ends what it has begun."""
+
+    def pay() -> object:
+        return Retry().call(requests.post, f"{url}/payments", json=body, headers=KEY, timeout=10).json()
+
+    return await asyncio.to_thread(pay)
+
+
+async def right_behind_a_shield(url: str, **body: object) -> object:
+    """Shielded on purpose."""
+    return await asyncio.shield(asyncio.ensure_future(right_on_asyncio(url, **body)))
+
+
+async def cleans_up(url: str, **body: object) -> object:
+    """Takes back what may have been done, and lets the cancellation pass."""
+    try:
+        return await right_on_asyncio(url, **body)
+    except asyncio.CancelledError:
+        async with httpx.AsyncClient(verify=False) as client:
+            await Retry().call_async(client.delete, f"{url}/payments/1", timeout=10)
+        raise
+
+
 FEW = ["503", "timeout"]
 
 
@@ -74,6 +98,9 @@ FEW = ["503", "timeout"]
         (takes_a_cancellation_for_a_failure, {"RT08": "no fault with cancel='#1'"}),
         (sleeps_on_after_a_cancellation, {"RT08": "503 with cancel='2s'"}),
         (right_on_asyncio, {}),
+        (right_in_a_thread, {}),
+        (right_behind_a_shield, {}),
+        (cleans_up, {}),
     ],
 )
 def test_a_client_that_goes_on_after_a_cancellation_is_found(client, found):

@@ -464,3 +464,34 @@ def test_bad_company_is_named(pytester: pytest.Pytester) -> None:
             "E*Refused: the thread 'sender', which was there before chaos began, called service.test: *",
         ]
     )
+
+
+def test_an_option_that_finds_nothing_to_act_on_cannot_tell(pytester: pytest.Pytester) -> None:
+    """A cancellation that never came, a switch that never could; and a loop for a test that needs none."""
+    result = run(
+        pytester,
+        """
+        import pytest
+
+        @pytest.mark.chaos(loop="asyncio", cancel="#2")
+        async def test_late(chaos):
+            assert charge(chaos.url) == 201
+
+        @pytest.mark.chaos(switches=(9,))
+        def test_alone(chaos):
+            assert charge(chaos.url) == 201
+
+        @pytest.mark.chaos(loop="trio")
+        def test_blocking(chaos):
+            assert charge(chaos.url) == 201
+        """,
+    )
+
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*the moment of cancel='#2' never came: cannot tell. *",
+            "*a moment of switches=(9,) never came: cannot tell. *",
+            "*test_blocking: loop='trio' is for an async test, and this is none: leave it out",
+        ]
+    )
