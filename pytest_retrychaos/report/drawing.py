@@ -218,7 +218,8 @@ def _effects(timeline: Timeline, axis: Axis, top: int) -> str:
         (twice if effect.is_duplicate else once).append(f"M{x} {y - 5}l5 5l-5 5l-5-5z")
         if effect.is_duplicate:
             twice.append(f"M{x + 4} {y - 5}l5 5l-5 5l-5-5z")
-            texts.append(text(x + 14, y + 4, "again", "b"))
+            is_last = x > RIGHT - 46
+            texts.append(text(x - 8, y + 4, "again", "b r") if is_last else text(x + 14, y + 4, "again", "b"))
             free = x + 50
     paths = [f'<path class="{kind}" d="{"".join(pieces)}"/>' for kind, pieces in (("c", once), ("d", twice)) if pieces]
     return "".join([*paths, *texts])

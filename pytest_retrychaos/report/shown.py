@@ -136,6 +136,13 @@ def _anchor(kind: str, *texts: str) -> str:
     return f"{kind}{hashlib.sha256(joined).hexdigest()[:8]}"
 
 
+def _notes(test: TestRecord) -> dict[int, str]:
+    notes: dict[int, list[str]] = {}
+    for mark in dict.fromkeys(mark for finding in test.findings for mark in finding.marks):
+        notes.setdefault(mark.attempt, []).append(mark.note)
+    return {attempt: "; ".join(parts) for attempt, parts in notes.items()}
+
+
 def _broken(test: TestRecord) -> list[str]:
     broken = [law.code for law in test.laws if law.ruling == "broken"]
     return list(dict.fromkeys([*[finding.law for finding in test.findings], *broken]))
@@ -157,7 +164,7 @@ class ShownTest:
         self.faults = " ".join(map(str, dict.fromkeys(one for one in faults if one != "")))
         self.codes = _broken(test)
         self.held = " ".join([law.code for law in test.laws if law.ruling == "held"])
-        self._notes = {mark.attempt: mark.note for finding in test.findings for mark in finding.marks}
+        self._notes = _notes(test)
 
     @property
     def words(self) -> str:

@@ -284,6 +284,6 @@ def test_a_run_without_chaos_says_so(open_page: Opener) -> None:
 
     text = page.run("return document.querySelector('main').innerText")
 
-    assert "None: every law that applied was held." in text
+    assert "None." in text
     assert "No test used chaos." in text
     assert page.complaints == []
