@@ -41,15 +41,28 @@ def _made(cls: type[T], before: str, *, is_lazy: bool) -> type[T]:
         space.setdefault(name, method)
     slots = (*names, *space.pop("_worked_out", ()))
     space |= {"__slots__": slots, "__match_args__": names}
+    space["__signature__"] = _Signature()
     made: Any = type(cls.__name__, cls.__bases__, space)  # Any: no type checker follows a class made here
 
     def install(self: Any, *args: object, **kwargs: object) -> None:
         """Write the ``__init__`` when the first instance is made: compiling it takes longer than making the class."""
-        made.__init__ = _init(cls, names, defaults, before)
+        made.__init__ = install.write()  # type: ignore[attr-defined]  # set below
         made.__init__(self, *args, **kwargs)
 
-    made.__init__ = install if is_lazy else _init(cls, names, defaults, before)
+    install.write = lambda: _init(cls, names, defaults, before)  # type: ignore[attr-defined]  # for `_Signature`
+    made.__init__ = install if is_lazy else install.write()  # type: ignore[attr-defined]  # as above
     return made  # type: ignore[no-any-return]  # it is what cls was, with slots
+
+
+class _Signature:
+    """Tells `inspect` what a class takes, also where its ``__init__`` is not written yet."""
+
+    def __get__(self, instance: object, owner: Any) -> object:  # Any: a class made here
+        import inspect  # whoever asks has it already
+
+        init = owner.__init__
+        found = inspect.signature(init.write() if hasattr(init, "write") else init)
+        return found.replace(parameters=list(found.parameters.values())[1:])
 
 
 def _init(cls: type, names: tuple[str, ...], defaults: dict[str, object], before: str) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import inspect
 import pickle
 import random
 import threading
@@ -483,6 +484,21 @@ def test_a_value_matches_and_compares_by_content():
     assert repr(Point(1, y=3)).endswith("Point(x=1, y=3)")
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'x'"):
         Point()
+
+
+def test_a_value_says_what_it_takes_before_the_first_is_made():
+    """Its constructor is written when it is first called; `help` and editors ask before."""
+
+    @value
+    class Point:
+        """A point."""
+
+        x: int
+        y: int = 2
+
+    assert str(inspect.signature(Point)) == "(x, y=2)"
+    Point(1)
+    assert str(inspect.signature(Point)) == "(x, y=2)"
 
 
 @pytest.mark.parametrize("decorate", [Retry(backoff=fixed(0)), CircuitBreaker()], ids=["retry", "breaker"])
