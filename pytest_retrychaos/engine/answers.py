@@ -17,6 +17,7 @@ _STATUS_NAMES = ("status_code", "status", "http_status", "code")
 ATTRIBUTES = (*_STATUS_NAMES, "response", "headers", "errors")
 """Where `answer_in_error` looks."""
 _NAMES = frozenset(ATTRIBUTES)
+_PYTHONS = (Exception, BaseException, object)
 
 
 @value
@@ -67,7 +68,12 @@ def carried_status(error: BaseException) -> int | None:
 @functools.lru_cache(maxsize=512)
 def _has_any(kind: type[BaseException]) -> bool:
     """Tell whether the type itself may have what is looked for: then its instances are to be asked."""
-    return kind.__name__ == "ResponseError" or any(hasattr(kind, name) for name in (*_NAMES, "__getattr__"))
+    return kind.__name__ == "ResponseError" or declares(kind, (*ATTRIBUTES, "__getattr__", "__getattribute__"))
+
+
+def declares(kind: type[BaseException], names: tuple[str, ...]) -> bool:
+    """Tell whether a type or one of its bases has one of the names, without looking at what they are."""
+    return any(name in vars(base) for base in kind.__mro__ if base not in _PYTHONS for name in names)
 
 
 def _botocore(response: Mapping[str, object]) -> Answer | None:

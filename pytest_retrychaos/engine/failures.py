@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 
 from pytest_retrychaos.engine import arguments, hints
-from pytest_retrychaos.engine.answers import ATTRIBUTES, Answer, answer_in_result, status_in_result
+from pytest_retrychaos.engine.answers import ATTRIBUTES, Answer, answer_in_result, declares, status_in_result
 from pytest_retrychaos.engine.circuit import CircuitOpen
 from pytest_retrychaos.engine.classify import (
     Kind,
@@ -76,7 +76,7 @@ _PLAIN: dict[type, tuple[Choice, Choice] | None] = {}
 _MOST_TYPES = 512
 _TEXT = frozenset({str, int})
 _STR = (BaseException.__str__, OSError.__str__)
-_INSIDE = (*ATTRIBUTES, "reason", "kwargs", "__getattr__")
+_INSIDE = (*ATTRIBUTES, "reason", "kwargs", "__getattr__", "__getattribute__")
 """Where a type may keep more than the text, or make it up."""
 
 
@@ -106,7 +106,7 @@ def _look_at(kind: type[Exception]) -> tuple[Choice, Choice] | None:
     """Tell, once for a type, whether its exceptions may hold nothing but their text, and what they come to then."""
     kinds = kinds_of(kind)
     known = None
-    is_simple = kind.__str__ in _STR and not any(hasattr(kind, name) for name in _INSIDE)
+    is_simple = kind.__str__ in _STR and not declares(kind, _INSIDE)
     if kinds is not None and is_simple and not issubclass(kind, (*_FINAL, ExceptionGroup)):
         connecting, elsewhere = map(_choice, kinds)
         known = (elsewhere if kinds[0] is kinds[1] else connecting), elsewhere

@@ -209,6 +209,22 @@ class Told(Exception):
     status = 503
 
 
+class Raising(Exception):
+    """One whose attributes raise, looked at on the class already."""
+
+    class _Descriptor:
+        def __get__(self, instance, owner):
+            raise RuntimeError("not yet")
+
+    response = _Descriptor()
+
+
+def test_attributes_that_raise_do_no_harm():
+    """Nothing of a foreign exception's own is run that is not caught."""
+    assert plain_failure(Raising("x"), None) is None
+    assert failure_of_error(Raising("x"), Raising).is_retryable
+
+
 def raised(error, *, connecting=False):
     """Raise an error, perhaps where the standard library connects, and catch it."""
 
