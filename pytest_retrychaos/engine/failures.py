@@ -92,7 +92,7 @@ def plain_failure(error: Exception, on: On) -> Failure | None:
     if known is None or error.__cause__ is not None or error.__context__ is not None or error.__dict__:
         return None
     args = error.args
-    if args and (type(args[0]) is not str or len(args) > 1) and not all(type(one) in _TEXT for one in args):
+    if args and (type(args[0]) is not str or len(args) > 1) and not _is_text(error):
         return None
     connecting, choice = known
     if connecting is not choice:
@@ -100,6 +100,11 @@ def plain_failure(error: Exception, on: On) -> Failure | None:
         if step is not None and runs_through_connect(step.tb_next):  # the first frame is the one that caught it
             choice = connecting
     return choice[2] if on is None else choice[isinstance(error, on)]  # type: ignore[arg-type]  # it is no function
+
+
+def _is_text(error: Exception) -> bool:
+    """Tell whether an exception was given text and numbers, and says no more than that: an OSError may name a file."""
+    return all(type(one) in _TEXT for one in error.args) and getattr(error, "filename", None) is None
 
 
 def _look_at(kind: type[Exception]) -> tuple[Choice, Choice] | None:

@@ -11,8 +11,9 @@ TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from pytest_retrychaos.engine.decisions import Reason
 
-    Said = str | tuple[type[Exception], object]
-    """A line, or what makes one: a type, and the text that it was given."""
+    Said = str | tuple[type[Exception], tuple[object, ...]]
+    """A line, or what makes one where it is asked for: the type of an exception that holds nothing but its text, and
+    what it was given."""
     Entry = tuple[int, Said, float]
     """The number of an attempt, what it came to, and the seconds waited after it."""
 
@@ -31,13 +32,6 @@ _REASONS = {
 }
 
 
-def keep(entries: list[Entry], entry: Entry) -> None:
-    """Keep what one more attempt came to."""
-    entries.append(entry)
-    if len(entries) > KEPT:
-        del entries[0]
-
-
 def notes(entries: list[Entry], number: int, reason: Reason) -> list[str]:
     """List the notes for the exception that ended attempt ``number``, the last."""
     left_out = number - 1 - len(entries)
@@ -49,15 +43,14 @@ def notes(entries: list[Entry], number: int, reason: Reason) -> list[str]:
 def line_of(entry: Entry) -> str:
     """Say which attempt it was and what it came to."""
     number, said, _ = entry
-    return f"attempt {number}: {said if isinstance(said, str) else _shortened(said[0], str(said[1]))}"
+    return f"attempt {number}: {said if isinstance(said, str) else _shortened(said[0], _text(*said))}"
 
 
-def said_of(error: Exception) -> Said:
-    """Give what is to be kept of an exception that holds nothing but its text: the line is made if it is asked for."""
-    args = error.args
-    if len(args) > 1:
-        return told(error)
-    return type(error), args[0] if args else ""
+def _text(kind: type[Exception], args: tuple[object, ...]) -> str:
+    """Say what an exception that holds nothing but its text was given, as it would itself."""
+    if len(args) < 2:
+        return str(args[0]) if args else ""
+    return str(OSError(*args)) if issubclass(kind, OSError) else str(args)
 
 
 def told(outcome: object) -> str:

@@ -21,7 +21,8 @@ def running_sleep() -> Callable[[float], Awaitable[object]]:
     library's: trio's tasks are none of asyncio's.
     """
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    if asyncio is not None and asyncio._get_running_loop() and (trio is None or _asyncio_task(asyncio) is not None):
+    loop = None if asyncio is None else asyncio._get_running_loop()
+    if asyncio is not None and loop is not None and (trio is None or asyncio.current_task(loop) is not None):
         return asyncio.sleep  # type: ignore[no-any-return]  # a module found by name has no types
     if trio is not None and _is_trio_task(trio):
         return trio.sleep  # type: ignore[no-any-return]  # as above

@@ -17,7 +17,7 @@ from pytest_retrychaos.engine.decisions import wait_or_reason
 from pytest_retrychaos.engine.events import Beginning, GivingUp, Waiting
 from pytest_retrychaos.engine.failures import Failure, failure_of_error, failure_of_result, plain_failure
 from pytest_retrychaos.engine.guard import Guard
-from pytest_retrychaos.engine.history import keep, line_of, notes, said_of, told
+from pytest_retrychaos.engine.history import KEPT, line_of, notes, told
 from pytest_retrychaos.engine.keys import new_key
 from pytest_retrychaos.engine.logs import logger
 from pytest_retrychaos.engine.loops import is_being_cancelled
@@ -115,7 +115,7 @@ class Run:
             self._guard.raised(error)
         failure = None if policy.has_judge else plain_failure(error, policy.on)
         if failure is not None:
-            return self._after(failure, error, said_of(error), None)
+            return self._after(failure, error, (type(error), error.args), None)
         failure = failure_of_error(error, policy.on)
         if failure.is_retryable and is_being_cancelled(error):
             self._failure = failure
@@ -153,10 +153,13 @@ class Run:
                 self._ends_open(refusal, outcome)
         entry = self._entry
         assert entry is not None
-        if self._history is None:
+        history = self._history
+        if history is None:
             self._history = [entry]
         else:
-            keep(self._history, entry)
+            history.append(entry)
+            if len(history) > KEPT:
+                del history[0]
         if self._failure is not None and self._failure.kind is _AMBIGUOUS:
             self._done = entry
         self.number += 1

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_retrychaos.engine import CircuitOpen, Kind, OutcomeUnknown, Retry, fixed, is_transient
 from pytest_retrychaos.engine.failures import failure_of_error, failure_of_result, plain_failure
+from pytest_retrychaos.engine.history import line_of, told
 from tests.unit.engine.drives import Script, answer
 
 
@@ -257,6 +258,24 @@ def test_the_short_way_judges_as_the_long_one(make, connecting, on):
     assert plain_failure(error, on) == failure_of_error(error, on)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("reset"),
+        ConnectionResetError(104, "reset"),
+        TimeoutError(),
+        ValueError("a number", 5),
+        Flaky(7),
+        ConnectionError("x" * 500),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_kept_of_a_plain_failure_says_what_it_said_itself(error):
+    """The words are made later, of its type and of what it was given."""
+    assert plain_failure(error, Exception) is not None
+    assert line_of((2, (type(error), error.args), 0.5)) == f"attempt 2: {told(error)}"
+
+
 def _holding(error, **what):
     vars(error).update(what)
     return error
@@ -268,6 +287,7 @@ def _holding(error, **what):
         _holding(ConnectionError("reset"), response=answer(503)),
         ConnectionError(TimeoutError("inside")),
         OSError(113, "no route to host"),
+        ConnectionResetError(104, "reset", "service.sock"),
         Worded("before"),
         Told("busy"),
         CircuitOpen("rates", 30),
