@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields as fields_of
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -18,6 +18,8 @@ MOST_KNOWN: Final = 20_000
 """Texts whose redaction is remembered: the same headers come again with every attempt."""
 LONGEST_KNOWN: Final = 2_000
 """Characters of a text that is remembered."""
+
+MOST_PASSES: Final = 5
 
 MARK: Final = re.compile(r"\[hidden:[0-9a-f]{8}\]")
 _SETTLED: Final = re.compile(r"(?:[KCJV][0-9]+|null|none|true|false|\*+|x{3,})", re.IGNORECASE)
@@ -82,15 +84,16 @@ class Redaction:
         if known is not None:
             return known
         found: list[str] = []
-        hidden = self._plain(text, found)
-        if "%" in hidden:
-            hidden = _WORD.sub(lambda word: self._encoded(word[0], found), hidden)
-        result = Hidden(hidden, tuple(found))
+        result = Hidden(_settled(lambda given: self._once(given, found), text), tuple(found))
         if len(text) <= LONGEST_KNOWN:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             self._known[text] = result
         return result
+
+    def _once(self, text: str, found: list[str]) -> str:
+        hidden = self._plain(text, found)
+        return _WORD.sub(lambda word: self._encoded(word[0], found), hidden) if "%" in hidden else hidden
 
     def header(self, name: str, value: str) -> Hidden:
         """Hide what is secret in a header."""
@@ -121,7 +124,7 @@ class Redaction:
         codec = "utf-8" if bodies.is_utf_8(plain) else "latin-1"
         text = plain.decode(codec)
         found: list[str] = []
-        hidden = self._body(text, found)
+        hidden = _settled(lambda given: self._body(given, found), text)
         if not is_whole:
             hidden = self._without_beginning(hidden)
         if hidden == text:
@@ -205,6 +208,15 @@ class Redaction:
     def _cookie(self, pair: str, found: list[str]) -> str:
         name, equals, value = pair.partition("=")
         return name + equals + self.hide(value, found) if equals else self.hide(pair, found)
+
+
+def _settled(hide: Callable[[str], str], text: str) -> str:
+    """Hide again what was hidden, until nothing changes: a secret may stand beside one that was taken for its part."""
+    for _ in range(MOST_PASSES):
+        before, text = text, hide(text)
+        if text == before:
+            break
+    return text
 
 
 def _pattern(text: str) -> re.Pattern[str]:

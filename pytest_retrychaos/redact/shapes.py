@@ -16,32 +16,36 @@ PROVIDERS: Final = (
     r"gh[pousr]_[0-9A-Za-z]{16,}",  # GitHub, "token formats"
     r"github_pat_\w{20,}",
     r"gl(?:pat|dt|rt|ptt|ft|soat|agent|imt|cbt)-[\w-]{16,}",  # GitLab, "token prefixes"
-    r"(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}",  # AWS IAM, "unique ID prefixes"
     r"xox[abeoprs]-[\w-]{8,}",  # Slack, "token types"
-    r"xapp-[\w-]{8,}",
-    r"hooks\.slack\.com/(?:services|workflows)/[\w/]{8,}",  # Slack, incoming webhooks
     r"AIza[\w-]{30,}",  # Google API key
     r"ya29\.[\w-]{16,}",  # Google OAuth access token
     r"GOCSPX-[\w-]{16,}",  # Google OAuth client secret
-    r"sk-[\w-]{16,}",  # OpenAI (sk-, sk-proj-), Anthropic (sk-ant-)
-    r"SG\.[\w-]{16,}(?:\.[\w-]+)?",  # SendGrid
-    r"SK[0-9a-f]{32}",  # Twilio API key
-    r"key-[0-9a-f]{32}",  # Mailgun
-    r"[0-9a-f]{32}-us[0-9]{1,2}",  # Mailchimp
     r"npm_[0-9A-Za-z]{30,}",
     r"pypi-[\w-]{16,}",
     r"hf_[0-9A-Za-z]{20,}",  # Hugging Face
     r"do[opr]_v1_[0-9a-f]{32,}",  # DigitalOcean
     r"shp(?:at|ca|pa|ss)_[0-9A-Fa-f]{32}",  # Shopify
+    r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?",  # RFC 7468
+)
+"""Known by how they begin, also where something stands right before them."""
+WORDS: Final = (
+    r"(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}",  # AWS IAM, "unique ID prefixes"
+    r"xapp-[\w-]{8,}",
+    r"hooks\.slack\.com/(?:services|workflows)/[\w/]{8,}",  # Slack, incoming webhooks
+    r"sk-[\w-]{16,}",  # OpenAI (sk-, sk-proj-), Anthropic (sk-ant-)
+    r"SG\.[\w-]{16,}(?:\.[\w-]+)?",  # SendGrid
+    r"SK[0-9a-f]{32}",  # Twilio API key
+    r"key-[0-9a-f]{32}",  # Mailgun
+    r"[0-9a-f]{32}-us[0-9]{1,2}",  # Mailchimp
     r"sq0[a-z]{3}-[\w-]{20,}",  # Square
     r"hv[sbr]\.[\w-]{16,}",  # HashiCorp Vault
     r"dapi[0-9a-f]{32}",  # Databricks
     r"[0-9]{8,10}:AA[\w-]{30,}",  # Telegram bots
     r"AGE-SECRET-KEY-1[0-9A-Z]{40,}",
     r"eyJ[\w-]{12,}(?:\.[\w-]*)*",  # JSON Web Tokens (RFC 7519), whole or the part that is left
-    r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?",  # RFC 7468
 )
-PROVIDER: Final = re.compile(f"(?<![0-9A-Za-z])(?:{'|'.join(PROVIDERS)})", re.ASCII)
+"""Known only where a word begins."""
+PROVIDER: Final = re.compile(f"{'|'.join(PROVIDERS)}|(?<![0-9A-Za-z])(?:{'|'.join(WORDS)})", re.ASCII)
 
 CUT_SHORT: Final = re.compile(
     r"(?:(?:sk|rk)_(?:live|test)_|whsec_|gh[pousr]_|github_pat_|glpat-|(?:AKIA|ASIA)|xox[abeoprs]-|AIza|ya29\.|sk-|eyJ)"

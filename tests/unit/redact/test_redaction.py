@@ -8,6 +8,8 @@ import re
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_retrychaos.redact import Redaction
 from pytest_retrychaos.redact.names import is_secret_name
@@ -45,6 +47,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
         ("amex 378282246310005,", "378282246310005"),
         (f"got {JWT}!", JWT),
         ("sk_live_4eC39HqLyjWDarjtT1zdp7dc", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"),
+        ("xsk_live_4eC39HqLyjWDarjtT1zdp7dc", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"),
+        (f"Bearer 4242 4242 4242 4242{JWT}", JWT),
         ("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
         ("cut at sk_live_4e…", "sk_live_4e"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", "MIIE"),
@@ -212,8 +216,10 @@ def test_hiding_takes_time_in_proportion(unit: str) -> None:
 @pytest.mark.timeout(60)
 def test_a_megabyte_is_no_burden() -> None:
     """Its secrets are found."""
-    text = "\n".join([f'line {number}: {{"id": {number}, "token": "abc"}} and so on' for number in range(20_000)])
+    line = '{"id": 1, "name": "an order like any other", "amount": 1000} and so on'
+    text = "\n".join([*[line] * 14_500, '{"token": "abc"}', line])
 
+    assert len(text) > 1_000_000
     assert "abc" not in HIDES.text(text)
     assert b"abc" not in HIDES.body(text.encode(), {})[0]
 
@@ -224,3 +230,27 @@ def test_deep_json_does_not_matter() -> None:
 
     assert b"abc" not in HIDES.body(body, {})[0]
     assert json.loads(HIDES.body(b'["\\ud800", {"token": "abc"}]', {})[0])[0] == "\ud800"
+
+
+PIECES = [
+    "token", "=", ":", '"', "'", "\\", "abc", "sk_live_4eC39HqLyjWDarjtT1zdp7dc", "4242424242424242", "%20", "%3D", "?",
+    "&", "4242 4242 4242 4242", "://", "@", "Bearer ", "Basic ", "dXNlcjpwYXNz", "Authorization: ", "Cookie: ", "; ",
+    "{", "}", "[", "]", ",", "\r\n", "<password>", "</password>", JWT, "+", "…", 'name="', "K1", "[hidden:12345678]",
+    "é", "\ud800", "\0", "acct_12", "X-Partner", "null", "1",
+]  # fmt: skip
+"""What texts with secrets are made of."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_hiding_twice_changes_nothing(text: str) -> None:
+    """Of whatever pieces a text, a header or a body is made; and no key of a provider is left in it."""
+    once = HIDES.text(text)
+    body, _ = HIDES.body(text.encode("utf-8", "surrogatepass"), {})
+
+    assert HIDES.text(once) == once
+    assert HIDES.body(body, {}) == (body, ())
+    assert "sk_live_4eC39HqLyjWDarjtT1zdp7dc" not in once + body.decode("utf-8", "replace")
+    for name in ("Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "Location"):
+        value = HIDES.header(name, text).text
+        assert HIDES.header(name, value).text == value
