@@ -109,6 +109,8 @@ def test_with_the_fixture(chaos: rc.Chaos) -> None:
     assert_type(chaos.verify(), Verdict)
     chaos.verify(retry, only=["ID04"], ignore={"BK"})
     chaos.verify(urllib3.util.Retry(3), breaker=BreakerPolicy(threshold=5), amplification=4)
+    growing = BreakerPolicy(successes=2, cooldown=(30, 300), per=lambda attempt: attempt.headers.get("X-Tenant"))
+    chaos.verify(breaker=growing.__replace__(by_hand=True, per="route"))
     chaos.verify(tenacity.Retrying(), attempts=3)
     chaos.verify(tenacity.AsyncRetrying(), bounds=fixed(1))
     chaos.verify(charge_again)
