@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
@@ -23,16 +24,18 @@ _ELEMENT: Final = re.compile(r"<(?:[\w.-]{1,64}:)?([\w.-]{1,64})(?:\s[^<>]{0,512
 _NAME_BEFORE: Final = re.compile(r"[\w.\-\[\]]{0,64}\Z", re.ASCII)
 _QUOTED: Final = re.compile(r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)", re.DOTALL)
 _TO_THE_END: Final = re.compile(r"[^\r\n\"']*")
+_LOWER: Final = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
+"""Leaves every letter in its place, as `str.lower` does not."""
 _BARE: Final = re.compile(r"[^\s&\"'<>]*")
 
 
 def heads(named: Iterable[str]) -> re.Pattern[str]:
-    """Make the pattern for the end of a secret's name with what parts it from its value."""
+    """Make the pattern for the end of a secret's name, in lower case, with what parts it from its value."""
     own = "".join("|" + "[-_. ]?".join(names.normal(name)) for name in named)
     return re.compile(
         rf"(?:{names.CORE}{own})\]?(\\*[\"'])?(?:\s{{0,4}}(?::|=>|=)\s{{0,4}}|(?(1)\s{{0,4}},\s{{0,4}}|(?!)))"
         r"(?:b(?=[\"']))?",
-        re.ASCII | re.IGNORECASE,
+        re.ASCII,
     )
 
 
@@ -40,7 +43,7 @@ def in_text(hides: Redaction, text: str, pattern: re.Pattern[str], found: list[s
     """Hide the values that follow a secret's name in any text: ``token=…``, ``"password": "…"``, ``Cookie: …``."""
     pieces: list[str] = []
     place = 0
-    for head in pattern.finditer(text):
+    for head in pattern.finditer(text.translate(_LOWER)):  # faster than a pattern that takes no notice of case
         if head.start() < place:
             continue
         before = _NAME_BEFORE.search(text, max(place, head.start() - 64), head.start())
