@@ -198,7 +198,7 @@ def test_hypothesis_sees_no_virtual_time(pytester: pytest.Pytester) -> None:
             time.sleep(3600)
             read(chaos.url)
 
-        @chaos_fuzz(max_examples=5, deadline=0.001)
+        @chaos_fuzz(max_examples=5, deadline=1)
         def test_real(chaos):
             read(chaos.url)
         """,
@@ -271,16 +271,16 @@ def test_what_is_no_failure_of_the_code_ends_it_at_once(pytester: pytest.Pyteste
     result = run(
         pytester,
         """
-        runs = []
+        asked = []
 
         @chaos_fuzz
         def test_handler(chaos):
             @chaos.service.route("GET", "/orders")
             def orders(request):
-                if len(runs) >= 3:
+                asked.append(1)
+                if len(asked) == 2:
                     raise ZeroDivisionError("the handler's own")
                 return []
-            runs.append(1)
             requests.get(f"{chaos.url}/orders", timeout=5)
 
         @chaos_fuzz

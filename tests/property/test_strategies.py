@@ -145,8 +145,8 @@ def test_a_falsifying_example_is_a_line_to_paste() -> None:
     """Hypothesis prints a script as the call that makes it."""
 
     @settings(max_examples=300, database=None, print_blob=False)
-    @given(scripts(retry_after_values(kinds=["date"])), retry_after_values(), outages())
-    def check(script: Script, asking: Step, outage: Step) -> None:
+    @given(scripts(retry_after_values(kinds=["date"])), retry_after_values(), outages(), strategies.faults())
+    def check(script: Script, asking: Step, outage: Step, fault: Step) -> None:
         assert not script.steps[0].is_fault
 
     with pytest.raises(AssertionError) as caught:
@@ -156,6 +156,7 @@ def test_a_falsifying_example_is_a_line_to_paste() -> None:
     assert "script=parse([status(503, retry_after='date+30s')])" in notes
     assert "asking=status(503, retry_after=2)" in notes
     assert "outage=down(1)" in notes
+    assert "fault=status(503)" in notes
 
 
 @pytest.mark.parametrize(
