@@ -32,9 +32,10 @@ class UnsteadyError(Exception):
 class _Left(BaseException):
     """Carries an error past Hypothesis, which takes every `Exception` for a failing example."""
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         super().__init__(str(error))
         self.error = error
+        """``None``: enough was drawn."""
 
 
 def settings_for(given: Settings | None, asked: dict[str, Any]) -> Settings:  # Any: as the user wrote them
@@ -69,24 +70,34 @@ def draw_walks(walks: Walks, settings: Settings, seed: object, drawn: Callable[[
 
     @given(st.data())
     def example(data: st.DataObject) -> None:
-        if walks.found.worst and not settings.report_multiple_bugs:
-            return
         drawn()
         try:
             for _ in inner.walk(lambda most: data.draw(st.integers(0, most)) if most else 0):
                 pass
         except NotTheSameError as error:
             raise _Left(error) from None
+        if walks.found.worst and not settings.report_multiple_bugs:
+            raise _Left
 
     test = Settings(settings, database=None)(example)
     if seed is not None:
         test = seeded(seed)(test)
     try:
         test()
-    except _Left as left:
-        raise left.error from left.error.__cause__
-    except Flaky as error:
-        raise UnsteadyError(str(error)) from None
+    except (_Left, Flaky) as error:
+        left = _left_behind(error)
+        if left is None:
+            raise UnsteadyError(str(error)) from None
+        if left.error is not None:
+            raise left.error from left.error.__cause__
+
+
+def _left_behind(error: BaseException) -> _Left | None:
+    """Find what was on its way out, also where Hypothesis saw that less was drawn than the time before."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, _Left):
+        found = found.__context__
+    return found
 
 
 def shrinks(settings: Settings) -> bool:
