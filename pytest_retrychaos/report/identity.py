@@ -20,6 +20,16 @@ OF_THE_FAILURE: Final = frozenset({"RT01", "RT05", "RT06", "RT09", "BK05", "BK07
 """Laws about how the last failure was taken; the others point at what was sent after it."""
 
 
+def _only_routes(trace: Trace, own: Mapping[int, str | None]) -> Mapping[str, str]:
+    """Give the route of each host at which one alone was seen."""
+    seen: dict[str, set[str]] = {}
+    for attempt in trace.attempts:
+        route = own[attempt.index]
+        if route is not None:
+            seen.setdefault(attempt.host, set()).add(route)
+    return {host: next(iter(routes)) for host, routes in seen.items() if len(routes) == 1}
+
+
 class Reading:
     """The routes and fault classes of one trace."""
 
@@ -30,13 +40,16 @@ class Reading:
         """By the index of the attempt."""
         own = {one.index: route_of(one, declared) for one in trace.attempts}
         of_operation = {
-            number: next((route for index in operation.attempts if (route := own[index]) is not None), NOWHERE)
+            number: next((route for index in operation.attempts if (route := own[index]) is not None), None)
             for number, operation in enumerate(trace.operations)
         }
+        only = _only_routes(trace, own)
         self.routes: Mapping[int, str] = {
-            one.index: own[one.index] or of_operation.get(one.operation, NOWHERE) for one in trace.attempts
+            one.index: own[one.index] or of_operation.get(one.operation) or only.get(one.host, NOWHERE)
+            for one in trace.attempts
         }
-        """By the index of the attempt; one that was not sent has the route of its operation."""
+        """By the index of the attempt; one that was not sent has the route of its operation, or else the only one that
+        was seen at its host."""
 
     def of(self, finding: Finding) -> tuple[str, str]:
         """Give the route and the fault class of a finding."""
