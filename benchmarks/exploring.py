@@ -184,7 +184,7 @@ SECTIONS = {
     "Exploring, the search alone": (
         trees,
         "5 000 histories a second for a client of the engine without I/O, at depth 3.",
-        "The full tree is every script of up to three faults at any of the attempts.",
+        "\nThe full tree is every script of up to three faults at any of the attempts.",
     ),
     "Exploring, reduction": (
         reduced,
