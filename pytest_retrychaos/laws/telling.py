@@ -35,6 +35,8 @@ PLAIN: Final = frozenset(
 
 NOT_SEEN: Final = "what the caller was told was not seen: make the call with chaos.call(…)"
 OWN_ANSWER: Final = "it ended in an answer of the service's own, which may be what the caller wanted to know"
+_SAYS_SO: Final = re.compile(r"time_?d?_?out|gateway", re.IGNORECASE)
+"""Names of errors from which a caller knows enough: ``ServiceResponseTimeoutError``, ``BadGateway``."""
 _EXCEPTION: Final = "builtins.Exception"
 _RESPONSE: Final = re.compile(r"<.*\b2[0-9][0-9]\b")
 """How response objects print themselves: ``<Response [200]>``, ``<HTTPResponse status=200>``."""
@@ -348,6 +350,8 @@ def _tells_unknown(told: Told) -> bool:
     """Whether an exception's chain holds an ambiguous failure: the caller can know that it does not know."""
     chain = [(raised.type, *raised.bases) for raised in told.raised]
     if any(classify_names(chain[place:]) is Kind.AMBIGUOUS for place in range(len(chain))):
+        return True
+    if any(_SAYS_SO.search(raised.type.rpartition(".")[2]) for raised in told.raised):
         return True
     carried = [raised.status for raised in told.raised if raised.status is not None]
     return any(classify_status(status) is Kind.AMBIGUOUS for status in carried)

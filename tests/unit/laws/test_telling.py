@@ -251,6 +251,14 @@ def test_id05_does_not_apply_where_the_run_was_ended(run, ruling):
     assert ruling(told(run(), ended, "timeout after-commit"), "ID05") == NOT_APPLIED
 
 
+@pytest.mark.parametrize(
+    "name", ["elastic_transport.ConnectionTimeout", "app.PaymentTimedOut", "hvac.exceptions.BadGateway"]
+)
+def test_id05_is_held_when_the_errors_name_says_it(run, ruling, name):
+    """Whatever library it is of."""
+    assert ruling(told(run(), error(name), "timeout after-commit"), "ID05") == ("held",)
+
+
 def test_id05_is_held_when_the_cause_is_ambiguous(run, ruling):
     """Any failure of the chain will do."""
     chain = Told(None, None, (*OUTAGE.raised, *RESET.raised))
