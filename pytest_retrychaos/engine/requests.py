@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -130,17 +131,23 @@ def _read(response: Response, attempt: Attempt) -> None:
 def _parts(raw: Any, attempt: Attempt, least: float) -> Iterator[bytes]:  # Any: urllib3's response
     """Give a body as it arrives; `TimeoutError` where it has not ended when ``least`` seconds are left."""
     connection = getattr(getattr(getattr(getattr(raw, "_fp", None), "fp", None), "raw", None), "_sock", None)
+    before = None if connection is None else connection.gettimeout()
     is_stepwise = hasattr(raw, "read1")  # since urllib3 2; before, only a single byte never waits for more
-    while True:
-        left = (attempt.remaining or 0.0) - least
-        if left <= 0:
-            raise TimeoutError("the answer did not end in time")
-        if connection is not None:
-            connection.settimeout(attempt.within(left))
-        part = raw.read1(_AT_ONCE, decode_content=True) if is_stepwise else raw.read(1, decode_content=True)
-        if not part:
-            return
-        yield part
+    try:
+        while True:
+            left = (attempt.remaining or 0.0) - least
+            if left <= 0:
+                raise TimeoutError("the answer did not end in time")
+            if connection is not None:
+                connection.settimeout(attempt.within(left))
+            part = raw.read1(_AT_ONCE, decode_content=True) if is_stepwise else raw.read(1, decode_content=True)
+            if not part:
+                return
+            yield part
+    finally:
+        with contextlib.suppress(OSError):  # it may be closed
+            if connection is not None:
+                connection.settimeout(before)  # the next request over it is sent under what the last one left
 
 
 _AT_ONCE = 64 * 1024

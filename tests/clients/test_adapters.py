@@ -217,6 +217,16 @@ def test_a_failed_answer_that_drips_in_time_is_read_whole(send):
         chaos.verify(policy)
 
 
+def test_reading_a_failed_answer_leaves_the_connection_its_time_limit():
+    """A large body is sent over it next, in another operation."""
+    with Chaos('503 body="busy"') as chaos, requests.Session() as session:
+        adapter = RetryAdapter(Retry(attempts=1, timeout=10))
+        session.mount("http://", adapter)
+        session.get(f"{chaos.url}/payments", timeout=7)
+        (key,) = adapter.poolmanager.pools.keys()
+        assert adapter.poolmanager.pools[key]._get_conn().sock.gettimeout() == 7
+
+
 def test_a_failed_answer_frees_its_connection(send):
     """The next attempt goes over the same one, however long the answer: only such a one can be stale."""
     with Chaos(f'503 body="{"busy" * 100_000}", stale, ok') as chaos:
