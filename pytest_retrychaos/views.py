@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.laws import Finding, Verdict, assertions, breaker_seen
 from pytest_retrychaos.laws.amplification import check_amplification
 from pytest_retrychaos.model import SECOND
@@ -169,4 +170,5 @@ class OperationView(Assertions):
 
     def __repr__(self) -> str:
         count = len(self.record.attempts)
-        return f"<Operation {self.name}, {count} {'attempt' if count == 1 else 'attempts'}>"
+        name = redact.current().text(self.name)
+        return f"<Operation {name}, {count} {'attempt' if count == 1 else 'attempts'}>"

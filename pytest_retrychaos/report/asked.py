@@ -122,7 +122,7 @@ def report_path(text: str, base: Path, option: str = REPORT_OPTION) -> Path:
     if path.suffix not in FORMATS:
         raise pytest.UsageError(f"{option}={text}: no format has the suffix {path.suffix!r}; it is {known}")
     if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
-        raise pytest.UsageError(f"{REPORT_OPTION}={text}: {NO_JINJA}")
+        raise pytest.UsageError(f"{option}={text}: {NO_JINJA}")
     problem = unwritable(path)
     if problem is not None:
         raise pytest.UsageError(f"{option}={text}: cannot write there: {problem}; name another place")

@@ -278,6 +278,19 @@ def test_it_is_whole_without_javascript(open_page: Opener) -> None:
     assert page.run("return document.querySelector('details.t svg[role=img]').getBoundingClientRect().height") > 50
 
 
+def test_it_fits_a_narrow_screen(open_page: Opener) -> None:
+    """Nothing but the matrix and code is scrolled sideways, and the filter does not stay in the way."""
+    page = open_page(DOCUMENT)
+    page.asks("Emulation.setDeviceMetricsOverride", width=380, height=800, deviceScaleFactor=1, mobile=False)
+
+    wide = page.run("return document.documentElement.scrollWidth")
+    position = page.run("return getComputedStyle(document.getElementById('filter')).position")
+    page.asks("Emulation.clearDeviceMetricsOverride")
+
+    assert wide <= 380
+    assert position == "static"
+
+
 def test_a_run_without_chaos_says_so(open_page: Opener) -> None:
     """An empty page is a page."""
     page = open_page(Document("2030-01-01T00:00:00Z", 0, (), (), Coverage(0, 0, ()), None, None))

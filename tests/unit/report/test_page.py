@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from pytest_retrychaos.report import page
+from pytest_retrychaos.report.asked import report_path
 from tests.unit.report.documents import DOCUMENT
 
 
@@ -21,6 +23,19 @@ def test_a_missing_jinja_is_told_by_the_extra_that_brings_it(monkeypatch: pytest
 
     with pytest.raises(page.NoJinja, match=r"needs Jinja2: python -m pip install 'pytest-retrychaos\[report\]'"):
         page.require_jinja()
+
+
+def test_a_page_that_cannot_be_made_is_refused_before_a_test_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The option is named, and the way out."""
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+
+    with pytest.raises(
+        pytest.UsageError, match=r"--report=r\.html: a \.html report needs Jinja2: python -m pip install"
+    ):
+        report_path("r.html", tmp_path, "--report")
+    assert report_path("r.json", tmp_path) == tmp_path / "r.json"
 
 
 def test_a_page_is_small() -> None:
