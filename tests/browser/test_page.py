@@ -263,6 +263,9 @@ def test_it_prints_without_what_is_for_the_screen(open_page: Opener) -> None:
     shown = "return ['#filter', 'nav', 'h1', '.finding'].map((one) => document.querySelector(one).checkVisibility())"
 
     assert page.run(shown) == [False, False, True, True]
+    page.asks("Emulation.setDeviceMetricsOverride", width=700, height=900, deviceScaleFactor=1, mobile=False)
+    assert page.run("return document.documentElement.scrollWidth") <= 700, "the matrix is cut off on paper"
+    page.asks("Emulation.clearDeviceMetricsOverride")
     assert len(page.asks("Page.printToPDF")["data"]) > 10_000
 
 
