@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
-from typing import Any
+from typing import Any, overload
 
 import pytest
 
@@ -15,7 +15,7 @@ from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
 from pytest_retrychaos.fuzz.history import History
 from pytest_retrychaos.fuzz.playing import Test
-from pytest_retrychaos.fuzz.repeating import Function, Told, check_switches, repeated, watched
+from pytest_retrychaos.fuzz.repeating import F, Function, Told, check_switches, repeated, watched
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search, TooDeepError
 from pytest_retrychaos.fuzz.shares import Share, report, share_of
 from pytest_retrychaos.laws.words import grouped
@@ -28,8 +28,26 @@ MOST_RUNS = 20_000
 _WAY_OUT = "Choose a smaller depth or fewer faults=, or say with budget= how far to go"
 
 
+@overload
+def chaos_explore(test: F, /) -> F: ...
+
+
+@overload
+def chaos_explore(
+    *,
+    depth: int = ...,
+    faults: Faults = ...,
+    budget: int | str | None = ...,
+    reduce: bool = ...,
+    switches: int = ...,
+    loop: str = ...,
+    **options: Any,
+) -> Callable[[F], F]: ...
+
+
 def chaos_explore(
     test: Function | None = None,
+    /,
     *,
     depth: int = 2,
     faults: Faults = "default",

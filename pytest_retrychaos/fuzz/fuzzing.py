@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import pytest
 from hypothesis import settings as Settings  # noqa: N812 - a class, by Hypothesis's own custom
@@ -18,13 +18,11 @@ from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
 from pytest_retrychaos.fuzz.history import History, parted
 from pytest_retrychaos.fuzz.kept import Kept, from_script
 from pytest_retrychaos.fuzz.playing import Test
-from pytest_retrychaos.fuzz.repeating import Function, Told, check_switches, repeated, watched
+from pytest_retrychaos.fuzz.repeating import F, Function, Told, check_switches, repeated, watched
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search
 from pytest_retrychaos.fuzz.shrinking import shortest
 from pytest_retrychaos.fuzz.walk import Walks
 from pytest_retrychaos.options import Options
-
-F = TypeVar("F", bound=Function)
 
 MOST_ATTEMPTS = 2000
 """A run is ended there: a script of ``also=`` says nothing of what comes later."""

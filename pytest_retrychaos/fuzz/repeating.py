@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
@@ -23,6 +23,7 @@ from pytest_retrychaos.text import marker
 from pytest_retrychaos.views import LawsBroken
 
 Function = Callable[..., Any]  # Any: a test, with whatever fixtures
+F = TypeVar("F", bound=Function)
 
 
 class Told(NamedTuple):

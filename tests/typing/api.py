@@ -208,6 +208,11 @@ def test_fuzzed(chaos: rc.Chaos) -> None:
     assert_type(chaos.url, str)
 
 
+@rc.chaos_explore(depth=1, budget="60s")
+def test_explored(chaos: rc.Chaos) -> None:
+    """What an explored test types."""
+
+
 @rc.chaos_fuzz
 async def test_fuzzed_as_it_is(chaos: rc.Chaos, tries: int) -> None:
     """Without arguments."""
