@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.trace import Attempt
 
 SHARED = "one key was used at two paths, with equal content: whether the service keeps keys by path is not known"
+ELSEWHERE = "a redirect led to another path, with the same key: whether the service keeps keys by path is not known"
 
 
 def _hint(operation: OperationView, *more: str) -> str | None:
@@ -187,6 +188,8 @@ def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
     - Counts the effects in the ledger: a committed request that is no read and was answered 2xx or 303. A replayed
       answer adds none, nor does repeating a PUT or DELETE.
+    - Does not apply where a redirect led to the second one, at another path, and it carried the same key: whether the
+      service keeps keys by path is not known.
     - Why: The customer is charged twice.
     - Fix: Send a key; where the service keeps none, look whether it was done before you repeat.
     """
@@ -194,7 +197,9 @@ def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     for operation in view.operations:
         done = [attempt for attempt in operation.attempts if attempt.effects]
         twice = next((attempt for attempt in done if _was_delivered_twice(attempt)), None)
-        if len(done) > 1:
+        if len(done) > 1 and _were_sent_elsewhere(done):
+            tally.pass_over(ELSEWHERE)
+        elif len(done) > 1:
             tally.accuse(_done_again(operation, done))
         elif twice is not None:
             if twice.key or twice.script is not None:
@@ -210,6 +215,12 @@ def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         did="reached the service more than once and had one effect at most",
         otherwise="no write reached the service more than once",
     )
+
+
+def _were_sent_elsewhere(done: list[Attempt]) -> bool:
+    """Whether all but the first were led to another path by a redirect, and kept their key."""
+    first, *others = done
+    return all(a.joined == "leg" and a.key and a.key == first.key and path_of(a) != path_of(first) for a in others)
 
 
 def _was_delivered_twice(attempt: Attempt) -> bool:
