@@ -30,6 +30,7 @@ import fuzzing
 import herd
 import jitter
 import page
+import reporting
 from keep_alive import keep_alive
 from stub import BODY, Stubbed
 
@@ -414,7 +415,7 @@ def main() -> None:
     """Run all sections, or those whose titles contain a word given."""
     random.seed(0)
     _quiet()
-    others = (concurrency, engine, breaker, herd, jitter, exploring, fuzzing, page)
+    others = (concurrency, engine, breaker, herd, jitter, exploring, fuzzing, page, reporting)
     sections = dict(SECTIONS)
     for one in others:
         sections |= one.SECTIONS

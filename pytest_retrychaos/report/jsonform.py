@@ -29,8 +29,24 @@ def to_json(document: Document) -> str:
     return "\n".join(["{", *lines, '"tests": [', *([tests] if tests else []), "]", "}", ""])
 
 
-def from_json(text: str) -> Document:
-    """Read a document; `ValueError` says what is wrong with it, and the way out."""
+class Undrawn:
+    """Stands for the timeline of a test that was read only to be put beside others, and is written as it was read.
+
+    Most of a report is timelines, and only a page looks at them.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        """The whole test, as JSON values."""
+
+
+def from_json(text: str, *, draws: bool = True) -> Document:
+    """Read a document; `ValueError` says what is wrong with it, and the way out.
+
+    Without ``draws`` timelines are left as they are (`Undrawn`), for `to_json` alone.
+    """
     try:
         value: Any = json.loads(text)  # Any: JSON values
     except (ValueError, RecursionError) as error:
@@ -42,12 +58,26 @@ def from_json(text: str) -> Document:
             f"it has version {version!r}, and this pytest-retrychaos reads version {VERSION}: "
             "use the same version for every shard and for what reads them"
         )
-    return _decode(Document, {name: part for name, part in value.items() if name not in ("format", "version")})
+    undrawn = [] if draws else [_undrawn(test) for test in value.get("tests") or ()]
+    document = _decode(Document, {name: part for name, part in value.items() if name not in ("format", "version")})
+    if draws:
+        return document
+    pairs = zip(document.tests, undrawn, strict=True)
+    return replace(document, tests=tuple([replace(test, timeline=line) for test, line in pairs]))
+
+
+def _undrawn(test: Any) -> Any:  # Any: JSON values, and what stands in the place of a timeline
+    """Take the timeline out of a test that was read."""
+    if not isinstance(test, dict) or test.get("timeline") is None:
+        return None
+    line, test["timeline"] = Undrawn(dict(test)), None
+    return line
 
 
 def encode_test(test: TestRecord) -> str:
     """Write one test, on one line."""
-    return _compact(codec.encode_fields(test))
+    line: object = test.timeline
+    return _compact(line.value if isinstance(line, Undrawn) else codec.encode_fields(test))
 
 
 def decode_test(text: str) -> TestRecord:

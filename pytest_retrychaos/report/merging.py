@@ -11,10 +11,13 @@ from pytest_retrychaos.report.finish import make_document
 from pytest_retrychaos.report.jsonform import from_json
 
 
-def read(path: Path) -> Document:
-    """Read one report; `ValueError` names the file, what is wrong, and the way out."""
+def read(path: Path, *, draws: bool = True) -> Document:
+    """Read one report, with its timelines if they are to be drawn.
+
+    `ValueError` names the file, what is wrong, and the way out.
+    """
     try:
-        return from_json(path.read_text(encoding="utf-8"))
+        return from_json(path.read_text(encoding="utf-8"), draws=draws)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: it is no text ({error.reason})") from error
     except OSError as error:

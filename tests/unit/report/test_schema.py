@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from pytest_retrychaos.report.document import FAULT_CLASSES, FORMAT, NOWHERE, OUTCOMES, STATUSES, VERSION, Document
-from pytest_retrychaos.report.jsonform import SCHEMA, from_json, to_json
+from pytest_retrychaos.report.jsonform import SCHEMA, Undrawn, from_json, to_json
 from tests.unit.report.documents import DOCUMENT
 
 ENUMS = {
@@ -113,6 +113,15 @@ def test_what_is_written_is_read_back() -> None:
     assert text.isascii()
     assert from_json(text) == DOCUMENT
     assert to_json(from_json(text)) == text
+
+
+def test_timelines_that_nobody_draws_are_written_again_as_they_were() -> None:
+    """To put shards together nothing else is asked of them."""
+    text = to_json(DOCUMENT)
+    undrawn = from_json(text, draws=False)
+
+    assert isinstance(undrawn.tests[0].timeline, Undrawn)
+    assert to_json(undrawn) == text
 
 
 @pytest.mark.parametrize(
