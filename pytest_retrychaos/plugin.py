@@ -304,7 +304,7 @@ def _in_loop(item: pytest.Function, run: Chaos) -> Callable[..., object]:
     loop = run.options.loop
     if loop is None or not inspect.iscoroutinefunction(function):
         pytest.fail(f"{item.nodeid}: loop={loop!r} is for an async test, and this is none: leave it out", pytrace=False)
-    own = () if item.instance is None else (item.instance,)
+    own = () if item.instance is None or inspect.ismethod(function) else (item.instance,)
 
     def called(**fixtures: object) -> None:
         __tracebackhide__ = True

@@ -473,9 +473,10 @@ def test_an_option_that_finds_nothing_to_act_on_cannot_tell(pytester: pytest.Pyt
         """
         import pytest
 
-        @pytest.mark.chaos(loop="asyncio", cancel="#2")
-        async def test_late(chaos):
-            assert charge(chaos.url) == 201
+        class TestLate:
+            @pytest.mark.chaos(loop="asyncio", cancel="#2")
+            async def test_late(self, chaos):
+                assert charge(chaos.url) == 201
 
         @pytest.mark.chaos(switches=(9,))
         def test_alone(chaos):
