@@ -51,7 +51,7 @@ def test_a_script_is_met_by_a_client_under_a_plain_given(script: Script) -> None
             with contextlib.suppress(requests.RequestException):
                 requests.get(f"{chaos.url}/orders", timeout=5)
 
-    assert 3 <= len(chaos.attempts) <= 4  # requests sends a GET again on a connection that was stale
+    assert len(chaos.attempts) >= 3  # more where it follows a redirect, or comes again after a stale connection
 
 
 @pytest.mark.parametrize(
