@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.report.asked import Asked
     from pytest_retrychaos.report.document import Identity, TestRecord
     from pytest_retrychaos.report.finish import Outcome
+    from pytest_retrychaos.report.progress import Progress
 
 RUN: pytest.StashKey[Chaos] = pytest.StashKey()
 """The run of a test that uses the fixture."""
@@ -54,6 +55,7 @@ class Collecting:
         self._problems: list[str] = []
         self._outcome: Outcome | None = None
         self._began = ""
+        self._progress: Progress | None = None
         config.stash[WATCHING] = self._watch
 
     # where a test runs
@@ -113,6 +115,7 @@ class Collecting:
         """Take in one of many runs of a test. The run without a fault, which each share makes, is the first's."""
         from pytest_retrychaos.chaos import Chaos
         from pytest_retrychaos.fuzz.shares import share_of
+        from pytest_retrychaos.report.progress import Progress
         from pytest_retrychaos.report.recording import together
 
         assert isinstance(run, Chaos)
@@ -122,7 +125,10 @@ class Collecting:
         fails = ended is not None and any(one.type == "builtins.AssertionError" for one in ended.raised[:1])
         made = self._record_run(item, run, judges_by_assert=fails)
         before = item.stash.get(RECORD, None)
-        item.stash[RECORD] = made if before is None else together(before, made)
+        item.stash[RECORD] = record = made if before is None else together(before, made)
+        if not self._is_worker:
+            self._progress = self._progress or Progress(self._config)
+            self._progress.tell(record)
 
     # where the reports come in
 
