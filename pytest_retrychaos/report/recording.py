@@ -51,8 +51,9 @@ def record(
     judged = (
         len(trace.attempts) if judges_by_assert else max((one.attempts for one in judgements if _asks(one)), default=0)
     )
-    shown = trace.shown()
-    marker = again(shown)
+    hide = redact.current().text
+    shown = trace.shown() if draws else None  # what is not drawn needs no attempt without its secrets
+    marker = hide(again(trace)) if shown is None else again(shown)
     return TestRecord(
         id=redact.current().text(test.id),  # a parameter stands in it
         file=test.file,
@@ -60,7 +61,7 @@ def record(
         outcome="passed",
         message="",
         seed=trace.seed,
-        scripts=tuple([_written(script) for script in shown.scripts]),
+        scripts=tuple([hide(_written(script)) for script in (shown or trace).scripts]),
         again=marker,
         runs=1,
         reruns=0,
@@ -74,7 +75,7 @@ def record(
         not_applicable=_not_applicable(judgements),
         findings=tuple(_findings(judgements, reading, marker)),
         cells=cells(trace.attempts, reading, judged),
-        timeline=timeline(shown, reading, _terms(judgements)) if draws else None,
+        timeline=None if shown is None else timeline(shown, reading, _terms(judgements)),
     )
 
 
