@@ -64,7 +64,8 @@ def draw_walks(walks: Walks, settings: Settings, seed: object, drawn: Callable[[
     """
     if Phase.generate not in settings.phases:
         return
-    inner = replace(walks, play=_passing(walks.play))
+    gone: list[_Left] = []
+    inner = replace(walks, play=_passing(walks.play, gone))
     if settings.deadline is not None:  # what Hypothesis measures twice has to take as long twice
         inner = replace(inner, known={}, keeps=False)
 
@@ -85,7 +86,7 @@ def draw_walks(walks: Walks, settings: Settings, seed: object, drawn: Callable[[
     try:
         test()
     except (_Left, Flaky) as error:
-        left = _left_behind(error)
+        left = _left_behind(error) or (gone[0] if gone else None)
         if left is None:
             raise UnsteadyError(str(error)) from None
         if left.error is not None:
@@ -105,11 +106,12 @@ def shrinks(settings: Settings) -> bool:
     return Phase.shrink in settings.phases
 
 
-def _passing(play: Callable[[History], Played]) -> Callable[[History], Played]:
+def _passing(play: Callable[[History], Played], gone: list[_Left]) -> Callable[[History], Played]:
     def played(history: History) -> Played:
         try:
             return play(history)
         except (Exception, SystemExit, GeneratorExit) as error:
-            raise _Left(error) from error.__cause__
+            gone.append(_Left(error))
+            raise gone[-1] from error.__cause__
 
     return played

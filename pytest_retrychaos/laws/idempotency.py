@@ -188,8 +188,8 @@ def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
     - Counts the effects in the ledger: a committed request that is no read and was answered 2xx or 303. A replayed
       answer adds none, nor does repeating a PUT or DELETE.
-    - Does not apply where a redirect led to the second one, at another path, and it carried the same key: whether the
-      service keeps keys by path is not known.
+    - Does not apply where a redirect led to another path, and all carried the same key: whether the service keeps keys
+      by path is not known.
     - Why: The customer is charged twice.
     - Fix: Send a key; where the service keeps none, look whether it was done before you repeat.
     """
@@ -218,9 +218,10 @@ def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
 
 def _were_sent_elsewhere(done: list[Attempt]) -> bool:
-    """Whether all but the first were led to another path by a redirect, and kept their key."""
-    first, *others = done
-    return all(a.joined == "leg" and a.key and a.key == first.key and path_of(a) != path_of(first) for a in others)
+    """Whether redirects led to other paths, all of them with one key."""
+    keys, paths = {attempt.key for attempt in done}, {path_of(attempt) for attempt in done}
+    was_led = any(attempt.joined == "leg" for attempt in done)
+    return was_led and len(keys) == 1 and None not in keys and len(paths) == len(done)
 
 
 def _was_delivered_twice(attempt: Attempt) -> bool:

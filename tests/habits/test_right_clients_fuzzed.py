@@ -77,7 +77,14 @@ def test_under_a_plain_given_the_payment_client_is_accused_of_nothing(script: Sc
         chaos.verify(ignore=["NV01"])
 
 
-@pytest.mark.parametrize("script", ['garbage, 307 header="Location: /moved"', "reset after-commit, 302"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        'garbage, 307 header="Location: /moved"',
+        '307 header="Location: /moved", reset after-commit',
+        "reset after-commit, 302",
+    ],
+)
 def test_what_hypothesis_once_held_against_the_payment_client(script: str) -> None:
     """A redirect that is followed with its key; an answer that cannot be read after a charge that was lost."""
     with Chaos(script) as chaos:
