@@ -213,9 +213,10 @@ class Collecting:
         from pytest_retrychaos.report.jsonform import decode_test
         from pytest_retrychaos.report.recording import together
 
+        draws = any(path.suffix == ".html" for path in self._asked.reports)
         tests: dict[str, TestRecord] = {}
         for test, text in self._tests.items():
-            record, end = decode_test(text), self._ends[test]
+            record, end = decode_test(text, draws=draws), self._ends[test]
             before = tests.get(record.id)
             if before is not None:
                 first = before if before.outcome != "passed" else replace(before, **end)

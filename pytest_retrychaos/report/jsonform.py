@@ -30,16 +30,18 @@ def to_json(document: Document) -> str:
 
 
 class Undrawn:
-    """Stands for the timeline of a test that was read only to be put beside others, and is written as it was read.
+    """Stands for a timeline that nobody draws: it is written as it was read.
 
     Most of a report is timelines, and only a page looks at them.
     """
 
-    __slots__ = ("value",)
+    __slots__ = ("line", "whole")
 
-    def __init__(self, value: object) -> None:
-        self.value = value
-        """The whole test, as JSON values."""
+    def __init__(self, line: object, whole: object = None) -> None:
+        self.line = line
+        """The timeline, as JSON values."""
+        self.whole = whole
+        """The whole test, where it is written as it was read, too."""
 
 
 def from_json(text: str, *, draws: bool = True) -> Document:
@@ -70,19 +72,31 @@ def _undrawn(test: Any) -> Any:  # Any: JSON values, and what stands in the plac
     """Take the timeline out of a test that was read."""
     if not isinstance(test, dict) or test.get("timeline") is None:
         return None
-    line, test["timeline"] = Undrawn(dict(test)), None
+    line = Undrawn(test["timeline"], dict(test))
+    test["timeline"] = None
     return line
 
 
 def encode_test(test: TestRecord) -> str:
     """Write one test, on one line."""
     line: object = test.timeline
-    return _compact(line.value if isinstance(line, Undrawn) else codec.encode_fields(test))
+    if not isinstance(line, Undrawn):
+        return _compact(codec.encode_fields(test))
+    if line.whole is not None:
+        return _compact(line.whole)
+    head = _compact(codec.encode_fields(replace(test, timeline=None)))
+    return f"{head.removesuffix('null}')}{_compact(line.line)}}}"  # it is the last field
 
 
-def decode_test(text: str) -> TestRecord:
-    """Read one test that `encode_test` wrote."""
-    return codec.decode(TestRecord, json.loads(text))
+def decode_test(text: str, *, draws: bool = True) -> TestRecord:
+    """Read one test that `encode_test` wrote; without ``draws`` its timeline is left as it is."""
+    value = json.loads(text)
+    line = None if draws else _undrawn(value)
+    test = codec.decode(TestRecord, value)
+    if line is None:
+        return test
+    undrawn: Any = Undrawn(line.line)  # Any: it stands in the place of a timeline
+    return replace(test, timeline=undrawn)
 
 
 def _decode(kind: type[Document], value: dict[str, Any]) -> Document:  # Any: JSON values
