@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugin import inner
+
 WATCH = """
 import importlib.util
 import pytest
@@ -38,7 +40,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     """Run pytest in a process of its own."""
-    return pytester.runpytest_subprocess("-s", "-p", "no:cacheprovider", *arguments)
+    return inner.run(pytester, "-s", *arguments, plugins=("pytest_timeout",))
 
 
 ENDINGS = {

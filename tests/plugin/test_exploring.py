@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+from tests.plugin import inner
+
 HEAD = """
 import requests
 from pytest_retrychaos import chaos_explore
@@ -22,7 +24,7 @@ def charge(url):
 
 def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult:
     pytester.makepyfile(HEAD + textwrap.dedent(test))
-    return pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:randomly", *options)
+    return inner.run(pytester, *options)
 
 
 def told(result: pytest.RunResult) -> str:

@@ -14,6 +14,7 @@ import requests
 from pytest_retrychaos import CannotTell, Chaos, LawsBroken, Response
 from pytest_retrychaos.clock.errors import Refused
 from tests.conftest import patched_state
+from tests.plugin import inner
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_the_marker_starts_a_real_server_for_a_test(pytester):
             chaos.verify()
     """)
 
-    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    result = inner.run(pytester)
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E*ID01, ID04 broken: 2 findings", "E*committed, then the response was lost*"])

@@ -10,6 +10,7 @@ import requests
 
 from pytest_retrychaos import Chaos, Response
 from pytest_retrychaos.service import StoreError
+from tests.plugin.inner import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -166,7 +167,7 @@ def test_an_app_that_fails_to_shut_down_is_an_error_of_the_test(pytester: pytest
         """
     )
 
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = run(pytester)
 
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*HandlerError: app app: its lifespan's shutdown failed: still busy"])

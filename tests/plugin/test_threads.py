@@ -162,7 +162,7 @@ def test_a_thread_that_blocks_for_real_is_reported(suite: pytest.Pytester, how: 
 @pytest.mark.parametrize("given", ["--chaos-watchdog=-1", "-o chaos_watchdog=soon"])
 def test_a_watchdog_of_no_seconds_is_refused(pytester: pytest.Pytester, given: str) -> None:
     """By its name and value."""
-    result = pytester.runpytest_subprocess(*given.split(" "))
+    result = run(pytester, *given.split(" "))
 
     result.stderr.fnmatch_lines(["*chaos*watchdog*is no number of seconds: give 0 (never) or more"])
 

@@ -13,13 +13,9 @@ import requests
 
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.engine import Retry, fixed
+from tests.plugin.inner import run
 
 POOL = ThreadPoolExecutor(1)
-
-
-def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run pytest in a process of its own."""
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
 
 
 def test_a_unittest_case_is_judged_too(pytester: pytest.Pytester) -> None:
