@@ -55,9 +55,9 @@ class PaymentClient:
         """Charge once, and return the payment.
 
         ``key`` names this charge; give your own order number to be safe over a restart of the program too.
-        Raises ``requests.HTTPError`` when the service refuses, ``requests.JSONDecodeError`` for an answer that cannot
-        be read, and the last error when no attempt is left. Where that is a timeout or a lost connection, or has a
-        cause, the charge may have been made: ask the service before charging anew.
+        Raises ``requests.HTTPError`` when the service refuses, another ``requests.RequestException`` for an answer that
+        cannot be read or followed, and the last error when no attempt is left. Where that is a timeout or a lost
+        connection, or has a cause, the charge may have been made: ask the service before charging anew.
         """
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         body = {"amount": amount, "currency": currency}
@@ -74,13 +74,13 @@ class PaymentClient:
                     raise error from doubt
                 if error.response.status_code not in DID_NOTHING:
                     doubt = error
-            except requests.JSONDecodeError as error:  # an answer that cannot be read says neither yes nor no
-                raise error from doubt
             except LOST as error:
                 if retry == self.attempts:
                     raise error from doubt
                 if was_sent(error):
                     doubt = error
+            except requests.RequestException as error:  # an answer that says neither yes nor no
+                raise error from doubt
             time.sleep(asked + random.uniform(0, min(WAIT_CAP, FIRST_WAIT * 2 ** (retry - 1))))
         raise AssertionError("unreachable: the last attempt returns or raises")
 

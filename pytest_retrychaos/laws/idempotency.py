@@ -197,7 +197,7 @@ def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     for operation in view.operations:
         done = [attempt for attempt in operation.attempts if attempt.effects]
         twice = next((attempt for attempt in done if _was_delivered_twice(attempt)), None)
-        if len(done) > 1 and _were_sent_elsewhere(done):
+        if len(done) > 1 and _were_sent_elsewhere(operation, done):
             tally.pass_over(ELSEWHERE)
         elif len(done) > 1:
             tally.accuse(_done_again(operation, done))
@@ -217,11 +217,10 @@ def id04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     )
 
 
-def _were_sent_elsewhere(done: list[Attempt]) -> bool:
+def _were_sent_elsewhere(operation: OperationView, done: list[Attempt]) -> bool:
     """Whether redirects led to other paths, all of them with one key."""
     keys, paths = {attempt.key for attempt in done}, {path_of(attempt) for attempt in done}
-    was_led = any(attempt.joined == "leg" for attempt in done)
-    return was_led and len(keys) == 1 and None not in keys and len(paths) == len(done)
+    return bool(operation.operation.legs) and len(keys) == 1 and None not in keys and len(paths) == len(done)
 
 
 def _was_delivered_twice(attempt: Attempt) -> bool:
