@@ -40,7 +40,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     """Run pytest in a process of its own."""
-    return inner.run(pytester, "-s", *arguments, plugins=("pytest_timeout",))
+    return inner.run(pytester, "-s", "-p", "pytest_timeout", *arguments)
 
 
 ENDINGS = {

@@ -454,6 +454,8 @@ def test_bad_company_is_named(pytester: pytest.Pytester) -> None:
             is_done.wait(5)
         """,
         "--chaos-seed=3",
+        "-p",
+        "pytest_timeout",
     )
 
     result.assert_outcomes(failed=2, errors=1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import textwrap
 
 import pytest
 
 from tests.plugin import inner
+
+for loaded in ("pytest_retrychaos.chaos", "pytest_retrychaos.fuzz.fuzzing", "pytest_retrychaos.fuzz.exploring"):
+    importlib.import_module(loaded)  # else each run within this process loads its own, and forgets it
 
 HEAD = """
 import itertools
