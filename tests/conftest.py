@@ -54,6 +54,7 @@ def patched_state() -> dict[str, Any]:
     for name in OUTSIDERS:
         held = vars(sys.modules[name]) if name in sys.modules else {}
         state.update({f"{name}.{key}": held[key] for key in TIME_NAMES if key in held})
+    state["collector"] = gc.get_threshold()
     state["zone"] = (os.environ.get("TZ"), time.tzname)
     state["environment"] = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     return state

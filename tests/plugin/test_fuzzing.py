@@ -86,12 +86,11 @@ def test_each_way_to_fail_is_found_and_its_printed_line_reproduces_it(pytester: 
             charge(chaos.url)
         """,
     )
-    told = "\n".join(first.outlines)
+    told = "\n".join(first.outlines).partition("short test summary info")[0]  # under CI it says all of it again
     markers = re.findall(r"again (@pytest.mark.chaos\(.*\))", told)
-    assert "ID01, ID04, RT01/503 broken: the shortest script for each" in told or "RT01/503, ID01, ID04 broken" in told
-    assert [re.findall('"([^"]*)"', marker)[0] for marker in markers] == ["503", "reset after-commit"] * 1 + [
-        "reset after-commit"
-    ]
+    assert "RT01/503, ID01, ID04 broken: the shortest script for each" in told
+    scripts = [re.findall('"([^"]*)"', marker)[0] for marker in markers]
+    assert scripts == ["503", "reset after-commit", "reset after-commit"]
 
     tests = [
         f"{marker}\ndef test_{n}(chaos):\n    charge(chaos.url)\n    chaos.verify()\n"

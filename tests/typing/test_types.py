@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,8 +30,12 @@ def check(*files: str) -> tuple[str, int]:
 
 
 @pytest.fixture(autouse=True)
-def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run mypy where its paths begin, and undo what it does to the collector of the whole process."""
     monkeypatch.chdir(ROOT)
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
 
 
 def test_mypy_accepts_the_public_api() -> None:
