@@ -14,6 +14,8 @@ import httpx
 import pytest
 import requests
 import urllib3
+from azure.core import PipelineClient
+from azure.core.rest import HttpRequest
 from botocore.config import Config
 
 from pytest_retrychaos.engine import Kind, classify_exception
@@ -75,7 +77,25 @@ def by_botocore(url):
     client.list_buckets()
 
 
-CLIENTS = [by_requests, by_urllib3, by_urllib3_with_retries, by_httpx, by_http_client, by_urllib, by_botocore]
+def by_azure(url):
+    """POST by azure-core, without its retries."""
+    with PipelineClient(url, policies=[]) as client:
+        request = HttpRequest("POST", url, content=b"x")
+        client.send_request(
+            request, connection_timeout=0.2, read_timeout=0.2, connection_verify=False
+        ).raise_for_status()
+
+
+CLIENTS = [
+    by_requests,
+    by_urllib3,
+    by_urllib3_with_retries,
+    by_httpx,
+    by_http_client,
+    by_urllib,
+    by_botocore,
+    by_azure,
+]
 
 
 def read_head(connection):
