@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 RUN    := $(VENV)/bin/python
+DEBIAN := apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q
 READY  := $(VENV)/.ready
 
 .PHONY: demo test lint types pytest tools test-all bench conformance clients mutation format clean
@@ -24,9 +25,10 @@ pytest: $(READY) tools
 	$(RUN) -m pytest -q -n 2
 
 # Programs that the tests run, clients in other languages and a browser: where one is missing they fail and name it.
+# A fresh machine has no list of packages yet.
 tools:
-	@command -v curl >/dev/null || apt-get install -y -q curl || echo "curl is missing and could not be installed"
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || apt-get install -y -q chromium chromium-driver \
+	@command -v curl >/dev/null || { $(DEBIAN) curl; } || echo "curl is missing and could not be installed"
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { $(DEBIAN) chromium chromium-driver; } \
 		|| echo "chromium is missing and could not be installed"
 
 # Every interpreter found, and the long runs.
