@@ -40,8 +40,10 @@ class Ready:
         """Give who is next but one, and leave it there; `first` has just been asked."""
         if len(self._heap) < 2:
             return None
-        ready = [place for place in self._heap if place[2].ready_as == place[1]]
-        return heapq.nsmallest(2, ready)[1][2] if len(ready) > 1 else None
+        place = heapq.heappop(self._heap)
+        second = self.first()
+        heapq.heappush(self._heap, place)
+        return second
 
 
 class Deadlines:
