@@ -59,12 +59,17 @@ def _ini(config: pytest.Config) -> str:
     return str(config.getini("chaos_watchdog"))
 
 
-def redaction(config: pytest.Config) -> Redaction:
-    """Make what hides secrets in this run; `pytest.UsageError` for a regular expression that is none."""
-    from pytest_retrychaos.redact import Redaction
+def redaction(config: pytest.Config) -> Redaction | None:
+    """Make what hides secrets in this run; `pytest.UsageError` for a regular expression that is none.
 
+    ``None``: the usual one, made when something is to be printed.
+    """
     given: list[str] = [*config.getini("chaos_redact"), *(config.getoption(REDACT_OPTION) or ())]
     key = getattr(config, "workerinput", {}).get(REDACTION_KEY)
+    if not given and key is None:
+        return None
+    from pytest_retrychaos.redact import Redaction
+
     try:
         return Redaction(given, None if key is None else bytes.fromhex(key))
     except ValueError as error:

@@ -9,6 +9,20 @@ Laws of this package:
 4. All of it takes time in proportion to the text, whatever stands in it, but for patterns that users give.
 """
 
-from pytest_retrychaos.redact.redaction import Hidden, Redaction, current, use, written
+from typing import TYPE_CHECKING
+
+from pytest_retrychaos.redact.current import current, use, written
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.redact.redaction import Hidden, Redaction
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from pytest_retrychaos.redact import redaction  # its patterns take 10 ms to make
+
+        return getattr(redaction, name)
+
 
 __all__ = ["Hidden", "Redaction", "current", "use", "written"]

@@ -7,8 +7,7 @@ import hmac
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields as fields_of
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from pytest_retrychaos.redact import bodies, fields, shapes
@@ -227,27 +226,3 @@ def _pattern(text: str) -> re.Pattern[str]:
     if pattern.match("") is not None:
         raise ValueError(f"{text!r} matches an empty text: it would be found everywhere")
     return pattern
-
-
-def written(value: Any) -> str:  # Any: any dataclass
-    """Write a dataclass as Python does, without its secrets: for its ``__repr__``, which failing assertions print."""
-    parts = [f"{field.name}={getattr(value, field.name)!r}" for field in fields_of(value) if field.repr]
-    return current().text(f"{type(value).__qualname__}({', '.join(parts)})")
-
-
-_current: Redaction | None = None
-
-
-def current() -> Redaction:
-    """Give what hides secrets in this process, with its key; made at first use."""
-    global _current
-    if _current is None:
-        _current = Redaction()
-    return _current
-
-
-def use(redaction: Redaction | None) -> Redaction | None:
-    """Let this one hide secrets from now on; gives the one before (``None``: none was made yet)."""
-    global _current
-    before, _current = _current, redaction
-    return before
