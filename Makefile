@@ -7,6 +7,9 @@ RUN    := $(VENV)/bin/python
 DEBIAN := apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q
 READY  := $(VENV)/.ready
 
+# The suite starts some hundred new processes: each module is compiled once, whatever the machine's own setting.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test lint types pytest tools test-all bench conformance clients mutation format clean
 
 demo: $(READY)

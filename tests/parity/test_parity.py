@@ -90,7 +90,9 @@ def own_settings(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")  # a thread beside each upload
     import stripe
+    from botocore.retries.standard import ExponentialBackoff
 
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.001)
     monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.001)
     monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.001)
     monkeypatch.setattr(stripe, "ca_bundle_path", stripe.ca_bundle_path)
