@@ -127,7 +127,7 @@ class Installation:
         self._do(lambda: setattr(module, name, before), lambda: setattr(module, name, value))
 
     def _begin(self, zone: Zone | None) -> None:
-        self._do(self._outside.close, lambda: None)
+        self._do(self._outside.close, self._outside.open)
         self._do(self._watchdog.stop, lambda: None)
         # Made before anything is replaced: they look for the originals.
         switches = [
@@ -205,9 +205,9 @@ def install(
     ``timezone`` is the local zone meanwhile, an IANA name. ``chooser`` decides which of several threads that
     are ready goes on; without one it is the first in line. ``patience`` and ``grace`` are real seconds: how
     long threads older than the clock are waited for where a wait has no limit, and before time jumps to its
-    limit (halved each time that it was in vain, down to a millisecond). ``watchdog`` is how long, in real
-    seconds, a thread may hold the turn before it is reported; 0 is for ever. ``switches`` says when another goes on
-    than ``chooser`` has decided.
+    limit (halved each time that it was in vain, down to a millisecond; not at all while they sleep as they did when
+    the clock began). ``watchdog`` is how long, in real seconds, a thread may hold the turn before it is reported; 0 is
+    for ever. ``switches`` says when another goes on than ``chooser`` has decided.
 
     Raises `Refused` where a clock is installed already, an event loop that keeps its own time runs in this
     thread, or another tool holds the clock; `Unsupported` on an interpreter whose insides differ; `ValueError`

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_retrychaos.clock.functions import real
 from pytest_retrychaos.clock.peers import Peers, borrow, is_listening
+from pytest_retrychaos.clock.sleepers import Sleepers
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
@@ -60,11 +61,16 @@ class Outside:
         """Whether something was sent since the last wait: the kernel may be about to deliver it."""
         self._grace_left = grace
         """The same, halved each time that it was in vain."""
+        self._sleepers = Sleepers()
         self._bell = -1
 
     def older_threads(self, turns: Turns) -> int:
         """Count the threads that are not on virtual time."""
         return max(0, _thread._count() + 1 - turns.population - self.own_threads)
+
+    def _may_bring(self, turns: Turns) -> bool:
+        """Whether an older thread may be at work on what was handed to it."""
+        return self.older_threads(turns) > 0 and not self._sleepers.sleep_on()
 
     # real sockets and children
 
@@ -119,15 +125,20 @@ class Outside:
         if self._bell >= 0:
             os.eventfd_write(self._bell, 1)
 
+    def open(self) -> None:
+        """Begin, while nothing of the run has happened yet."""
+        self._sleepers.count()
+
     def close(self) -> None:
-        """Give back the descriptor that `stir` writes to."""
+        """Give back all descriptors."""
+        self._sleepers.close()
         bell, self._bell = self._bell, -1
         if bell >= 0:
             os.close(bell)
 
     def is_quiet(self, turns: Turns) -> bool:
         """Whether nothing can come from outside but what comes to descriptors."""
-        return not (self.in_flight or self.children or self._has_sent or self.older_threads(turns))
+        return not (self.in_flight or self.children or self._has_sent or self._may_bring(turns))
 
     def wait(self, turns: Turns, due_ns: int | None) -> bool:
         """Wait in real time for something to come, if it may; whether time must not jump yet."""
@@ -145,8 +156,11 @@ class Outside:
             self._has_sent = False
             limit = max(limit, DELIVERY)
         older = self.older_threads(turns)
-        if not is_certain and turns.waiting and (older or due_ns is None):
-            limit = self._grace_left if due_ns is not None else self.patience if older else self.grace
+        if not is_certain and turns.waiting:
+            if due_ns is None:
+                limit = self.patience if older else self.grace
+            elif self._may_bring(turns):
+                limit = self._grace_left
         if limit <= 0:
             return False
         seconds = min(limit, left)
@@ -164,7 +178,10 @@ class Outside:
         return False
 
     def _waited_in_vain(self, pollers: list[Poller], seconds: float) -> None:
-        self._grace_left = max(self._grace_left / 2, min(LEAST_GRACE, self.grace))
+        least = min(LEAST_GRACE, self.grace)
+        self._grace_left = max(self._grace_left / 2, least)
+        if self._grace_left == least:  # who sleeps now was waited for long enough
+            self._sleepers.count()
         for poller in pollers:
             poller.patience = max(0.0, poller.patience - seconds)
         self._flight_left -= seconds

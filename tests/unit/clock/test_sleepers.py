@@ -1,0 +1,136 @@
+"""Threads older than the clock: those that sleep all the while are not waited for, the others are."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from pytest_retrychaos.clock import sleepers
+from pytest_retrychaos.clock.install import GRACE, install
+from pytest_retrychaos.clock.sleepers import Sleepers
+from pytest_retrychaos.clock.virtual import VirtualClock
+
+
+class Worker:
+    """A thread that waits to be woken, and waits again."""
+
+    def __init__(self) -> None:
+        self.work = threading.Event()
+        self.done = threading.Event()
+        self.ends = False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while not self.ends:
+            self.work.wait()
+            self.work.clear()
+            self.done.set()
+
+    def wake(self) -> None:
+        """Have it run once, and fall asleep again."""
+        self.done.clear()
+        self.work.set()
+        assert self.done.wait(10)
+
+    def sleeps(self) -> None:
+        """Wait until it sleeps, whatever else this machine does."""
+        status = os.open(f"/proc/self/task/{self.thread.native_id}/status", os.O_RDONLY)
+        while sleepers._state(status) == sleepers._AWAKE:
+            time.sleep(0.001)
+        os.close(status)
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """A thread that sleeps, the only other one: a test runner's own may wake at any time."""
+    worker = Worker()
+    worker.sleeps()
+    monkeypatch.setattr(os, "listdir", lambda _: [str(threading.get_native_id()), str(worker.thread.native_id)])
+    yield worker
+    worker.ends = True
+    worker.work.set()
+    worker.thread.join(10)
+
+
+@pytest.fixture
+def found():
+    """What tells who sleeps on."""
+    found = Sleepers()
+    yield found
+    found.close()
+
+
+def test_a_thread_that_was_not_woken_sleeps_on(worker, found):
+    """However often it is asked."""
+    found.count()
+    assert found.sleep_on()
+    assert found.sleep_on()
+
+
+def test_a_thread_that_was_woken_does_not(worker, found):
+    """Also when it has fallen asleep again."""
+    found.count()
+    worker.wake()
+    worker.sleeps()
+    assert not found.sleep_on()
+
+
+def test_a_thread_that_was_awake_at_first_is_not_taken_for_asleep(worker, found, monkeypatch):
+    """What it was doing then may be what is waited for."""
+    monkeypatch.setattr(sleepers, "_ASLEEP", b"nobody sleeps")
+    found.count()
+    assert not found.sleep_on()
+
+
+def test_a_thread_that_has_ended_brings_nothing(worker, found):
+    """Its last act has been seen, or never will be."""
+    found.count()
+    worker.ends = True
+    worker.work.set()
+    worker.thread.join(10)
+    while os.path.exists(f"/proc/self/task/{worker.thread.native_id}"):
+        time.sleep(0.001)
+    assert found.sleep_on()
+
+
+@pytest.mark.parametrize(("name", "value"), [("_TASKS", "/nowhere"), ("_MOST", 0)])
+def test_nobody_is_taken_for_asleep_where_it_cannot_be_told(worker, found, monkeypatch, name, value):
+    """On systems without procfs, and beside very many threads."""
+    monkeypatch.setattr(sleepers, name, value)
+    found.count()
+    assert not found.sleep_on()
+
+
+def _sleep_beside_another(times: int) -> float:
+    """Sleep on virtual time, beside another thread on it; give the grace that is left for older threads."""
+    with install(VirtualClock()) as installation:
+        end = threading.Event()
+        other = threading.Thread(target=end.wait)
+        other.start()
+        for _ in range(times):
+            time.sleep(1)
+        end.set()
+        other.join()
+        return installation._outside._grace_left
+
+
+def test_time_jumps_at_once_beside_older_threads_that_sleep(worker):
+    """The real seconds for which they would be waited for are left as they were."""
+    assert _sleep_beside_another(3) == GRACE
+
+
+def test_time_does_not_jump_before_an_older_thread_that_was_woken_has_had_its_grace(worker):
+    """Here it brings nothing, so that less is left."""
+    with install(VirtualClock()) as installation:
+        end = threading.Event()
+        other = threading.Thread(target=end.wait)
+        other.start()
+        worker.work.set()
+        time.sleep(1)
+        end.set()
+        other.join()
+        assert installation._outside._grace_left < GRACE
