@@ -158,7 +158,8 @@ class Outside:
         older = self.older_threads(turns)
         if not is_certain and turns.waiting:
             if due_ns is None:
-                limit = self.patience if older else self.grace
+                is_hopeless = turns.clock.meets_silence() and self._sleepers.sleep_on()
+                limit = 0.0 if is_hopeless else self.patience if older else self.grace
             elif self._may_bring(turns):
                 limit = self._grace_left
         if limit <= 0:

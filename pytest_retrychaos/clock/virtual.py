@@ -59,6 +59,7 @@ class VirtualClock:
         "_spun_ns",
         "alarm",
         "epoch_ns",
+        "meets_silence",
         "monotonic_start_ns",
         "note_stall",
         "notes",
@@ -98,6 +99,8 @@ class VirtualClock:
         """Has something done when a moment comes, while there is a scheduler."""
         self.why_stuck: Callable[[], BaseException | None] = lambda: None
         """Says better than a deadlock's report why nobody can go on, where it knows."""
+        self.meets_silence: Callable[[], bool] = lambda: False
+        """Whether `why_stuck` knows of something that will never come."""
         self.stalls: list[Stall] = []
         """Sleeps that blocked an event loop."""
         self.note_stall: Callable[[Stall], None] = self.stalls.append

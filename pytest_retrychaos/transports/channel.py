@@ -41,6 +41,8 @@ class Clock(Waiting, Protocol):
 
     why_stuck: Callable[[], BaseException | None]
     """Asked when nobody can go on."""
+    meets_silence: Callable[[], bool]
+    """Asked before, as often as that may be."""
 
 
 def os_error(number: int) -> OSError:
@@ -246,11 +248,14 @@ class Channel:
             self.conversation.ticket.saw_eof()
             self.conversation.ticket = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether an answer is outstanding of which nothing is to come."""
+        return not (self.is_closed or self._queue) and self.conversation.ticket is not None
+
     def meet_silence(self) -> BaseException | None:
         """Make the error for a client that waits for an answer that never comes, if this one does."""
-        if self.is_closed or self._queue or self.conversation.ticket is None:
-            return None
-        return self._met_silence()
+        return self._met_silence() if self.is_silent else None
 
     # closing
 

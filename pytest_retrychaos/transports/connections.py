@@ -165,6 +165,10 @@ class Connections:
         """Iterate over the open simulated connections, oldest first."""
         return iter([channel for channel, _ in self.by_socket.values() if not channel.is_closed])
 
+    def meets_silence(self) -> bool:
+        """Whether a request is never answered."""
+        return any(one.is_silent for one in self.channels())
+
     def silent_peer(self) -> BaseException | None:
         """Find the request that is never answered and on which no deadline lies: an event loop's."""
         return next((error for one in self.channels() if (error := one.meet_silence()) is not None), None)

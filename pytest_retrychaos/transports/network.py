@@ -66,6 +66,7 @@ class Network:
         self.pipe_ends = (never, never_end, always, always_end)
         self._proxies.hide()
         self._clock.why_stuck = self._connections.silent_peer
+        self._clock.meets_silence = self._connections.meets_silence
         for name, replacement in socket_methods(self._connections, self.pipe_ends):
             self._patch(socket.socket, name, replacement)
         # socket.getaddrinfo, however code got hold of it, calls _socket's by name.

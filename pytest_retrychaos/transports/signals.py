@@ -88,7 +88,7 @@ class DeadEnd:
     Its socket becomes writable when the failure is known, and ``SO_ERROR`` tells it (connect(2)).
     """
 
-    is_readable = False
+    is_readable = is_silent = False
     signal = None
 
     def __init__(self, exchange: Exchange, unsent: Unsent, sock: socket.socket, host: str, number: int) -> None:

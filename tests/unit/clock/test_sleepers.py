@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
 
+import httpx
 import pytest
 
+from pytest_retrychaos import Chaos
 from pytest_retrychaos.clock import sleepers
-from pytest_retrychaos.clock.install import GRACE, install
+from pytest_retrychaos.clock.install import GRACE, current, install
 from pytest_retrychaos.clock.sleepers import Sleepers
 from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.run import NoTimeout
 
 
 class Worker:
@@ -134,3 +138,21 @@ def test_time_does_not_jump_before_an_older_thread_that_was_woken_has_had_its_gr
         end.set()
         other.join()
         assert installation._outside._grace_left < GRACE
+
+
+def test_silence_is_told_at_once_beside_older_threads_that_sleep(worker):
+    """Nothing can come of them, so the real seconds that they would get are not spent."""
+
+    async def call() -> None:
+        async with httpx.AsyncClient(timeout=None) as client:
+            await client.get("http://api.test/")
+
+    patience: list[float] = []
+    with pytest.raises(NoTimeout), Chaos("timeout") as chaos:  # noqa: PT012 - what is left is known only within
+        installation = current()
+        try:
+            asyncio.run(call())
+        finally:
+            patience.append(installation._outside._grace_left)
+    assert patience == [GRACE]
+    assert len(chaos.attempts) == 1
