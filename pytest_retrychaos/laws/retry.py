@@ -232,7 +232,11 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             continue
         again = next((r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)), None)
         if again is None:
-            tally.hold()
+            refused = operation.last.attempt
+            if _is_permanent(operation.last) and _is_refused_afterwards(view, refused):
+                tally.pass_over("a connection to its host failed afterwards: whether that was its retry is not known")
+            else:
+                tally.hold()
             continue
         status = again.before.attempt.status
         tally.accuse(

@@ -165,11 +165,16 @@ def _is_blank_equal(first: list[str] | None, second: list[str] | None, before: A
 
 
 def _may_change_credentials(operation: OperationView, before: Attempt, attempt: Attempt, name: str) -> bool:
-    """Whether they may: after a refusal, signed for each attempt, or when a token was fetched in between."""
+    """Whether they may: after a refusal, signed for each attempt, or when a token was fetched in between.
+
+    An earlier attempt that had the same ones was judged when it came: they have not changed since.
+    """
     earlier = [other for other in operation.attempts if other.index < attempt.index]
     if any(other.status in LOGIN for other in earlier):
         return True
     value = attempt.headers.get(name)
+    if any(other.was_sent and other.headers.get(name) == value for other in earlier):
+        return True
     if value is None:
         return False
     if all(is_signed_token(one.credentials or "") for one in (before, attempt)):

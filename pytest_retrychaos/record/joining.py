@@ -33,6 +33,10 @@ HINTED: Final = frozenset({401, 403, 407, 408, 409, 425, 429})
 is one that was put right, no retry that lost them."""
 
 
+PASSING: Final = frozenset({408, 409, 425, 429})
+"""4xx after which the same request may be sent again as it is."""
+
+
 class Against(enum.Enum):
     """What speaks against joining."""
 
@@ -170,6 +174,19 @@ def goes_on(waiting: Sequence[Sheet], sheet: Sheet) -> bool:
         return False
     has_waited = any(_gap(earlier, later) > 0 for earlier, later in pairwise(waiting))
     return not has_waited or _gap(last, sheet) > 0
+
+
+def goes_on_unsent(operation: OperationSheet, sheet: Sheet) -> bool:
+    """Whether an attempt that was not sent can be the next of a failed operation.
+
+    What was refused for good is not asked again, as far as is known, nor does a loop that had waited come back at
+    once: either is sooner the beginning of something else, such as a compensation.
+    """
+    return not _is_final(operation.last) and goes_on(operation.attempts, sheet)
+
+
+def _is_final(last: Sheet) -> bool:
+    return last.status is not None and 400 <= last.status < 500 and last.status not in PASSING
 
 
 def _gap(earlier: Sheet, later: Sheet) -> int:

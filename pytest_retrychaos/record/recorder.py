@@ -243,7 +243,7 @@ class Recorder:
             return None  # another task of its own
         if latest is None or not latest.last.failed or latest.last.host != sheet.host:
             return None
-        is_next = joining.had_ended(latest, sheet) and joining.are_in_one_call(latest.last, sheet)
+        is_next = joining.had_ended(latest, sheet) and joining.goes_on_unsent(latest, sheet)
         return latest if is_next else None
 
     def _begun_by(self, waiting: list[Sheet], sheet: Sheet) -> OperationSheet:

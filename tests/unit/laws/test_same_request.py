@@ -137,6 +137,16 @@ def test_rt04_exempts_credentials_that_another_request_may_have_fetched(run, rul
     assert ruling(one.send("ok", headers=NEW), "RT04") == ("held",)
 
 
+def test_rt04_goes_on_with_credentials_that_were_fetched(run, ruling):
+    """What a token that was fetched is used for next is not asked again whether it may differ from the first."""
+    one = run().send("503", headers=OLD).wait(3600)
+    one.new().send("ok", target="/token", is_read=True)
+    one.operations.reverse()
+    one.attempts = [replace(attempt, operation=1 - attempt.operation) for attempt in one.attempts]
+
+    assert ruling(one.send("503", headers=NEW).wait(1).send("ok", headers=NEW), "RT04") == ("held",)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "extra"),
     [("AWS4-HMAC-SHA256 one", "AWS4-HMAC-SHA256 two", {}), ("sig one", "sig two", {"x-amz-date": "20260101T000000Z"})],

@@ -70,6 +70,38 @@ def test_at_the_end_of_an_operation_it_belongs_to_it(chaos: Chaos) -> None:
     assert chaos.operations[0].name == "POST /payments"
 
 
+@pytest.mark.parametrize("status", [400, 401, 404, 422])
+def test_after_a_refusal_it_is_an_operation_by_itself(chaos: Chaos, status: int) -> None:
+    """What was refused for good is not asked again: a compensation could not connect, for all that is known."""
+    chaos.script(f"{status}, refuse x2")
+
+    with chaos.operation("order 7"):
+        sends({}, {"path": "/cancellations"}, {"path": "/cancellations"}, wait=1)
+
+    assert groups(chaos) == [[1], [2, 3]]
+
+
+def test_a_refusal_that_is_sent_again_takes_what_was_refused_in_between(chaos: Chaos) -> None:
+    """The request that got through tells whose retry it was."""
+    chaos.script("400, refuse, ok")
+
+    sends({}, {}, {}, wait=1)
+
+    assert groups(chaos) == [[1, 2, 3]]
+
+
+def test_after_a_loop_that_had_waited_what_comes_at_once_is_an_operation_by_itself(chaos: Chaos) -> None:
+    """Three attempts were all it had; then its compensation could not connect."""
+    chaos.script("503 x3, refuse x2")
+
+    with chaos.operation("order 7"):
+        for wait in (1, 1, 0, 1, 0):
+            send()
+            time.sleep(wait)
+
+    assert groups(chaos) == [[1, 2, 3], [4, 5]]
+
+
 def test_what_follows_tells_that_it_belonged_to_another_request(chaos: Chaos) -> None:
     """The first was given up; what was refused was the second."""
     chaos.script("503, refuse, ok")
