@@ -6,15 +6,17 @@ Laws of this module:
 2. An answer that is slower than the client's own timeout is silence, after the commit.
 3. An outage in which nobody comes back is a connection refused.
 4. What would have been answered does not matter to a client that is cancelled before, but for whether it committed:
-   it is what silence is, before or after the commit.
+   it is what no fault is, or the plainest one of those that change nothing.
 A branch is left out only for one that is tried itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_retrychaos.faults import Kind, Step
+from pytest_retrychaos.fuzz.faultlist import applies
 from pytest_retrychaos.fuzz.history import History, Played
 from pytest_retrychaos.trace import Attempt
 
@@ -22,6 +24,8 @@ NO_CHANGE = "nothing to commit"
 TOO_SLOW = "slower than the client's timeout"
 NOBODY_CAME = "nobody came during the outage"
 CANCELLED = "cancelled before the answer"
+_TAKING_TIME = (Kind.TIMEOUT, Kind.SLOW, Kind.DRIP, Kind.DOWN, Kind.STALE)
+"""An outage goes on, and what meets a stale connection did not arrive."""
 
 
 def twin(step: Step, attempt: Attempt, parent: Played) -> tuple[Step, str] | None:
@@ -43,11 +47,20 @@ def twin_of_refusal(step: Step, index: int, refused: Played) -> bool:
     return all(attempt.began_ns >= until for attempt in refused.attempts[index:])
 
 
-def twin_of_cancelled(history: History) -> Step | None:
-    """Give the fault that would do the same to an attempt which is cancelled in flight."""
+def is_cancelled_before(history: History, attempts: Sequence[Attempt], faults: Sequence[Step]) -> bool:
+    """Whether an attempt is cancelled before it meets its fault, and a plainer history does the same.
+
+    ``attempts`` are those of the run with the fault; ``faults`` what is tried, the plainest first.
+    """
     if history.cancel is None or history.cancel.at_ns is not None or not history.faults:
-        return None
+        return False
     index, step = history.faults[-1]
-    if index != history.cancel.attempt or step.kind is Kind.TIMEOUT:
-        return None
-    return Step(Kind.TIMEOUT, after_commit=step.commits)
+    if index != history.cancel.attempt:
+        return False
+    alike = (one for one in faults if _is_at_once(one) and applies(one, attempts[index - 1]))
+    return step.commits or (_is_at_once(step) and step != next(alike, step))
+
+
+def _is_at_once(step: Step) -> bool:
+    """Whether it arrives, changes nothing, and would be answered in no time."""
+    return not (step.commits or step.is_not_sent or step.kind in _TAKING_TIME)

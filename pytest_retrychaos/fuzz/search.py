@@ -193,7 +193,7 @@ class Search:
             self.found.untried += max(0, parent.switches - MOST_SWITCHES)
         for history in self._chosen(parent):
             is_cancelled = history.cancel is not None and parent.history.cancel is None
-            if self._is_cancelled_before(history):
+            if self._is_cancelled_before(history, parent):
                 continue
             played = self._child(parent, history, history.last if is_cancelled else 0)
             if played is not None:
@@ -235,8 +235,8 @@ class Search:
             return True
         return False
 
-    def _is_cancelled_before(self, history: History) -> bool:
-        if not self.reduces or equivalence.twin_of_cancelled(history) not in self.faults:
+    def _is_cancelled_before(self, history: History, parent: Played) -> bool:
+        if not self.reduces or not equivalence.is_cancelled_before(history, parent.attempts, self.faults):
             return False
         self.found.left_out[equivalence.CANCELLED] += 1
         return True

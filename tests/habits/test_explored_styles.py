@@ -379,6 +379,17 @@ async def reads(url: str, **_: Any) -> Any:
             return {"status": "succeeded"}
 
 
+async def sends_again_what_it_does_not_find(url: str, **body: Any) -> Any:
+    """Look, when cancelled, whether it is paid, and pay if not."""
+    async with httpx.AsyncClient(verify=False) as client:
+        try:
+            return (await client.post(f"{url}/payments", json=body, headers=KEY, timeout=10)).json()
+        except asyncio.CancelledError:
+            if not (await client.get(f"{url}/payments", timeout=10)).json():
+                await client.post(f"{url}/payments", json=body, headers=KEY, timeout=10)
+            raise
+
+
 @pytest.mark.parametrize(
     ("client", "faults", "left_out"),
     [
@@ -386,6 +397,7 @@ async def reads(url: str, **_: Any) -> Any:
         (in_an_adapter, ["503", "refuse", "down=30s"], set()),
         (wrong.gives_up_at_once, ["503", "refuse", "down=30s"], {"nobody came during the outage"}),
         (goes_on, ["timeout", "timeout after-commit", "eof after-commit"], {"cancelled before the answer"}),
+        (sends_again_what_it_does_not_find, ["refuse", "reset", "eof", "truncate"], {"cancelled before the answer"}),
         (reads, ["timeout", "reset", "reset after-commit"], {"nothing to commit"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
