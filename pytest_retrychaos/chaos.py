@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import reprlib
 import sys
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -170,6 +171,7 @@ class Chaos(RunAssertions):
 
         Raises `TypeError` for what has to be awaited: see `call_async`.
         """
+        _require_callable("call", fn)
         name = _name_of(fn)
         if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__):
             raise TypeError(f"chaos.call({name}): this is an async function: await chaos.call_async({name}, …)")
@@ -193,6 +195,7 @@ class Chaos(RunAssertions):
 
         Raises `TypeError` for what cannot be awaited: see `call`.
         """
+        _require_callable("call_async", fn)
         name = _name_of(fn)
         with self._calls.scope(name) as telling:
             awaitable = fn(*args, **kwargs)
@@ -346,6 +349,14 @@ class Chaos(RunAssertions):
 
     def _snapshot(self) -> tuple[Trace, int | None]:
         return self.judge.asked_trace(), None
+
+
+def _require_callable(how: str, fn: object) -> None:
+    if not callable(fn):
+        raise TypeError(
+            f"chaos.{how}({reprlib.repr(fn)}): this cannot be called: give the function itself, not its call,"
+            f" and its arguments behind it, as in chaos.{how}(charge, amount)"
+        )
 
 
 def _name_of(fn: Callable[..., object]) -> str:

@@ -10,6 +10,7 @@ from types import CodeType
 from pytest_retrychaos import redact
 from pytest_retrychaos.clock.report import left_running
 from pytest_retrychaos.laws import Finding, LawResult, Ruling, Terms, Verdict, judge, judge_by
+from pytest_retrychaos.laws.table import choose
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.record.telling import tell_error
 from pytest_retrychaos.run import Run
@@ -84,6 +85,8 @@ class Judge:
     def verify(self, terms: Terms, *, only: Collection[str], ignore: Collection[str]) -> Verdict:
         """Check every law that applies to what happened so far; see `Chaos.verify`."""
         __tracebackhide__ = True
+        choose("only", only)
+        choose("ignore", ignore)
         self.has_judged = True
         self.raise_problems()
         if not self._run.recorder.sheets:

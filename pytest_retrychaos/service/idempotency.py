@@ -9,9 +9,10 @@ Laws of this module:
 
 from __future__ import annotations
 
+import difflib
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import NamedTuple
 
 from pytest_retrychaos.model import SECOND, Response
@@ -131,6 +132,21 @@ def _check_marker(marker: object) -> None:
         or not all(isinstance(part, str) and part and part.isprintable() for part in marker)
     ):
         raise _bad("replay_marker", marker, "is a pair of header name and value, or None for no marker")
+
+
+def _refuse_change(settings: Idempotency, name: str, value: object) -> None:
+    """Refuse to change settings in place, and say how they are changed."""
+    known = [field.name for field in fields(settings)]
+    if name in known:
+        way = f"{_IN_USE} = dataclasses.replace({_IN_USE}, {name}={value!r})"
+        raise FrozenInstanceError(f"{_IN_USE}.{name} = {value!r}: settings are not changed in place: {way}")
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else ";"
+    raise AttributeError(f"{_IN_USE}.{name}: there is no such setting{hint} The settings are: {', '.join(known)}")
+
+
+_IN_USE = "service.idempotency"
+Idempotency.__setattr__ = _refuse_change  # type: ignore[assignment]  # a frozen dataclass takes none in its body
 
 
 class Reason(enum.Enum):

@@ -30,6 +30,8 @@ class Service:
     is wrong with a file. ``backstage`` starts the thread in which an ASGI app lives.
     """
 
+    __slots__ = ("_backstage", "_latency", "_latency_ns", "answering")
+
     def __init__(
         self,
         *,

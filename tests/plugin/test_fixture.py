@@ -182,6 +182,12 @@ def test_verify_before_any_request_cannot_tell(chaos) -> None:  # type: ignore[n
         chaos.verify()
 
 
+def test_verify_with_the_code_alone_is_told_how_to_write_it(chaos) -> None:  # type: ignore[no-untyped-def]
+    """Before all else: its letters would be taken for names."""
+    with pytest.raises(TypeError, match=r'^ignore=\'BK04\': .* write ignore=\("BK04",\)$'):
+        chaos.verify(ignore="BK04")
+
+
 def test_a_second_chaos_is_refused_while_one_is_active(chaos) -> None:  # type: ignore[no-untyped-def]  # the fixture
     """There is one clock and one network in a process."""
     from pytest_retrychaos import Chaos

@@ -175,6 +175,14 @@ def test_a_coroutine_that_comes_back_is_refused_by_the_blocking_call(chaos: Chao
         chaos.call(lambda: charge(chaos.url))
 
 
+def test_a_value_in_place_of_the_function_is_refused(chaos: Chaos) -> None:
+    """Who writes the call itself is told what to write."""
+    with pytest.raises(TypeError, match=r"^chaos\.call\(7\): this cannot be called: give the function itself, not its"):
+        chaos.call(7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"as in chaos\.call_async\(charge, amount\)$"):
+        asyncio.run(chaos.call_async({"id": 1}))  # type: ignore[arg-type]
+
+
 def test_a_partial_is_awaited(chaos: Chaos) -> None:
     """What returns something to await is enough."""
     asyncio.run(chaos.call_async(functools.partial(charge, chaos.url)))

@@ -250,6 +250,24 @@ def test_bad_idempotency_is_refused(bench):
         bench.service.idempotency = {}
 
 
+def test_settings_are_not_changed_in_place(bench):
+    """It is said how they are changed, and which there are."""
+    with pytest.raises(AttributeError) as caught:
+        bench.service.idempotency.lifetime = 60
+    assert str(caught.value) == (
+        "service.idempotency.lifetime = 60: settings are not changed in place: "
+        "service.idempotency = dataclasses.replace(service.idempotency, lifetime=60)"
+    )
+    with pytest.raises(AttributeError, match=r"\.mismach: there is no such setting, did you mean 'mismatch'\? The set"):
+        bench.service.idempotency.mismach = 400
+
+
+def test_a_setting_that_is_none_is_refused(bench):
+    """A slip of the pen would change nothing."""
+    with pytest.raises(AttributeError, match="latncy"):
+        bench.service.latncy = 2
+
+
 @pytest.mark.parametrize("database", [7, ""])
 def test_bad_database_is_refused(make_bench, database):
     """The store is a path."""
