@@ -7,7 +7,7 @@ import hmac
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from pytest_retrychaos.redact import bodies, fields, shapes
@@ -19,6 +19,9 @@ LONGEST_KNOWN: Final = 2_000
 """Characters of a text that is remembered."""
 
 MOST_PASSES: Final = 5
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 MARK: Final = re.compile(r"\[hidden:[0-9a-f]{8}\]")
 _SETTLED: Final = re.compile(r"(?:[KCJV][0-9]+|null|none|true|false|\*+|x{3,})", re.IGNORECASE)
@@ -48,6 +51,8 @@ class Redaction:
         self._patterns = [_pattern(one) for one in self.named if not is_plain(one)]
         self._heads = fields.heads(one for one in self.named if is_plain(one))
         self._known: dict[str, Hidden] = {}
+        self._known_headers: dict[tuple[str, str], Hidden] = {}
+        self._known_bodies: dict[tuple[bytes, str, bool], tuple[bytes, tuple[str, ...]]] = {}
 
     def mark(self, value: str | bytes) -> str:
         """Give the mark of a secret."""
@@ -84,10 +89,7 @@ class Redaction:
             return known
         found: list[str] = []
         result = Hidden(_settled(lambda given: self._once(given, found), text), tuple(found))
-        if len(text) <= LONGEST_KNOWN:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[text] = result
+        _remember(self._known, text, result, len(text))
         return result
 
     def _once(self, text: str, found: list[str]) -> str:
@@ -96,6 +98,13 @@ class Redaction:
 
     def header(self, name: str, value: str) -> Hidden:
         """Hide what is secret in a header."""
+        result = self._known_headers.get((name, value))
+        if result is None:
+            result = self._header(name, value)
+            _remember(self._known_headers, (name, value), result, len(value))
+        return result
+
+    def _header(self, name: str, value: str) -> Hidden:
         lower = name.lower()
         found: list[str] = []
         if lower == COOKIES:
@@ -117,7 +126,15 @@ class Redaction:
         self, content: bytes, headers: Mapping[str, str], *, is_whole: bool = True
     ) -> tuple[bytes, tuple[str, ...]]:
         """Hide what is secret in a body; at the end of what is not whole a beginning of one suffices."""
-        plain = bodies.decoded(content, headers.get("content-encoding", ""))
+        key = content, headers.get("content-encoding", ""), is_whole
+        result = self._known_bodies.get(key)
+        if result is None:
+            result = self._hidden_body(*key)
+            _remember(self._known_bodies, key, result, len(content))
+        return result
+
+    def _hidden_body(self, content: bytes, encoding: str, is_whole: bool) -> tuple[bytes, tuple[str, ...]]:
+        plain = bodies.decoded(content, encoding)
         if plain is None:  # packed in a way that cannot be looked into
             return self.mark(content).encode(), ()
         codec = "utf-8" if bodies.is_utf_8(plain) else "latin-1"
@@ -207,6 +224,14 @@ class Redaction:
     def _cookie(self, pair: str, found: list[str]) -> str:
         name, equals, value = pair.partition("=")
         return name + equals + self.hide(value, found) if equals else self.hide(pair, found)
+
+
+def _remember(known: dict[K, V], key: K, result: V, length: int) -> None:
+    if length > LONGEST_KNOWN:
+        return
+    if len(known) >= MOST_KNOWN:
+        known.clear()
+    known[key] = result
 
 
 def _settled(hide: Callable[[str], str], text: str) -> str:

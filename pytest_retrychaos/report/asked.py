@@ -44,6 +44,11 @@ class Asked:
         """Whether some file shows timelines."""
         return any(path.suffix in (".json", ".html") for path in self.reports)
 
+    @property
+    def draws_page(self) -> bool:
+        """Whether some file has them drawn as pictures."""
+        return any(path.suffix == ".html" for path in self.reports)
+
 
 def add_options(group: pytest.OptionGroup, parser: pytest.Parser) -> None:
     """Add the options of reports and gates, and their ini twins."""

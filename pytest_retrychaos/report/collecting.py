@@ -1,13 +1,14 @@
 """Collect what chaos tests did, in whatever process they ran, and carry out what was asked at the end of the run.
 
-A test's record is made where it ran, and travels with the report of its tear-down as one text, so that pytest-xdist
-brings it to the controller. There a test ends when that report has come; a run is over when the session finishes.
+A test's record is made where it ran. From another process (pytest-xdist, pytest-forked) it travels with the report of
+its tear-down, as one text. A test ends when that report has come; a run is over when the session finishes.
 
 Law of this module: a run without a chaos test costs one look at each report, and loads nothing.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +33,7 @@ ASSERTED: pytest.StashKey[bool] = pytest.StashKey()
 """Whether the test's own assertions have judged what happened."""
 
 ATTRIBUTE: Final = "retrychaos_record"
-"""Of the report of a tear-down."""
+"""Of the report of a tear-down, where it comes from another process."""
 
 
 class Collecting:
@@ -48,7 +49,10 @@ class Collecting:
             self._listed = read_baseline(asked.baseline, may_be_missing=asked.updates)
             config.stash[KNOWN] = known_by(self._listed, knows_all=asked.updates)
         self._is_worker = hasattr(config, "workerinput")
-        self._tests: dict[str, str] = {}
+        self._process = os.getpid()
+        self._made: dict[str, TestRecord] = {}
+        """By node, until the report of the tear-down has come."""
+        self._tests: dict[str, TestRecord | str] = {}
         self._ends: dict[str, dict[str, Any]] = {}  # Any: what `_end_of` says of a test
         self._phases: dict[str, list[pytest.TestReport]] = {}
         self._reruns: dict[str, int] = {}
@@ -84,10 +88,16 @@ class Collecting:
             judged = report.passed and _asserts(getattr(getattr(item, "function", None), "__code__", None))
             item.stash[ASSERTED] = judged or isinstance(error, AssertionError)
         if record is not None:
-            from pytest_retrychaos.report.jsonform import encode_test
-
-            setattr(report, ATTRIBUTE, encode_test(record))
+            self._hand_over(record, report)
         return report
+
+    def _hand_over(self, record: TestRecord, report: pytest.TestReport) -> None:
+        from pytest_retrychaos.report.jsonform import encode_test, undrawn
+
+        if self._is_worker or os.getpid() != self._process:
+            setattr(report, ATTRIBUTE, encode_test(record))
+        else:
+            self._made[report.nodeid] = record if self._asked.draws_page else undrawn(record)
 
     def _record(self, item: pytest.Item) -> TestRecord | None:
         run = item.stash.get(RUN, None)
@@ -103,7 +113,7 @@ class Collecting:
 
         file, line, _ = item.location
         return record(
-            Test(_id_of(item), file, (line or 0) + 1),
+            Test(_id_of(item) if self._is_worker else item.nodeid, file, (line or 0) + 1),
             run.trace,
             run.judge.judgements,
             declared=declared_by(run.service.answering.router),
@@ -155,12 +165,12 @@ class Collecting:
 
     def _end(self, phases: list[pytest.TestReport]) -> None:
         test = phases[-1].nodeid
+        made: TestRecord | str | None = getattr(phases[-1], ATTRIBUTE, None) or self._made.pop(test, None)
         if any(_is_rerun(one) for one in phases):
             self._reruns[test] = self._reruns.get(test, 0) + 1
             return
-        text = getattr(phases[-1], ATTRIBUTE, None)
-        if text is not None:
-            self._tests[test] = text
+        if made is not None:
+            self._tests[test] = made
             self._ends[test] = {**_end_of(phases), "reruns": self._reruns.get(test, 0)}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -213,10 +223,10 @@ class Collecting:
         from pytest_retrychaos.report.jsonform import decode_test
         from pytest_retrychaos.report.recording import together
 
-        draws = any(path.suffix == ".html" for path in self._asked.reports)
         tests: dict[str, TestRecord] = {}
-        for test, text in self._tests.items():
-            record, end = decode_test(text, draws=draws), self._ends[test]
+        for test, made in self._tests.items():
+            record = decode_test(made, draws=self._asked.draws_page) if isinstance(made, str) else made
+            end = self._ends[test]
             before = tests.get(record.id)
             if before is not None:
                 first = before if before.outcome != "passed" else replace(before, **end)

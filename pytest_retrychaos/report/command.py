@@ -44,11 +44,10 @@ def merge(options: argparse.Namespace) -> Outcome:
         listed = None if asked.baseline is None else read_baseline(asked.baseline, may_be_missing=False)
     except pytest.UsageError as error:
         raise ValueError(str(error)) from error
-    draws = any(path.suffix == ".html" for path in asked.reports)
     was_enabled = gc.isenabled()
     gc.disable()  # the reports are no garbage, and grow: looking through them again and again takes a third of the time
     try:
-        shards = [(path, read(path, draws=draws)) for path in map(Path, options.shards)]
+        shards = [(path, read(path, draws=asked.draws_page)) for path in map(Path, options.shards)]
         return finish(asked, merged(shards, asked, listed))
     finally:
         if was_enabled:

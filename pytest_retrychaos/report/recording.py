@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos import redact
-from pytest_retrychaos.laws import Finding, Terms
+from pytest_retrychaos.laws import Finding, Ruling, Terms
 from pytest_retrychaos.report.document import NOWHERE, CellRecord, FindingRecord, LawRecord, Mark, TestRecord
 from pytest_retrychaos.report.identity import Reading
 from pytest_retrychaos.report.routes import Declared
 from pytest_retrychaos.report.timeline import timeline
 from pytest_retrychaos.text import again
 from pytest_retrychaos.trace import Attempt, ScriptRecord, Trace
+from pytest_retrychaos.trace.changing import changed
 
 if TYPE_CHECKING:
     from pytest_retrychaos.judging import Judgement
@@ -53,9 +55,10 @@ def record(
     )
     hide = redact.current().text
     shown = trace.shown() if draws else None  # what is not drawn needs no attempt without its secrets
-    marker = hide(again(trace)) if shown is None else again(shown)
+    marker = again(_without_secrets(trace) if shown is None else shown)
+    laws = _laws(judgements)
     return TestRecord(
-        id=redact.current().text(test.id),  # a parameter stands in it
+        id=hide(test.id),  # a parameter stands in it
         file=test.file,
         line=test.line,
         outcome="passed",
@@ -71,12 +74,19 @@ def record(
         virtual_ns=trace.finished_ns,
         real_ns=0,
         was_judged=judges_by_assert or any(map(_asks, judgements)),
-        laws=_laws(judgements),
-        not_applicable=_not_applicable(judgements),
+        laws=laws,
+        not_applicable=_not_applicable(judgements, laws),
         findings=tuple(_findings(judgements, reading, marker)),
         cells=cells(trace.attempts, reading, judged),
         timeline=None if shown is None else timeline(shown, reading, _terms(judgements)),
     )
+
+
+def _without_secrets(trace: Trace) -> Trace:
+    """Hide what is secret in all that says how to run a test again."""
+    hide = redact.current().text
+    options = tuple([changed(option, value=hide(option.value)) for option in trace.options])
+    return changed(trace, script=hide(trace.script), options=options)
 
 
 def _terms(judgements: Sequence[Judgement]) -> Terms | None:
@@ -126,22 +136,29 @@ def _laws(judgements: Sequence[Judgement]) -> tuple[LawRecord, ...]:
     hide = redact.current().text
     for judgement in judgements:
         for result in judgement.verdict.results if judgement.verdict is not None else ():
-            ruling = result.ruling.value
-            if ruling == "broken" or (ruling == "held" and said.get(result.code) is None):
-                said[result.code] = LawRecord(result.code, ruling, hide(result.reason))
+            if result.ruling is Ruling.DOES_NOT_APPLY:
+                continue
+            if result.ruling is Ruling.BROKEN or result.code not in said:
+                said[result.code] = _law(result.code, result.ruling.value, hide(result.reason))
         for finding in (*judgement.new, *judgement.known, *judgement.expected):
             said[finding.code] = LawRecord(finding.code, "broken", hide(finding.headline))
     return tuple([said[code] for code in sorted(said)])
 
 
-def _not_applicable(judgements: Sequence[Judgement]) -> tuple[str, ...]:
+@functools.lru_cache(maxsize=1000)
+def _law(code: str, ruling: str, reason: str) -> LawRecord:
+    """Make what a law said: in one suite many tests are told the same."""
+    return LawRecord(code, ruling, reason)
+
+
+def _not_applicable(judgements: Sequence[Judgement], laws: Iterable[LawRecord]) -> tuple[str, ...]:
     asked = {
         one.code
         for judgement in judgements
         for one in (judgement.verdict.results if judgement.verdict is not None else ())
         if LEFT_OUT not in one.reason
     }
-    return tuple(sorted(asked - {law.code for law in _laws(judgements)}))
+    return tuple(sorted(asked.difference([law.code for law in laws])))
 
 
 def _findings(judgements: Sequence[Judgement], reading: Reading, marker: str) -> Iterator[FindingRecord]:

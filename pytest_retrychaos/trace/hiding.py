@@ -13,20 +13,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
 from pytest_retrychaos.model import Effect, Headers
-from pytest_retrychaos.redact import Redaction
+from pytest_retrychaos.redact import Hidden, Redaction
+from pytest_retrychaos.trace.changing import changed
 from pytest_retrychaos.trace.tokens import replaced
 from pytest_retrychaos.trace.values import Attempt, Body, Operation, Scope, ScriptRecord, Told
 
 if TYPE_CHECKING:
     from pytest_retrychaos.trace.numbering import Numbering
     from pytest_retrychaos.trace.trace import Trace
-
-T = TypeVar("T")
 
 SHORTEST: Final = 6
 """Characters of a secret that is looked for elsewhere."""
@@ -67,7 +65,7 @@ class Hiding:
 
     def trace(self, trace: Trace) -> Trace:
         """Hide what is secret in a trace."""
-        return replace(
+        return changed(
             trace,
             test=self.text(trace.test),
             script=self.text(trace.script),
@@ -78,23 +76,23 @@ class Hiding:
             effects=tuple([self._effect(effect) for effect in trace.effects]),
             ended=self._told(trace.ended),
             notes=tuple([self.text(note) for note in trace.notes]),
-            options=tuple([replace(option, value=self.text(option.value)) for option in trace.options]),
-            stalls=tuple([replace(stall, place=self.text(stall.place)) for stall in trace.stalls]),
+            options=tuple([changed(option, value=self.text(option.value)) for option in trace.options]),
+            stalls=tuple([changed(stall, place=self.text(stall.place)) for stall in trace.stalls]),
         )
 
     def text(self, text: str) -> str:
         """Hide what is secret in a text."""
-        return self._elsewhere(self._taken(self._redaction.find(text)))
+        return self._taken(self._redaction.find(text))
 
     def attempt(self, attempt: Attempt) -> Attempt:
         """Hide what is secret in an attempt that was not numbered, its idempotency key apart."""
         hidden = self._attempt(attempt)
         credentials = attempt.credentials and self._redaction.hide(attempt.credentials)
-        return replace(hidden, credentials=credentials)
+        return changed(hidden, credentials=credentials)
 
     def _attempt(self, attempt: Attempt) -> Attempt:
         texts = {name: self.text(value) for name in _TEXTS if (value := getattr(attempt, name)) is not None}
-        return _changed(
+        return changed(
             attempt,
             **texts,
             headers=self._headers(attempt.headers),
@@ -105,12 +103,12 @@ class Hiding:
         )
 
     def _operation(self, operation: Operation) -> Operation:
-        return _changed(operation, name=self.text(operation.name))
+        return changed(operation, name=self.text(operation.name))
 
     def _effect(self, effect: Effect) -> Effect:
         content, found = self._redaction.body(effect.body, {})
         self._learn_all(found)
-        return replace(
+        return changed(
             effect,
             host=self.text(effect.host),
             target=self.text(effect.target),
@@ -120,22 +118,22 @@ class Hiding:
         )
 
     def _scope(self, scope: Scope) -> Scope:
-        return replace(scope, name=self.text(scope.name), told=self._told(scope.told))
+        return changed(scope, name=self.text(scope.name), told=self._told(scope.told))
 
     def _script(self, script: ScriptRecord) -> ScriptRecord:
-        steps = tuple([replace(step, text=self.text(step.text)) for step in script.steps])
-        return replace(script, where=self.text(script.where), steps=steps)
+        steps = tuple([changed(step, text=self.text(step.text)) for step in script.steps])
+        return changed(script, where=self.text(script.where), steps=steps)
 
     def _told(self, told: Told | None) -> Told | None:
         if told is None:
             return None
         value = None if told.value is None else self.text(told.value)
-        raised = tuple([replace(link, message=self.text(link.message)) for link in told.raised])
-        return replace(told, value=value, raised=raised)
+        raised = tuple([changed(link, message=self.text(link.message)) for link in told.raised])
+        return changed(told, value=value, raised=raised)
 
     def _headers(self, headers: Headers) -> Headers:
         header = self._redaction.header
-        pairs = tuple([(name, self._elsewhere(self._taken(header(name, value)))) for name, value in headers.pairs])
+        pairs = tuple([(name, self._taken(header(name, value))) for name, value in headers.pairs])
         return headers if pairs == headers.pairs else Headers(pairs)
 
     def _body(self, body: Body, headers: Headers) -> Body:
@@ -149,13 +147,14 @@ class Hiding:
         if start == body.start:
             return body
         size = len(start) if body.is_whole else body.size
-        return replace(body, start=start, size=size, sha256=self._redaction.digest(body.sha256))
+        return changed(body, start=start, size=size, sha256=self._redaction.digest(body.sha256))
 
     # what was hidden by its name in one place
 
-    def _taken(self, found: tuple[str, tuple[str, ...]]) -> str:
-        self._learn_all(found[1])
-        return found[0]
+    def _taken(self, found: Hidden) -> str:
+        if found.named:
+            self._learn_all(found.named)
+        return replaced(found.text, self._names) if self._names else found.text
 
     def _learn_all(self, values: tuple[str, ...]) -> None:
         for value in values:
@@ -168,15 +167,6 @@ class Hiding:
         for spelling in _spellings(value):
             self._names.setdefault(spelling, name)
             self._in_bytes.setdefault(spelling.encode("utf-8", "surrogatepass"), name.encode())
-
-    def _elsewhere(self, text: str) -> str:
-        return replaced(text, self._names) if self._names else text
-
-
-def _changed(value: T, **fields: Any) -> T:  # Any: fields of unlike types
-    """Replace fields of a value, if any of them is another."""
-    changes = {name: given for name, given in fields.items() if given != getattr(value, name)}
-    return replace(value, **changes) if changes else value  # type: ignore[type-var]  # a dataclass
 
 
 def _is_recognisable(value: str) -> bool:

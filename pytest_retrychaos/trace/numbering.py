@@ -14,10 +14,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from pytest_retrychaos.model import Effect, Headers
+from pytest_retrychaos.trace.changing import changed
 from pytest_retrychaos.trace.tokens import replaced
 from pytest_retrychaos.trace.values import Attempt, Body, Operation, Raised, Scope, Told
 from pytest_retrychaos.volatile import CREDENTIALS, NUMBERED_HEADERS, SHORTEST, is_signed_token
@@ -27,6 +27,8 @@ LONG: Final = 16
 
 _WORD: Final = re.compile(rf"[\w-]{{{SHORTEST},}}", re.ASCII)
 _WORD_BYTES: Final = re.compile(_WORD.pattern.encode())
+_NAMED: Final = frozenset({*CREDENTIALS, *NUMBERED_HEADERS})
+"""Headers, in lower case, whose values get numbers by their names."""
 _ANY: Final = "*"
 """``If-Match: *`` names no version."""
 
@@ -57,7 +59,7 @@ class Numbering:
         """Number an attempt."""
         names = self._of_attempt[attempt.index]
         own = _recognisable(names)
-        return replace(
+        return changed(
             attempt,
             key=_named(attempt.key, names),
             credentials=_named(attempt.credentials, names),
@@ -72,13 +74,13 @@ class Numbering:
 
     def operation(self, operation: Operation) -> Operation:
         """Number the path in an operation's name."""
-        return replace(operation, name=self.text(operation.name))
+        return changed(operation, name=self.text(operation.name))
 
     def effect(self, effect: Effect) -> Effect:
         """Number an effect as the attempt that had it."""
         names = self._of_attempt.get(effect.attempt, {})
         own = _recognisable(names)
-        return replace(
+        return changed(
             effect,
             key=_named(effect.key, names),
             target=self.text(effect.target, own),
@@ -88,14 +90,14 @@ class Numbering:
 
     def scope(self, scope: Scope) -> Scope:
         """Number a scope's name and what its caller was told."""
-        return replace(scope, name=self.text(scope.name), told=self.told(scope.told))
+        return changed(scope, name=self.text(scope.name), told=self.told(scope.told))
 
     def told(self, told: Told | None) -> Told | None:
         """Number the values that a caller was told."""
         if told is None:
             return None
         value = None if told.value is None else self.text(told.value)
-        return replace(told, value=value, raised=tuple([self._raised(link) for link in told.raised]))
+        return changed(told, value=value, raised=tuple([self._raised(link) for link in told.raised]))
 
     def text(self, text: str, own: Mapping[str, str] | None = None) -> str:
         """Number the values that stand in a text; ``own`` are those of its attempt, words or not."""
@@ -104,7 +106,7 @@ class Numbering:
         return _WORD.sub(lambda found: self._words.get(found[0], found[0]), text) if self._words else text
 
     def _raised(self, link: Raised) -> Raised:
-        return replace(link, message=self.text(link.message))
+        return changed(link, message=self.text(link.message))
 
     # learning
 
@@ -119,8 +121,9 @@ class Numbering:
                 names[value] = self._name("V", value)
         self._of_attempt[attempt.index] = names
         for headers in (attempt.headers, attempt.response_headers):
-            for name, value in headers.pairs:
-                self._header(name.lower(), value, names)
+            if not _NAMED.isdisjoint(headers.by_name):
+                for name, value in headers.pairs:
+                    self._header(name.lower(), value, names)
 
     def _name(self, kind: str, value: str) -> str:
         known = self._known.get((kind, value))
@@ -134,11 +137,13 @@ class Numbering:
     # headers and bodies
 
     def _headers(self, headers: Headers, names: Mapping[str, str], own: Mapping[str, str]) -> Headers:
+        if not (names or self._words) and _NAMED.isdisjoint(headers.by_name):
+            return headers
         pairs = []
         for name, value in headers.pairs:
             numbered = self._header(name.lower(), value, names)
             pairs.append((name, self.text(value, own) if numbered is None else numbered))
-        return Headers(pairs)
+        return headers if tuple(pairs) == headers.pairs else Headers(pairs)
 
     def _header(self, name: str, value: str, names: Mapping[str, str]) -> str | None:
         """Number a value that is numbered as a whole; ``None`` where it is not."""
@@ -164,11 +169,11 @@ class Numbering:
         if start == body.start:
             return body
         if not body.is_whole:
-            return replace(body, start=start)
+            return changed(body, start=start)
         digest = body.sha256
         if start != by_own:
             digest = hashlib.sha256(self._bytes(replaced(body.start, dict.fromkeys(_in_bytes(own), b"")))).hexdigest()
-        return replace(body, start=start, size=len(start), sha256=digest)
+        return changed(body, start=start, size=len(start), sha256=digest)
 
 
 def _named(value: str | None, names: Mapping[str, str]) -> str | None:

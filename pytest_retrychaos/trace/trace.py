@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.trace import codec
+from pytest_retrychaos.trace.changing import changed
 from pytest_retrychaos.trace.hiding import hidden
 from pytest_retrychaos.trace.numbering import Numbering
 from pytest_retrychaos.trace.values import (
@@ -90,7 +91,7 @@ class Trace:
         return hidden(self._numbered(numbering), numbering, redact.current())
 
     def _numbered(self, numbering: Numbering) -> Trace:
-        return replace(
+        return changed(
             self,
             attempts=tuple([numbering.attempt(attempt) for attempt in self.attempts]),
             operations=tuple([numbering.operation(operation) for operation in self.operations]),

@@ -166,6 +166,42 @@ def test_several_processes_write_what_one_does(pytester: pytest.Pytester) -> Non
     assert _timeless((pytester.path / "all.json").read_text()) == one
 
 
+FORKED = """
+import os, pickle
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        hook = item.ihook.pytest_report_to_serializable
+        os.write(writing, pickle.dumps([hook(config=item.config, report=one) for one in reports]))
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        for fields in pickle.load(pipe):
+            report = item.ihook.pytest_report_from_serializable(config=item.config, data=fields)
+            item.ihook.pytest_runtest_logreport(report=report)
+    os.waitpid(child, 0)
+    return True
+"""
+
+
+def test_a_test_that_runs_in_a_process_of_its_own_is_in_the_report(pytester: pytest.Pytester) -> None:
+    """As pytest-forked does it: nothing but the test's reports comes back."""
+    pytester.makepyfile(f"{CLIENT}\ndef test_one(chaos):\n    charge(chaos.url)\n")
+    report(pytester)
+    one = _timeless((pytester.path / "r.json").read_text())
+    pytester.makeconftest(FORKED)
+
+    report(pytester)
+
+    assert _timeless((pytester.path / "r.json").read_text()) == one
+
+
 def test_a_worker_that_dies_is_told_of(pytester: pytest.Pytester) -> None:
     """The report holds the tests that ended, and says which did not."""
     pytester.makepyfile(

@@ -7,15 +7,32 @@ import re
 import sys
 import types
 import typing
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
 import jsonschema
 import pytest
 
-from pytest_retrychaos.report.document import FAULT_CLASSES, FORMAT, NOWHERE, OUTCOMES, STATUSES, VERSION, Document
-from pytest_retrychaos.report.jsonform import SCHEMA, Undrawn, from_json, to_json
-from tests.unit.report.documents import DOCUMENT
+from pytest_retrychaos.report.document import (
+    FAULT_CLASSES,
+    FORMAT,
+    NOWHERE,
+    OUTCOMES,
+    STATUSES,
+    VERSION,
+    Document,
+    Timeline,
+)
+from pytest_retrychaos.report.jsonform import (
+    SCHEMA,
+    Undrawn,
+    decode_test,
+    encode_test,
+    from_json,
+    to_json,
+    undrawn,
+)
+from tests.unit.report.documents import BROKEN, DOCUMENT
 
 ENUMS = {
     "TestRecord.outcome": OUTCOMES,
@@ -118,10 +135,25 @@ def test_what_is_written_is_read_back() -> None:
 def test_timelines_that_nobody_draws_are_written_again_as_they_were() -> None:
     """To put shards together nothing else is asked of them."""
     text = to_json(DOCUMENT)
-    undrawn = from_json(text, draws=False)
+    document = from_json(text, draws=False)
 
-    assert isinstance(undrawn.tests[0].timeline, Undrawn)
-    assert to_json(undrawn) == text
+    assert isinstance(document.tests[0].timeline, Undrawn)
+    assert to_json(document) == text
+
+
+@pytest.mark.parametrize("line", [BROKEN.timeline, None])
+def test_a_test_that_travels_is_written_as_it_was(line: Timeline | None) -> None:
+    """Drawn there or not, and whatever its name looks like."""
+    test = replace(BROKEN, id='t.py::test_a["x","timeline":null}]', timeline=line)
+    text = encode_test(test)
+
+    assert decode_test(text) == test
+    assert encode_test(decode_test(text)) == text
+    skipped = text.replace('"outcome":"failed"', '"outcome":"skipped"')
+    for left in (undrawn(test), decode_test(text, draws=False)):
+        assert (left.timeline is None) == (line is None)
+        assert encode_test(left) == text
+        assert encode_test(replace(left, outcome="skipped")) == skipped
 
 
 @pytest.mark.parametrize(
