@@ -10,6 +10,7 @@ import pytest
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.blame import raise_at
+from pytest_retrychaos.markers import Marked, read_markers
 from pytest_retrychaos.report.asked import add_options, read_asked
 from pytest_retrychaos.report.collecting import RUN, Collecting
 from pytest_retrychaos.settings import (
@@ -118,10 +119,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from pytest_retrychaos.fuzz.shares import spread
 
         spread(metafunc)
-    marker = metafunc.definition.get_closest_marker("chaos")
-    if marker is None:
+    marked = read_markers(metafunc.definition)
+    if marked is None:
         return
-    scripts = _checked(marker)
+    scripts = marked.scripts
     if "chaos" not in metafunc.fixturenames:
         metafunc.fixturenames.append("chaos")
     if len(scripts) > 1:
@@ -142,28 +143,14 @@ def _collect_repeated(function: Callable[..., object]) -> None:
     collected(function)
 
 
-def _checked(marker: pytest.Mark) -> list[Script]:
-    """Read the marker's scripts and options; what is wrong with them is told at collection."""
-    from pytest_retrychaos.faults import ScriptError, parse
-    from pytest_retrychaos.options import Options
-
-    try:
-        Options.read(marker.kwargs)
-        return [parse(script) for script in marker.args]
-    except (ScriptError, TypeError, ValueError) as error:
-        text = f"@pytest.mark.chaos: {error}"
-    pytest.fail(text, pytrace=False)
-
-
 @pytest.fixture
 def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     """Provide a fake service on a simulated network and clock; see ``pytest_retrychaos.Chaos``."""
     from pytest_retrychaos.chaos import Chaos
     from pytest_retrychaos.clock.errors import LeftRunning
 
-    marker = request.node.get_closest_marker("chaos")
-    script = getattr(request, "param", marker.args[0] if marker is not None and marker.args else None)
-    options: dict[str, Any] = dict(marker.kwargs) if marker is not None else {}  # Any: what the user wrote
+    marked = read_markers(request.node) or Marked([], {})
+    script, options = _sole_script(request, marked.scripts), marked.options
     if options.get("seed") is None:
         options["seed"] = derived_seed(request.config, request.node.nodeid)
     run = Chaos(
@@ -183,6 +170,20 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     else:
         return
     pytest.fail(text, pytrace=False)
+
+
+def _sole_script(request: pytest.FixtureRequest, scripts: list[Script]) -> Script | None:
+    """Give the script of this test: the marker of a set of parameters makes no tests of its own."""
+    if hasattr(request, "param"):
+        script: Script = request.param
+        return script
+    if len(scripts) > 1:
+        pytest.fail(
+            "@pytest.mark.chaos: the marker of a set of parameters (pytest.param(…, marks=…)) has one script, not "
+            f"{len(scripts)}: write the set once for each",
+            pytrace=False,
+        )
+    return scripts[0] if scripts else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -31,6 +31,7 @@ FLOORS: dict[str, int] = {
     "blame": 4,
     "entropy": 4,
     "exchange": 5,
+    "markers": 5,
     "views": 5,
     "run": 6,
     "judging": 7,

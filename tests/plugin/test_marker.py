@@ -43,6 +43,87 @@ def test_the_marker_alone_brings_the_fixture(pytester: pytest.Pytester) -> None:
     run(pytester).assert_outcomes(passed=1)
 
 
+def test_markers_of_class_and_module_count_too(pytester: pytest.Pytester) -> None:
+    """The scripts of the nearest that has any; each option of the nearest that gives it."""
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        pytestmark = pytest.mark.chaos(profile="stripe", timezone="Asia/Tokyo")
+
+        def seen(chaos):
+            statuses = [requests.get(chaos.url, timeout=1).status_code for _ in range(2)]
+            return statuses, chaos.service.profile, chaos.trace.seed
+
+        @pytest.mark.chaos("503")
+        def test_function(chaos):
+            assert seen(chaos)[:2] == ([503, 200], "stripe")
+
+        @pytest.mark.chaos("502", profile="naive")
+        class TestOf:
+            @pytest.mark.chaos(seed=7)
+            def test_options(self, chaos):
+                assert seen(chaos) == ([502, 200], "naive", 7)
+
+            @pytest.mark.chaos("429, 500")
+            def test_scripts(self, chaos):
+                assert seen(chaos)[:2] == ([429, 500], "naive")
+
+        @pytest.mark.chaos("500")
+        class TestInherited(TestOf):
+            @pytest.mark.chaos(seed=7)
+            def test_options(self, chaos):
+                assert seen(chaos) == ([500, 200], "naive", 7)
+        """
+    )
+
+    run(pytester).assert_outcomes(passed=5)
+
+
+def test_the_marker_of_parameters_brings_a_script(pytester: pytest.Pytester) -> None:
+    """One; several would make tests of their own."""
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        sets = [
+            pytest.param(503, marks=pytest.mark.chaos("503")),
+            pytest.param(502, marks=pytest.mark.chaos("502", "504")),
+        ]
+
+        @pytest.mark.parametrize("status", sets)
+        def test_it(chaos, status):
+            assert requests.get(chaos.url, timeout=1).status_code == status
+        """
+    )
+
+    result = run(pytester)
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*the marker of a set of parameters (pytest.param(*)) has one script, not 2: *"])
+
+
+def test_two_markers_with_scripts_on_one_test_are_refused(pytester: pytest.Pytester) -> None:
+    """One of them would be passed over, and its faults never fire."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.chaos("503, ok")
+        @pytest.mark.chaos("502")
+        def test_it(chaos):
+            pass
+        """
+    )
+
+    result = run(pytester)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ['@pytest.mark.chaos: two markers of one test have scripts, *: @pytest.mark.chaos("502", "503, ok")']
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "lines"),
     [

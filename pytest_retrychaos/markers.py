@@ -1,0 +1,65 @@
+"""What the ``chaos`` markers of a test say together: its own, its class's and its module's.
+
+Laws of this module:
+1. The scripts are those of the nearest marker that has any; each option is the nearest one's that gives it.
+2. Nothing that is written is passed over in silence: two markers of one function that both have scripts are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.faults import Script
+
+
+class Marked(NamedTuple):
+    """The scripts and options of a test, checked."""
+
+    scripts: list[Script]
+    options: dict[str, Any]  # Any: what the user wrote
+
+
+def read_markers(node: pytest.Item) -> Marked | None:
+    """Read the markers of a test, ``None`` where it has none; what is wrong with one fails the test, or collection."""
+    from pytest_retrychaos.faults import ScriptError, parse
+    from pytest_retrychaos.options import Options
+
+    scripts: list[Script] = []
+    options: dict[str, Any] = {}
+    giver = None
+    found = list(_nearest_first(node))
+    for owner, marker in found:
+        try:
+            Options.read(marker.kwargs)
+            given = [parse(script) for script in marker.args]
+            options = {**marker.kwargs, **options}
+            Options.read(options)
+        except (ScriptError, TypeError, ValueError) as error:
+            pytest.fail(f"@pytest.mark.chaos: {error}", pytrace=False)
+        if given and scripts and owner is giver is node:
+            pytest.fail(f"@pytest.mark.chaos: {_twice(scripts, given)}", pytrace=False)
+        if given and not scripts:
+            scripts, giver = given, owner
+    return Marked(scripts, options) if found else None
+
+
+def _nearest_first(node: pytest.Item) -> Iterator[tuple[object, pytest.Mark]]:
+    """Walk outwards; of a class, pytest lists what it inherits first."""
+    for owner, marked in groupby(node.iter_markers_with_node("chaos"), key=lambda one: one[0]):
+        markers = [marker for _, marker in marked]
+        for marker in reversed(markers) if isinstance(owner, pytest.Class) else markers:
+            yield owner, marker
+
+
+def _twice(first: list[Script], second: list[Script]) -> str:
+    scripts = [str(script) for script in (*first, *second)]
+    written = ", ".join(f'"{script}"' if '"' not in script else repr(script) for script in scripts)
+    return (
+        "two markers of one test have scripts, and only those of one would be met: write them on one marker, which "
+        f"makes a test of each: @pytest.mark.chaos({written})"
+    )
