@@ -41,7 +41,8 @@ def retry_middleware(
     The time that is left of the policy's ``timeout`` cuts each attempt. aiohttp's own ``ClientTimeout.total``, five
     minutes unless set, counts all attempts and waits together. A failed answer that may be retried is
     read at once, so that its connection is free during the wait. `OutcomeUnknown` takes the place of a refusal (400,
-    404, …) of what an earlier attempt may have done. Where the service redirects a request, the key goes along.
+    404, …) of what an earlier attempt may have done. Where the service redirects a request, the key goes along;
+    `aiohttp.TooManyRedirects` is raised above it and does not tell: the outcome may be unknown.
     """
     made = resending(retry, key_header)
     redirected: ContextVar[_Leg | None] = ContextVar("redirected", default=None)

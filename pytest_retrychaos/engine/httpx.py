@@ -41,7 +41,8 @@ class RetryTransport(BaseTransport):
 
     The time that is left of the policy's ``timeout`` cuts the request's own time limits. A failed answer that may be
     retried is read at once, so that its connection is free during the wait. `OutcomeUnknown` takes the place of a
-    refusal (400, 404, …) of what an earlier attempt may have done.
+    refusal (400, 404, …) of what an earlier attempt may have done. `httpx.TooManyRedirects` is raised above it and does
+    not tell: the outcome may be unknown.
     """
 
     def __init__(

@@ -36,7 +36,8 @@ class RetryAdapter(HTTPAdapter):
 
     The time that is left of the policy's ``timeout`` cuts the request's own time limits. A failed answer that may be
     retried is read at once, so that its connection is free during the wait. `OutcomeUnknown` takes the place of a
-    refusal (400, 404, …) of what an earlier attempt may have done. The other ``options`` are those of
+    refusal (400, 404, …) of what an earlier attempt may have done. `requests.TooManyRedirects` is raised above it and
+    does not tell: the outcome may be unknown. The other ``options`` are those of
     `requests.adapters.HTTPAdapter`.
     """
 

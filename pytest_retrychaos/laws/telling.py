@@ -35,8 +35,14 @@ PLAIN: Final = frozenset(
 
 NOT_SEEN: Final = "what the caller was told was not seen: make the call with chaos.call(…)"
 OWN_ANSWER: Final = "it ended in an answer of the service's own, which may be what the caller wanted to know"
-_SAYS_SO: Final = re.compile(r"time_?d?_?out|gateway", re.IGNORECASE)
-"""Names of errors from which a caller knows enough: ``ServiceResponseTimeoutError``, ``BadGateway``."""
+_SAYS_SO: Final = re.compile(
+    r"time_?d?_?out|gateway|indeterminate|undetermined|uncertain|ambiguous|in_?doubt"
+    r"|(?<=.)unknown(_?(error|exception|failure))?$|unknown_?(outcome|result|state|status)",
+    re.IGNORECASE,
+)
+"""Names of errors from which a caller knows enough: ``ServiceResponseTimeoutError``, ``BadGateway``,
+``PaymentUnknown``. ``UnknownHostError`` is about something else.
+"""
 _EXCEPTION: Final = "builtins.Exception"
 _RESPONSE: Final = re.compile(r"<.*\b2[0-9][0-9]\b")
 """How response objects print themselves: ``<Response [200]>``, ``<HTTPResponse status=200>``."""
@@ -256,8 +262,8 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
     - Applies where the call was made with `chaos.call` and holds one unsafe request. *false-success*: success was told,
       and the ledger is empty. *false-failure*: failure was told, though it was carried out, and nothing in the
-      exception's chain says that the outcome is unknown. An ambiguous answer handed over as it is (a response with 502)
-      is honest.
+      exception's chain says that the outcome is unknown: an ambiguous failure, or a name (`PaymentUnknown`,
+      `InDoubtError`). An ambiguous answer handed over as it is (a response with 502) is honest.
     - Does not apply where the service itself said that it did nothing (a 503) though it had; where a later request of
       the scope failed, which the caller may have been told of; where another write of the scope may have undone it.
     - Why: Who believes a false failure pays again.

@@ -14,12 +14,13 @@ import requests
 from hypothesis import given, settings
 
 from examples.payments.client import PaymentClient
-from pytest_retrychaos import Chaos, chaos_fuzz
+from pytest_retrychaos import Chaos, LawsBroken, chaos_fuzz
 from pytest_retrychaos.engine import Retry
 from pytest_retrychaos.engine.httpx import AsyncRetryTransport
+from pytest_retrychaos.engine.requests import RetryAdapter
 from pytest_retrychaos.faults import Script
 from pytest_retrychaos.fuzz import faults, scripts
-from tests.clients.adapters import CLIENTS, POLICY
+from tests.clients.adapters import CLIENTS, LIMIT, POLICY
 
 IS_LONG = bool(os.environ.get("RETRYCHAOS_LONG"))
 PAYMENT = {"json": {"amount": 1000, "currency": "USD"}}
@@ -40,10 +41,24 @@ def test_the_payment_client_is_accused_of_nothing(chaos):
     chaos.call(PaymentClient(chaos.url).charge, amount=1000, currency="USD")
 
 
+class PaymentUnknown(Exception):
+    """The service led around in circles: what became of the payment is not known."""
+
+
+def pay_by_requests(url: str) -> int:
+    """Pay by the engine's adapter. What requests raises above it does not tell of attempts that may have paid."""
+    with requests.Session() as session:
+        session.mount("http://", RetryAdapter(POLICY))
+        try:
+            return session.post(f"{url}/payments", timeout=LIMIT, **PAYMENT).status_code
+        except requests.TooManyRedirects as error:
+            raise PaymentUnknown from error
+
+
 @chaos_fuzz(faults="hostile", max_examples=examples("requests"), derandomize=True)
 def test_the_engine_in_requests_is_accused_of_nothing(chaos):
     """A payment whose key the adapter made."""
-    CLIENTS["requests"](chaos, "POST", **PAYMENT)
+    chaos.call(pay_by_requests, chaos.url)
 
 
 @chaos_fuzz(faults="hostile", max_examples=examples("httpx"), derandomize=True)
@@ -92,6 +107,19 @@ def test_what_hypothesis_once_held_against_the_payment_client(script: str) -> No
     with Chaos(script) as chaos:
         with contextlib.suppress(requests.JSONDecodeError, requests.TooManyRedirects):
             chaos.call(PaymentClient(chaos.url).charge, amount=1000, currency="USD")
+        chaos.verify()
+
+
+def test_a_redirect_that_never_ends_is_not_the_adapters_to_tell() -> None:
+    """requests gives up above it, by an error that hides the payment: the law says so, and the caller has to."""
+    with Chaos('timeout after-commit, 307 header="Location: /moved" *', strict=False) as chaos:
+        with pytest.raises(requests.TooManyRedirects):
+            CLIENTS["requests"](chaos, "POST", **PAYMENT)
+        with pytest.raises(LawsBroken, match="ID05 false failure"):
+            chaos.verify()
+    with Chaos('timeout after-commit, 307 header="Location: /moved" *', strict=False) as chaos:
+        with pytest.raises(PaymentUnknown):
+            chaos.call(pay_by_requests, chaos.url)
         chaos.verify()
 
 

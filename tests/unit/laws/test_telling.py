@@ -252,11 +252,27 @@ def test_id05_does_not_apply_where_the_run_was_ended(run, ruling):
 
 
 @pytest.mark.parametrize(
-    "name", ["elastic_transport.ConnectionTimeout", "app.PaymentTimedOut", "hvac.exceptions.BadGateway"]
+    "name",
+    [
+        "elastic_transport.ConnectionTimeout",
+        "app.PaymentTimedOut",
+        "hvac.exceptions.BadGateway",
+        "app.PaymentUnknown",
+        "app.OutcomeUnknownError",
+        "app.UnknownOutcome",
+        "app.ChargeInDoubt",
+        "app.IndeterminateResult",
+    ],
 )
 def test_id05_is_held_when_the_errors_name_says_it(run, ruling, name):
     """Whatever library it is of."""
     assert ruling(told(run(), error(name), "timeout after-commit"), "ID05") == ("held",)
+
+
+@pytest.mark.parametrize("name", ["app.UnknownHostError", "app.UnknownPayment", "app.Declined", "app.Unknown"])
+def test_id05_is_broken_when_the_errors_name_says_something_else(run, ruling, name):
+    """What is unknown there is not what became of it."""
+    assert ruling(told(run(), error(name), "timeout after-commit"), "ID05") == ("broken", "ID05/false-failure")
 
 
 def test_id05_is_held_when_the_cause_is_ambiguous(run, ruling):
