@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from pytest_retrychaos.engine.classify import Kind, classify_names, classify_status
+from pytest_retrychaos.engine.classify import Kind
+from pytest_retrychaos.laws.doubt import may_tell_unknown, tells_unknown
 from pytest_retrychaos.laws.ends import ANSWER, CUT, DAMAGED, IN_FLIGHT, STATUS, is_unsafe
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
@@ -35,14 +36,6 @@ PLAIN: Final = frozenset(
 
 NOT_SEEN: Final = "what the caller was told was not seen: make the call with chaos.call(…)"
 OWN_ANSWER: Final = "it ended in an answer of the service's own, which may be what the caller wanted to know"
-_SAYS_SO: Final = re.compile(
-    r"time_?d?_?out|gateway|indeterminate|undetermined|uncertain|ambiguous|in_?doubt"
-    r"|(?<=.)unknown(_?(error|exception|failure))?$|unknown_?(outcome|result|state|status)",
-    re.IGNORECASE,
-)
-"""Names of errors from which a caller knows enough: ``ServiceResponseTimeoutError``, ``BadGateway``,
-``PaymentUnknown``. ``UnknownHostError`` is about something else.
-"""
 _EXCEPTION: Final = "builtins.Exception"
 _RESPONSE: Final = re.compile(r"<.*\b2[0-9][0-9]\b")
 """How response objects print themselves: ``<Response [200]>``, ``<HTTPResponse status=200>``."""
@@ -262,10 +255,11 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
     - Applies where the call was made with `chaos.call` and holds one unsafe request. *false-success*: success was told,
       and the ledger is empty. *false-failure*: failure was told, though it was carried out, and nothing in the
-      exception's chain says that the outcome is unknown: an ambiguous failure, or a name (`PaymentUnknown`,
-      `InDoubtError`). An ambiguous answer handed over as it is (a response with 502) is honest.
-    - Does not apply where the service itself said that it did nothing (a 503) though it had; where a later request of
-      the scope failed, which the caller may have been told of; where another write of the scope may have undone it.
+      exception's chain says that the outcome is unknown: no ambiguous failure (a timeout, a reset, a 502), and no name
+      such as `PaymentUnknown`. An ambiguous answer handed over as it is (a response with 502) is honest.
+    - Does not apply where the service itself said that it did nothing (a 503) though it had; where a message may say in
+      words that the outcome is unknown; where a later request of the scope failed, which the caller may have been told
+      of; where another write of the scope may have undone it.
     - Why: Who believes a false failure pays again.
     - Fix: Raise the failure itself, or your own error from it (`raise … from error`).
     """
@@ -310,7 +304,10 @@ def _judge_telling(operation: OperationView, told: Told, tally: Tally) -> None:
     if done is not None and told.claims_success is not True and all(end.kind.did_nothing for end in carried_out):
         tally.pass_over("the service itself had said that nothing was done")
     elif told.raised:
-        if done is not None and not _tells_unknown(told):
+        if done is not None and not tells_unknown(told):
+            if may_tell_unknown(told):
+                tally.pass_over("its message may say that the outcome is unknown: that is for people to read")
+                return
             tally.accuse(_false_failure(operation, done, told.raised[0].type.removeprefix("builtins.")))
         else:
             tally.hold()
@@ -350,17 +347,6 @@ def _hands_over(operation: OperationView, told: Told) -> bool:
     if last.how != STATUS or last.kind is not Kind.AMBIGUOUS or told.claims_success is not False:
         return False
     return told.claimed_by == "status" and _ANSWER.match(told.value or "") is not None
-
-
-def _tells_unknown(told: Told) -> bool:
-    """Whether an exception's chain holds an ambiguous failure: the caller can know that it does not know."""
-    chain = [(raised.type, *raised.bases) for raised in told.raised]
-    if any(classify_names(chain[place:]) is Kind.AMBIGUOUS for place in range(len(chain))):
-        return True
-    if any(_SAYS_SO.search(raised.type.rpartition(".")[2]) for raised in told.raised):
-        return True
-    carried = [raised.status for raised in told.raised if raised.status is not None]
-    return any(classify_status(status) is Kind.AMBIGUOUS for status in carried)
 
 
 def _false_failure(operation: OperationView, done: Attempt, how: str) -> Finding:

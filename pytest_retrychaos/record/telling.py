@@ -20,10 +20,10 @@ SUCCESS_WORDS: Final = frozenset(
 """Values of ``status`` that say it was done: those of Stripe, Adyen, Square and Shopify among them."""
 
 FAILURE_WORDS: Final = frozenset(
-    {"failed", "failure", "error", "declined", "rejected", "refused", "denied", "canceled", "cancelled", "timeout",
+    {"failed", "failure", "error", "declined", "rejected", "refused", "denied", "canceled", "cancelled",
      "unavailable", "expired", "unpaid", "requires_payment_method", "aborted"}
 )  # fmt: skip
-"""Values of ``status`` that say it was not."""
+"""Values of ``status`` that say it was not; "timeout" says neither."""
 
 LONGEST: Final = 200
 """Characters of a value that are kept."""

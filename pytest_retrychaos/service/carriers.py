@@ -34,6 +34,7 @@ CARRIERS: tuple[Carrier, ...] = (
     Carrier("header", "opc-retry-token", "Oracle Cloud Infrastructure, its SDKs' requests"),
     Carrier("header", "X-Amz-Client-Token", "AWS REST protocols: S3 RenameObject, Deadline Cloud"),
     Carrier("header", "X-Amzn-Client-Token", "AWS REST protocols: Billing Conductor, MediaPackage v2"),
+    Carrier("header", "Webhook-Id", "Standard Webhooks 1.0: the same on every delivery of an event, to know it by"),
     Carrier("field", "ClientToken", "AWS query protocol: EC2, ensuring idempotency"),
     Carrier("field", "ClientRequestToken", "AWS JSON protocols: DynamoDB transactions, CloudFormation"),
     Carrier("field", "clientToken", "AWS REST-JSON protocols"),

@@ -248,8 +248,9 @@ def test_a_delete_whose_retry_finds_nothing(chaos: Chaos) -> None:
 
 
 @pytest.mark.chaos("503, timeout after-commit, ok", "500, reset, ok")
-def test_a_webhook_with_a_signature_for_each_attempt(chaos: Chaos) -> None:
-    """The event has one id; time, signature and attempt number are made anew."""
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Webhook-Id"])
+def test_a_webhook_with_a_signature_for_each_attempt(chaos: Chaos, name: str) -> None:
+    """The event has one id, in the header of Standard Webhooks or a key's; time, signature and number are made anew."""
     body = json.dumps({"id": "evt_1", "type": "paid"})
     attempts = itertools.count(1)
 
@@ -258,7 +259,7 @@ def test_a_webhook_with_a_signature_for_each_attempt(chaos: Chaos) -> None:
         signature = hmac.new(b"secret", f"{at}.{body}".encode(), hashlib.sha256).hexdigest()
         return {
             "Content-Type": "application/json",
-            "Idempotency-Key": "evt_1",
+            name: "evt_1",
             "Webhook-Timestamp": at,
             "Webhook-Signature": f"v1,{signature}",
             "X-Delivery-Attempt": str(next(attempts)),

@@ -275,6 +275,37 @@ def test_id05_is_broken_when_the_errors_name_says_something_else(run, ruling, na
     assert ruling(told(run(), error(name), "timeout after-commit"), "ID05") == ("broken", "ID05/false-failure")
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("app.PaymentOutcomeUnknown",),
+        ("app.ChargeStatusIsUnknown",),
+        ("app.UnknownResult",),
+        ("app.InDoubt",),
+        ("app.Failed", "app.IndeterminateError"),
+    ],
+)
+def test_id05_is_held_when_a_name_of_the_codes_own_says_that_it_is_unknown(run, ruling, names):
+    """Its class, or one that it comes from; whatever the last answer was."""
+    assert ruling(told(run(), error(*names), "timeout after-commit", "503"), "ID05") == ("held",)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the charge may have been made",
+        "payment 7: its state is not known",
+        "unknown outcome",
+        "unclear whether it was paid",
+    ],
+)
+def test_id05_does_not_apply_where_a_message_may_say_that_it_is_unknown(run, ruling, message):
+    """People can read it, programs cannot."""
+    telling = error("app.Failed", message=message)
+
+    assert ruling(told(run(), telling, "timeout after-commit", "503"), "ID05") == NOT_APPLIED
+
+
 def test_id05_is_held_when_the_cause_is_ambiguous(run, ruling):
     """Any failure of the chain will do."""
     chain = Told(None, None, (*OUTAGE.raised, *RESET.raised))

@@ -34,6 +34,7 @@ class Moody:
         ({"status": "succeeded"}, True, "status"),
         ({"status": "Declined"}, False, "status"),
         ({"status": "pending"}, None, None),
+        ({"status": "timeout"}, None, None),
         ({"status": 201}, True, "status"),
         ({"status": 503}, False, "status"),
         ({"status_code": 200, "status": "failed"}, True, "status"),
