@@ -42,6 +42,7 @@ FLOORS: dict[str, int] = {
     "report": 10,
     "explaining": 10,
     "plugin": 11,
+    "standalone": 11,
     "cli": 12,
     "__main__": 13,
     "__init__": 14,
