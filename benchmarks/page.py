@@ -9,10 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+from typing import TYPE_CHECKING, Any
 
 from pytest_retrychaos.clock.cpython import real_twin
 from pytest_retrychaos.model import SECOND
@@ -33,6 +30,9 @@ from pytest_retrychaos.report.document import (
     Wait,
 )
 from pytest_retrychaos.report.page import to_html
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 NOW = real_twin(time.perf_counter)
 FAULTS = (
@@ -173,6 +173,9 @@ def _row(browser: webdriver.Chrome, path: Path, tests: int, attempts: int) -> st
 
 
 def _browser() -> webdriver.Chrome:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,900"):

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from pytest_retrychaos.report.document import NOWHERE, Comparison, FindingRecord, Identity, TestRecord
+from pytest_retrychaos.report.opening import Form
 
-FORMAT: Final = "pytest-retrychaos baseline"
-VERSION: Final = 1
+FORM: Final = Form("pytest-retrychaos baseline", 1, called="baseline of pytest-retrychaos")
 NEVER_KNOWN: Final = "NV01"
 
 _NAMES: Final = ("law", "shape", "route", "fault")
@@ -30,20 +30,12 @@ def to_json(entries: Iterable[Identity]) -> str:
         for entry in sorted(set(entries), key=_order)
     ]
     body = "[\n" + ",\n".join(lines) + "\n  ]" if lines else "[]"
-    return f'{{\n  "format": {json.dumps(FORMAT)},\n  "version": {VERSION},\n  "findings": {body}\n}}\n'
+    return f'{{\n  "format": {json.dumps(FORM.format)},\n  "version": {FORM.version},\n  "findings": {body}\n}}\n'
 
 
 def from_json(text: str) -> tuple[Identity, ...]:
     """Read a baseline; `ValueError` says what is wrong with it."""
-    try:
-        value: Any = json.loads(text)  # Any: JSON values
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON ({error})") from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise ValueError("it is no baseline of pytest-retrychaos")
-    if (version := value.get("version")) != VERSION:
-        raise ValueError(f"it has version {version!r}, and this pytest-retrychaos reads version {VERSION}")
-    findings = value.get("findings")
+    findings = FORM.opened(text).get("findings")
     if not isinstance(findings, list):
         raise ValueError("it is damaged: 'findings' is no list")
     return tuple([_entry(place, entry) for place, entry in enumerate(findings, start=1)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -64,9 +64,14 @@ def coverage(tests: Iterable[TestRecord], scope: Scope = Scope()) -> Coverage:
     return Coverage(sum(cell.judged > 0 for cell in cells), len(cells), tuple(rows))
 
 
-def missing(found: Coverage) -> Iterator[tuple[Row, Cell]]:
-    """Give the cells that nothing judged."""
-    return ((row, cell) for row in found.rows for cell in row.cells if cell.script is not None)
+def missing(found: Coverage) -> list[tuple[str, str]]:
+    """List the cells that nothing judged: what to put into a test for each, and what that is."""
+    return [
+        (cell.script, f"{FAULT_CLASSES[cell.fault]}: {row.route}")
+        for row in found.rows
+        for cell in row.cells
+        if cell.script is not None
+    ]
 
 
 def script_line(route: str, fault: str) -> str:

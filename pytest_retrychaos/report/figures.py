@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from pytest_retrychaos.laws.words import counted, grouped
 from pytest_retrychaos.model import SECOND
-from pytest_retrychaos.report.document import FAULT_CLASSES, NOWHERE, Document, FindingRecord, Identity, TestRecord
+from pytest_retrychaos.report.document import (
+    FAULT_CLASSES,
+    NOWHERE,
+    Comparison,
+    Document,
+    FindingRecord,
+    Identity,
+    TestRecord,
+)
+
+UNTOLD: Final = "not put to the test in this run"
+"""Of entries of a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,16 @@ def findings(document: Document) -> Iterator[tuple[TestRecord, FindingRecord]]:
     """Give every finding with its test, the new ones first."""
     found = [(test, one) for test in document.tests for one in test.findings]
     yield from sorted(found, key=lambda pair: pair[1].status != "new")
+
+
+def headed(found: Comparison) -> list[tuple[str, tuple[Identity, ...]]]:
+    """List what a baseline says of a run, by its headings."""
+    return [
+        ("new, and fails the run", found.new),
+        ("fixed, but still listed, which fails the run", found.fixed),
+        ("known", found.known),
+        (UNTOLD, found.untold),
+    ]
 
 
 def lived(figures: Sums) -> str:

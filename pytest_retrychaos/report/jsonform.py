@@ -12,11 +12,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_retrychaos.report.document import FORMAT, VERSION, Document, TestRecord
+from pytest_retrychaos.report.opening import Form
 from pytest_retrychaos.trace import codec
+from pytest_retrychaos.trace.changing import changed
 
 SCHEMA: Final = Path(__file__).with_name(f"schema-{VERSION}.json")
 """The JSON schema of what `to_json` writes."""
 
+FORM: Final = Form(
+    FORMAT,
+    VERSION,
+    called="report written by --chaos-report=….json",
+    mend=": write it anew with --chaos-report",
+    agree=": use the same version for every shard and for what reads them",
+)
+_TESTS: Final = '\n"tests": [\n'
+_NEXT: Final = ",\n"
+_END: Final = "\n]\n}\n"
+"""Before, between and after the tests, in what `to_json` wrote; no text has a line's end in it."""
 _TIMELINE: Final = ',"timeline":'
 """Begins the last field of a test, in what `encode_test` wrote; inside a text the marks would be escaped."""
 
@@ -36,7 +49,7 @@ def to_json(document: Document) -> str:
     head = {"format": FORMAT, "version": VERSION, **_fields(document)}
     del head["tests"]
     lines = [f'"{name}": {_compact(value)},' for name, value in head.items()]
-    tests = ",\n".join([encode_test(test) for test in document.tests])
+    tests = _NEXT.join([encode_test(test) for test in document.tests])
     return "\n".join(["{", *lines, '"tests": [', *([tests] if tests else []), "]", "}", ""])
 
 
@@ -48,11 +61,11 @@ class Undrawn:
 
     __slots__ = ("line", "whole")
 
-    def __init__(self, line: str, whole: str | None = None) -> None:
+    def __init__(self, line: str = "", *, whole: str | None = None) -> None:
         self.line = line
         """The timeline, as JSON."""
         self.whole = whole
-        """The whole test, where it is written as it was read, too."""
+        """The whole test instead, where all of it is written as it was read."""
 
 
 def undrawn(test: TestRecord) -> TestRecord:
@@ -60,8 +73,8 @@ def undrawn(test: TestRecord) -> TestRecord:
     return test if test.timeline is None else _with(test, Undrawn(_compact(test.timeline)))
 
 
-def _with(test: TestRecord, line: Any) -> TestRecord:  # Any: it stands in the place of a timeline
-    return replace(test, timeline=line)
+def _with(test: TestRecord, line: Undrawn | None) -> TestRecord:
+    return test if line is None else changed(test, timeline=line)
 
 
 def from_json(text: str, *, draws: bool = True) -> Document:
@@ -69,32 +82,38 @@ def from_json(text: str, *, draws: bool = True) -> Document:
 
     Without ``draws`` timelines are left as they are (`Undrawn`), for `to_json` alone.
     """
-    try:
-        value: Any = json.loads(text)  # Any: JSON values
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON ({error}): write it anew with --chaos-report") from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise ValueError("it is no report written by --chaos-report=….json")
-    if (version := value.get("version")) != VERSION:
-        raise ValueError(
-            f"it has version {version!r}, and this pytest-retrychaos reads version {VERSION}: "
-            "use the same version for every shard and for what reads them"
-        )
-    lines = [] if draws else [_undrawn(test) for test in value.get("tests") or ()]
-    document = _decode(Document, {name: part for name, part in value.items() if name not in ("format", "version")})
+    value = FORM.opened(text)
+    lines = [] if draws else _undrawn(value, text)
+    document = _decode(Document, value)
     if draws:
         return document
     pairs = zip(document.tests, lines, strict=True)
     return replace(document, tests=tuple([_with(test, line) for test, line in pairs]))
 
 
-def _undrawn(test: Any) -> Undrawn | None:  # Any: JSON values
-    """Take the timeline out of a test that was read."""
-    if not isinstance(test, dict) or test.get("timeline") is None:
+def _undrawn(value: dict[str, Any], text: str) -> list[Undrawn | None]:  # Any: JSON values
+    """Take the timelines out of a report that was read, and give what stands for each."""
+    tests = value.get("tests")
+    if not isinstance(tests, list):
+        return []
+    lines = _lines(tests, text)
+    found: list[Undrawn | None] = []
+    for place, test in enumerate(tests):
+        if not isinstance(test, dict) or test.get("timeline") is None:
+            found.append(None)
+            continue
+        found.append(Undrawn(whole=_compact(test) if lines is None else lines[place]))
+        test["timeline"] = None
+    return found
+
+
+def _lines(tests: list[Any], text: str) -> list[str] | None:  # Any: JSON values
+    """Give the line of each test; ``None`` where a file has other lines than `to_json` wrote."""
+    lines = text.partition(_TESTS)[2].removesuffix(_END).split(_NEXT)
+    begin = [f'{{"id":{_compact(test["id"])},' if isinstance(test, dict) and "id" in test else "" for test in tests]
+    if len(lines) != len(tests) or not all(begin) or not all(map(str.startswith, lines, begin)):
         return None
-    line = Undrawn(_compact(test["timeline"]), _compact(test))
-    test["timeline"] = None
-    return line
+    return lines
 
 
 def encode_test(test: TestRecord) -> str:

@@ -16,7 +16,7 @@ from pytest_retrychaos.report.document import (
     FindingRecord,
     TestRecord,
 )
-from pytest_retrychaos.report.figures import findings, lived, percent, sums, tests_in_words, written
+from pytest_retrychaos.report.figures import findings, headed, lived, percent, sums, tests_in_words, written
 from pytest_retrychaos.report.plain import markdown, visible
 
 MOST_FINDINGS: Final = 50
@@ -84,12 +84,7 @@ def _baseline(found: Comparison | None) -> Iterator[str]:
     yield ""
     yield "### Baseline"
     yield ""
-    for title, entries in (
-        ("new, and fails the run", found.new),
-        ("fixed, but still listed, which fails the run", found.fixed),
-        ("known", found.known),
-        ("not put to the test in this run", found.untold),
-    ):
+    for title, entries in headed(found):
         yield f"- {len(entries)} {title}"
         yield from (f"  - {markdown(written(one), WIDEST)}" for one in entries[:MOST_LINES])
 
@@ -122,7 +117,7 @@ def _sign(cell: Cell | None) -> str:
 
 
 def _missing(found: Coverage) -> Iterator[str]:
-    lines = [f"{cell.script}  # {row.route}: {FAULT_CLASSES[cell.fault]}" for row, cell in missing(found)]
+    lines = [f"{script}  # {what}" for script, what in missing(found)]
     if not lines:
         return
     yield ""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pytest_retrychaos.laws import LAWS
 from pytest_retrychaos.laws.words import counted
 from pytest_retrychaos.report import figures
+from pytest_retrychaos.report.coverage import missing
 from pytest_retrychaos.report.document import (
     FAULT_CLASSES,
     NOWHERE,
@@ -80,12 +81,7 @@ class Page:
     @property
     def missing(self) -> list[str]:
         """The script lines for the cells that nothing judged."""
-        return [
-            f"{cell.script}  # {row.route}: {FAULT_CLASSES[cell.fault]}"
-            for row in self.document.coverage.rows
-            for cell in row.cells
-            if cell.script is not None
-        ]
+        return [f"{script}  # {what}" for script, what in missing(self.document.coverage)]
 
     @staticmethod
     def cells(row: Row) -> list[tuple[str, Cell | None]]:
@@ -99,13 +95,7 @@ class Page:
         found = self.document.baseline
         if found is None:
             return []
-        parts = (
-            ("new, and fails the run", found.new),
-            ("fixed, but still listed, which fails the run", found.fixed),
-            ("known", found.known),
-            ("not put to the test in this run", found.untold),
-        )
-        return [(title, [figures.written(one) for one in entries]) for title, entries in parts]
+        return [(title, [figures.written(one) for one in entries]) for title, entries in figures.headed(found)]
 
 
 @dataclass(frozen=True, slots=True)

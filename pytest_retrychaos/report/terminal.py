@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_retrychaos.laws.words import counted
 from pytest_retrychaos.report.coverage import missing
 from pytest_retrychaos.report.document import FAULT_CLASSES, Coverage, Document
-from pytest_retrychaos.report.figures import duration, lived, percent, sums, tests_in_words
+from pytest_retrychaos.report.figures import UNTOLD, duration, lived, percent, sums, tests_in_words
 from pytest_retrychaos.report.plain import visible
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def summary_lines(document: Document) -> Iterator[str]:
     if any(status != "new" for status in figures.findings):
         yield f"findings      {', '.join(f'{count} {status}' for status, count in figures.findings.items())}"
     if document.baseline is not None and (untold := document.baseline.untold):
-        yield f"baseline      {counted(len(untold), 'entry')} not put to the test in this run"
+        yield f"baseline      {counted(len(untold), 'entry')} {UNTOLD}"
     found = document.coverage
     if found.applicable:
         share = percent(found.judged, found.applicable)
@@ -71,7 +71,7 @@ def summary_lines(document: Document) -> Iterator[str]:
 
 def missing_lines(found: Coverage) -> Iterator[str]:
     """Write, for the cells that nothing judged, what to put into tests."""
-    lines = [(cell.script or "", f"{FAULT_CLASSES[cell.fault]}: {row.route}") for row, cell in missing(found)]
+    lines = missing(found)
     shown = lines[:MOST_MISSING]
     width = max((len(script) for script, _ in shown), default=0)
     yield from (visible(f"  {script:<{width}}  # {what}") for script, what in shown)

@@ -141,6 +141,24 @@ def test_timelines_that_nobody_draws_are_written_again_as_they_were() -> None:
     assert to_json(document) == text
 
 
+THREE = to_json(replace(DOCUMENT, tests=tuple(replace(BROKEN, id=name) for name in "abc")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(json.loads(THREE), indent=2),
+        json.dumps(json.loads(THREE)),
+        THREE.replace('},{"code"', '},\n{"code"', 1).replace(',\n{"id":"c"', ',{"id":"c"'),
+        THREE.replace('},{"code"', '},\n{"code"').replace(',\n{"id":"b"', ',{"id":"b"', 1),
+    ],
+    ids=["many lines", "one line", "as many lines as tests", "more lines than tests"],
+)
+def test_a_report_that_another_tool_wrote_is_put_together_as_well(text: str) -> None:
+    """On whatever lines its tests stand."""
+    assert to_json(from_json(text, draws=False)) == THREE
+
+
 @pytest.mark.parametrize("line", [BROKEN.timeline, None])
 def test_a_test_that_travels_is_written_as_it_was(line: Timeline | None) -> None:
     """Drawn there or not, and whatever its name looks like."""
