@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +10,7 @@ from pytest_retrychaos.engine import BreakerPolicy, Retry, exponential
 from pytest_retrychaos.laws import LAWS, judge
 from pytest_retrychaos.text import failure_text, timeline, verdict_text
 from pytest_retrychaos.trace import Raised, Told, Trace
+from tests.unit.laws.traces import Run
 
 PLAIN = ["ok", "201", "503", "429", "500", "400", "401", "404", "409", "timeout", "reset", "eof", "stale"]
 RARE = ["truncate", "garbage", "slow=3s", "drip=3s", "duplicate", "refuse", "dns", "tls"]
@@ -40,13 +37,7 @@ TOLD = st.sampled_from([None, Told(True, "x"), Told(False, "x"), Told(None, "x")
 
 def build(steps, told):
     """Make a trace of the steps."""
-    name = "retrychaos_law_traces"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "unit" / "laws" / "traces.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    run = sys.modules[name].Run("503, ok")
+    run = Run("503, ok")
     if told is not None:
         run.open(told=told)
     for attempt, wait, is_new, one_or_two in steps:

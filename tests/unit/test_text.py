@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from pytest_retrychaos.laws import judge
 from pytest_retrychaos.laws.words import counted, listed, seconds, singular
 from pytest_retrychaos.text import failure_text, finding_text, moment, timeline, verdict_text
+from tests.unit.laws.traces import Run
 
 
 @pytest.fixture
 def run():
     """The trace builder of the law tests."""
-    name = "retrychaos_law_traces"
-    if name not in sys.modules:
-        path = Path(__file__).parent / "laws" / "traces.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name].Run
+    return Run
 
 
 def test_timeline_numbers_keys_and_aligns_columns(run):

@@ -19,7 +19,7 @@ def policy(clock):
     """Make policies that wait on the clock, one second each time."""
 
     def make(**options):
-        given = {"backoff": fixed(1), "sleep": clock.sleep, "clock": clock.read, "wall_clock": lambda: 0.0}
+        given = {"backoff": fixed(1), "sleep": clock.sleep, "clock": clock, "wall_clock": lambda: 0.0}
         return Retry(**{**given, **options})
 
     return make

@@ -21,7 +21,11 @@ class Clock:
         self.slept.append(seconds)
         self.now += seconds
 
-    def read(self) -> float:
+    async def sleep_async(self, seconds: float) -> None:
+        """Move on."""
+        self.sleep(seconds)
+
+    def __call__(self) -> float:
         """Tell the time."""
         return self.now
 

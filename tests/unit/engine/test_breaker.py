@@ -20,23 +20,6 @@ import trio
 from pytest_retrychaos.engine import BreakerPolicy, CircuitBreaker, CircuitOpen, Event, Retry, State, Transition
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    """A clock for one test."""
-    return Clock()
-
-
 @pytest.fixture
 def make(clock):
     """Make breakers that open at 2 failures for 10 seconds of the test's clock."""

@@ -11,23 +11,6 @@ import pytest
 from pytest_retrychaos.engine import RetryBudget
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    """A clock for one test."""
-    return Clock()
-
-
 def spent(**options):
     """Make a budget and take everything out."""
     budget = RetryBudget(**options)

@@ -11,33 +11,6 @@ import trio
 from pytest_retrychaos.engine import CircuitBreaker, CircuitOpen, GivingUp, Retry, RetryBudget, State, fixed
 
 
-class Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-    def sleep(self, seconds):
-        """Move on."""
-        self.slept.append(seconds)
-        self.now += seconds
-
-    async def sleep_async(self, seconds):
-        """Move on."""
-        self.sleep(seconds)
-
-
-@pytest.fixture
-def clock():
-    """A clock for one test."""
-    return Clock()
-
-
 def _loop(retry, fn):
     result = None
     for attempt in retry:

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
 from pytest_retrychaos.laws import judge
 from pytest_retrychaos.text import failure_text
 from pytest_retrychaos.trace import Trace
-
-
-def load_traces():
-    """Load the builder that stands beside this file."""
-    name = "retrychaos_law_traces"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("traces.py"))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-@pytest.fixture(scope="session")
-def traces():
-    """The builder's module."""
-    return load_traces()
+from tests.unit.laws.traces import Run
 
 
 @pytest.fixture
-def run(traces):
+def run():
     """Make a new, empty run."""
-    return traces.Run
+    return Run
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,7 +11,6 @@ from pytest_retrychaos.laws import judge
 from pytest_retrychaos.laws.jitter import Waited, fit
 from pytest_retrychaos.laws.policy import Policy
 from pytest_retrychaos.model import SECOND
-from pytest_retrychaos.trace import HerdRecord
 
 FULL = Retry(attempts=9, backoff=exponential(1, cap=8, jitter="full"))
 NOT_APPLIED = ("does not apply",)
@@ -41,17 +39,7 @@ def operations(run, waits, *, as_herd=False, answer=None, timeout=None):
             one.now += round(wait * SECOND)
             one.send("503", key="k", answer=answer)
         one.close()
-    if not as_herd:
-        return one
-    made = one.trace
-
-    def trace():
-        whole = made()
-        scopes = tuple(replace(scope, herd=0) for scope in whole.scopes)
-        return replace(whole, scopes=scopes, herds=(HerdRecord(len(waits), 0, whole.finished_ns, 0, SECOND, None),))
-
-    one.trace = trace
-    return one
+    return one.as_herd() if as_herd else one
 
 
 def drawn(backoff, count, retries=3, seed=1):

@@ -21,17 +21,7 @@ def crowd(run, waits, *, as_herd=True, failed_at=None, answer=None):
         one.open("pay").new()
         one.now = round((failed_at[number] if failed_at else 0) * SECOND)
         one.send("503", key="k", answer=answer).wait(wait).again().close()
-    if not as_herd:
-        return one
-    made = one.trace
-
-    def trace():
-        whole = made()
-        scopes = tuple(replace(scope, herd=0) for scope in whole.scopes)
-        return replace(whole, scopes=scopes, herds=(HerdRecord(len(waits), 0, whole.finished_ns, 0, SECOND, None),))
-
-    one.trace = trace
-    return one
+    return one.as_herd() if as_herd else one
 
 
 SPREAD = [1 + number / 20 for number in range(20)]

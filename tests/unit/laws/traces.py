@@ -11,6 +11,7 @@ from pytest_retrychaos.trace import (
     NO_BODY,
     Attempt,
     Body,
+    HerdRecord,
     Lineage,
     Operation,
     Raised,
@@ -65,6 +66,7 @@ class Run:
         self.scope: int | None = None
         self.ended_scopes = 0
         self.stalls: list[Stall] = []
+        self.is_herd = False
         self.lineages = [Lineage(None, False), Lineage(0, False)]
         """The test's own thread, and what sends where nothing else is said."""
 
@@ -209,23 +211,33 @@ class Run:
         }
         return self.send(fault, **{**same, **changes})
 
+    def as_herd(self) -> Run:
+        """Let its scopes be the copies of one herd."""
+        self.is_herd = True
+        return self
+
     def trace(self) -> Trace:
         """The finished trace."""
         effects = [
             Effect(number, attempt.index, attempt.method or "", attempt.host, attempt.target or "", attempt.key, b"", 0)
             for number, attempt in enumerate((a for a in self.attempts for _ in range(a.effects)), start=1)
         ]
+        scopes, herds = self.scopes, ()
+        if self.is_herd:
+            scopes = [replace(scope, herd=0) for scope in scopes]
+            herds = (HerdRecord(len(scopes), 0, self.now, 0, SECOND, None),)
         return Trace(
             "test_payments",
             self.seed,
             self.script,
             tuple(self.attempts),
             tuple(self.operations),
-            tuple(self.scopes),
+            tuple(scopes),
             tuple(self.scripts),
             tuple(effects),
             self.ended,
             self.now,
             lineages=tuple(self.lineages),
             stalls=tuple(self.stalls),
+            herds=herds,
         )
