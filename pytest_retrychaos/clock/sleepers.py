@@ -1,7 +1,8 @@
 """Threads older than the clock that have done nothing since it began, as the system counts.
 
 One that has slept all the while was handed nothing, so nothing is to be waited for: most programs keep such threads
-(a pool, a test runner's own). Where the system does not tell (it is not Linux), none is taken for asleep.
+(a pool, a test runner's own). Where the system does not tell (it is not Linux, or a sandbox that imitates it), none is
+taken for asleep.
 """
 
 from __future__ import annotations
@@ -67,4 +68,5 @@ def _state(descriptor: int) -> bytes:
         status = os.pread(descriptor, 4096, 0)  # not `os.read`, which gives the turn away
     except ProcessLookupError:
         return _ENDED
-    return status[status.index(_SWITCHES) :] if _ASLEEP in status else _AWAKE
+    start = status.find(_SWITCHES)
+    return status[start:] if start >= 0 and _ASLEEP in status else _AWAKE

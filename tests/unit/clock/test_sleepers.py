@@ -101,9 +101,9 @@ def test_a_thread_that_has_ended_brings_nothing(worker, found):
     assert found.sleep_on()
 
 
-@pytest.mark.parametrize(("name", "value"), [("_TASKS", "/nowhere"), ("_MOST", 0)])
+@pytest.mark.parametrize(("name", "value"), [("_TASKS", "/nowhere"), ("_MOST", 0), ("_SWITCHES", b"?")])
 def test_nobody_is_taken_for_asleep_where_it_cannot_be_told(worker, found, monkeypatch, name, value):
-    """On systems without procfs, and beside very many threads."""
+    """On systems without procfs or that do not count switches, and beside very many threads."""
     monkeypatch.setattr(sleepers, name, value)
     found.count()
     assert not found.sleep_on()
