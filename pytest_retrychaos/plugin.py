@@ -107,6 +107,16 @@ def pytest_configure_node(node: Any) -> None:  # Any: a worker of pytest-xdist
     node.workerinput[REDACTION_KEY] = redact.current().key.hex()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: Any) -> None:  # Any: as above, which the report names
+    """Say what a worker that died was about to run, where it searched."""
+    from pytest_retrychaos.fuzz.journal import taken_from_the_dead
+
+    marker = taken_from_the_dead(report.node.config, crashitem)
+    if marker is not None:
+        report.longrepr = redact.current().text(f"{report.longrepr}, in the middle of {marker}")
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     """Say the seed, so that a run can be repeated."""
     return f"retrychaos: {SEED_OPTION}={main_seed(config)}"

@@ -14,14 +14,15 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pytest_retrychaos.fuzz.history import History
-
 _LONGEST = 1 << 16
+TRIES = 50
+"""In one real second."""
 
 
 class Journal:
@@ -35,16 +36,14 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.left = _read(os.pread(self._file, _LONGEST, 0))
-            """What was being run when a process died: script and options."""
+            """What was being run when a process died: the marker that runs it again."""
         except BaseException:
             os.close(self._file)
             raise
 
-    def note(self, history: History) -> None:
-        """Write what is about to be run."""
-        script = history.script
-        line = json.dumps(["" if script is None else str(script), history.options])
-        os.pwrite(self._file, f"{line}\n".encode(), 0)
+    def note(self, marker: str) -> None:
+        """Write what is about to be run, as the marker that runs it again."""
+        os.pwrite(self._file, f"{json.dumps(marker)}\n".encode(), 0)
 
     def close(self) -> None:
         """Take the line away."""
@@ -53,25 +52,52 @@ class Journal:
         os.close(self._file)
 
 
-def _read(line: bytes) -> tuple[str, dict[str, str]] | None:
+def _read(line: bytes) -> str | None:
     try:
-        script, options = json.loads(line.partition(b"\n")[0])
+        marker = json.loads(line.partition(b"\n")[0])
     except ValueError:
         return None
-    return script, options
+    return marker if isinstance(marker, str) else None
 
 
 @contextlib.contextmanager
 def journal(config: pytest.Config, test: str) -> Iterator[Journal | None]:
     """Keep a journal of a test's search in pytest's cache; ``None`` where there is no cache, or it is in use."""
-    cache = getattr(config, "cache", None)  # not there under -p no:cacheprovider
+    path = _path(config, test)
     own = None
-    if cache is not None:
-        name = hashlib.sha256(test.encode()).hexdigest()[:16]
+    if path is not None:
         with contextlib.suppress(OSError):
-            own = Journal(cache.mkdir("retrychaos") / name)
+            own = Journal(path)
     try:
         yield own
     finally:
         if own is not None:
             own.close()
+
+
+def taken_from_the_dead(config: pytest.Config, test: str) -> str | None:
+    """Take over what a process has left that died just now, in the middle of a test: the marker of that run.
+
+    Its lock is let go with the process, a moment after its end is seen. ``None`` where it left nothing, or where
+    somebody else runs the test.
+    """
+    path = _path(config, test)
+    if path is None or not path.exists():
+        return None
+    for _ in range(TRIES):
+        try:
+            left = Journal(path)
+        except BlockingIOError:
+            time.sleep(1 / TRIES)  # noqa: TID251 - for real: the kernel is at it
+        except OSError:
+            return None
+        else:
+            left.close()
+            return left.left
+    return None
+
+
+def _path(config: pytest.Config, test: str) -> Path | None:
+    cache = getattr(config, "cache", None)  # not there under -p no:cacheprovider
+    name = hashlib.sha256(test.encode()).hexdigest()[:16]
+    return None if cache is None else Path(cache.mkdir("retrychaos") / name)

@@ -98,22 +98,24 @@ def watched(
     """
     last = History()
 
+    def again(history: History) -> str:
+        return _marker(run, "" if history.script is None else str(history.script), history.options)
+
     def note(history: History) -> None:
         nonlocal last
         last = history
         if own is not None:
-            own.note(history)
+            own.note(again(history))
 
     with journal(request.config, request.node.nodeid) as own:
         if own is not None and own.left is not None:
-            return words.died(_marker(run, *own.left))
+            return words.died(own.left)
         try:
             return judge(replace(run, note=note))
         except pytest.fail.Exception as late:
             if not is_out_of_time(late):
                 raise
-            script = "" if last.script is None else str(last.script)
-            return words.out_of_time(late.msg or "", last, _marker(run, script, last.options), so_far())
+            return words.out_of_time(late.msg or "", last, again(last), so_far())
         except KeyboardInterrupt:
             request.config.stash.setdefault(INTERRUPTED, []).append((run.name, so_far()))
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 
@@ -295,6 +296,32 @@ def test_a_history_that_kills_the_interpreter_is_named_by_the_next_run(pytester:
             '*  again @pytest.mark.chaos("reset", entropy="seeded", seed=*)',
         ]
     )
+    run(pytester, test).assert_outcomes(passed=1)
+
+
+def test_a_history_that_kills_a_worker_is_named_at_once(pytester: pytest.Pytester) -> None:
+    """By pytest-xdist's controller, which lives on; the next run searches again."""
+    test = """
+        import os
+
+        @chaos_explore(depth=1, faults=["503", "reset"])
+        def test_a_charge(chaos):
+            try:
+                charge(chaos.url)
+                chaos.verify(only=["ID04"])
+            finally:
+                if os.path.exists("deadly") and chaos.attempts[0].fault == "reset":
+                    os.kill(os.getpid(), 9)
+        """
+    pytester.path.joinpath("deadly").touch()
+
+    told = run(pytester, test, "-n1", "--max-worker-restart=0", "--chaos-report=r.json")
+
+    marker = '@pytest.mark.chaos("reset", entropy="seeded", seed=*)'
+    told.stdout.fnmatch_lines([f"worker 'gw0' crashed while running '*::test_a_charge', in the middle of {marker}"])
+    (problem, _) = json.loads(pytester.path.joinpath("r.json").read_text())["problems"]
+    assert '\', in the middle of @pytest.mark.chaos("reset", ' in problem
+    pytester.path.joinpath("deadly").unlink()
     run(pytester, test).assert_outcomes(passed=1)
 
 
