@@ -16,7 +16,7 @@ from pytest_retrychaos import redact
 from pytest_retrychaos.chart import chart
 from pytest_retrychaos.laws.arrivals import Arrivals, arrivals
 from pytest_retrychaos.laws.calls import is_call
-from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, STATUS, Ended, Endings
+from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, RAISED, STATUS, Ended, Endings
 from pytest_retrychaos.laws.guarded import silent_scopes
 from pytest_retrychaos.laws.words import counted, grouped, seconds
 from pytest_retrychaos.model import SECOND
@@ -234,6 +234,11 @@ def describe(end: Ended) -> str:
     return f"committed, then {failure}" if attempt.committed else failure
 
 
+def _first_line(error: str) -> str:
+    line = error.partition("\n")[0]
+    return line if len(line) <= WIDEST_TARGET else f"{line[: WIDEST_TARGET - 1]}…"
+
+
 def _answer(attempt: Attempt) -> str:
     status = "done" if attempt.status is None else str(attempt.status)
     if attempt.replayed:
@@ -255,6 +260,8 @@ def _failure(end: Ended) -> str:
         return "closed by the client"
     if end.how == "timeout":
         return _silence(attempt)
+    if end.how == RAISED:
+        return f"raised {_first_line(attempt.error or '')}"
     if end.how == "truncate":
         return f"{attempt.status or 'answer'}, cut short"
     return (LOST if attempt.committed else FAILURES)[end.how]

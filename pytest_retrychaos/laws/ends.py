@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
+from pytest_retrychaos.engine import known_errors
 from pytest_retrychaos.engine.classify import Kind, classify_status
 from pytest_retrychaos.engine.retry_after import Asked, Unreadable, find_retry_after
 from pytest_retrychaos.model import SECOND
@@ -18,6 +20,7 @@ DAMAGED: Final = frozenset({"truncate", "garbage"})
 
 ANSWER: Final = "answer"
 STATUS: Final = "status"
+RAISED: Final = "raised"
 CUT: Final = "cut"
 IN_FLIGHT: Final = "in flight"
 
@@ -26,6 +29,14 @@ ASKING: Final = frozenset({413, 429, 503})
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 IDEMPOTENT: Final = frozenset({"PUT", "DELETE"})
+_NETWORKS: Final = frozenset(
+    name.rpartition(".")[2] for name in known_errors.NOT_SENT | known_errors.AMBIGUOUS | known_errors.WRAPPERS
+)
+"""Names of errors that tell of the network, whoever raises them."""
+_NETWORKS_WORDS: Final = re.compile(
+    r"time_?d?_?out|connect|reset|pipe|network|transport|unavailable|eof\b|closed", re.IGNORECASE
+)
+
 LOGIN: Final = frozenset({401, 403, 407})
 
 
@@ -34,8 +45,9 @@ class Ended(NamedTuple):
 
     attempt: Attempt
     how: str
-    """``answer`` (no failure), ``status`` (a failed answer), ``cut`` by the client, ``in flight``, or the fault's
-    word: refuse, dns, connect-timeout, tls, timeout, reset, eof, stale, truncate, garbage."""
+    """``answer`` (no failure), ``status`` (a failed answer), ``raised`` (an error of the answering function's own),
+    ``cut`` by the client, ``in flight``, or the fault's word: refuse, dns, connect-timeout, tls, timeout, reset, eof,
+    stale, truncate, garbage."""
     kind: Kind
     at_ns: int | None
     """When; a failed answer has ended when its headers were handed over."""
@@ -74,6 +86,8 @@ class Endings:
             status = attempt.status
             kind = Kind.SUCCESS if status is None or status < 400 else self._status_kind(attempt)
             return Ended(attempt, how, kind, attempt.ended_ns)
+        if how == RAISED:
+            return Ended(attempt, how, Kind.REFUSED, attempt.ended_ns)
         return Ended(attempt, how, Kind.NOT_SENT if how in NOT_SENT else Kind.AMBIGUOUS, attempt.ended_ns)
 
     def _how(self, attempt: Attempt) -> str:
@@ -93,6 +107,8 @@ class Endings:
             return word if word in DAMAGED else _by_error(attempt.error, otherwise="truncate")
         if word in LOST:
             return word
+        if attempt.own_answer and status is None and not _is_networks(attempt.error or ""):
+            return RAISED
         return _by_error(attempt.error, otherwise="timeout" if word in ("slow", "drip") else "eof")
 
     def _word(self, fault: str | None) -> str:
@@ -149,6 +165,12 @@ def _known_ns(attempt: Attempt) -> int | None:
 def _asks(attempt: Attempt) -> bool:
     headers = attempt.response_headers
     return "retry-after" in headers or "retry-after-ms" in headers
+
+
+def _is_networks(error: str) -> bool:
+    """Whether an error, its type's name first, tells of the network: a function may raise what its own client met."""
+    name = error.partition(":")[0]
+    return name in _NETWORKS or _NETWORKS_WORDS.search(name) is not None
 
 
 def _by_error(error: str | None, *, otherwise: str) -> str:

@@ -14,7 +14,7 @@ import enum
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, REDIRECTS, STATUS, Ended, path_of
+from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, RAISED, REDIRECTS, STATUS, Ended, path_of
 from pytest_retrychaos.laws.limits import CUT_FROM_OUTSIDE, may_be_cut_from_outside, own_limits
 from pytest_retrychaos.model import SECOND
 
@@ -222,7 +222,11 @@ def _sign(end: Ended, scope: Scope | None, limits: frozenset[int]) -> Sign:
         return Sign.HEALTHY if status < 400 and status not in REDIRECTS else Sign.UNCLEAR
     if end.how == STATUS:
         return Sign.FAILED if status >= 500 and status not in HOPELESS else Sign.UNCLEAR
-    return Sign.UNCLEAR if end.how in (CUT, "truncate") or may_be_cut_from_outside(end, scope, limits) else Sign.FAILED
+    return (
+        Sign.UNCLEAR
+        if end.how in (CUT, RAISED, "truncate") or may_be_cut_from_outside(end, scope, limits)
+        else Sign.FAILED
+    )
 
 
 def _refusals(view: View) -> Iterator[tuple[str, Refusal]]:

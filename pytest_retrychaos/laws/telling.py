@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.laws.doubt import may_tell_unknown, tells_unknown
-from pytest_retrychaos.laws.ends import ANSWER, CUT, DAMAGED, IN_FLIGHT, STATUS, is_unsafe
+from pytest_retrychaos.laws.ends import ANSWER, CUT, DAMAGED, IN_FLIGHT, RAISED, STATUS, is_unsafe
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.laws.words import counted
@@ -121,7 +121,7 @@ def _why_no_failure(operation: OperationView, scope: Scope) -> str | None:
         return "no operation failed whose caller was seen"
     if last.how in (CUT, IN_FLIGHT):
         return "the last attempt was given up by the client itself, or has not ended"
-    if last.how == ANSWER:
+    if last.how in (ANSWER, RAISED):
         return OWN_ANSWER
     return "a damaged answer is RT09's business" if last.how in DAMAGED else None
 
