@@ -127,7 +127,7 @@ class Outside:
 
     def open(self) -> None:
         """Begin, while nothing of the run has happened yet."""
-        self._sleepers.count()
+        self._sleepers.settle()
 
     def close(self) -> None:
         """Give back all descriptors."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _queue
 import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -19,33 +21,31 @@ from pytest_retrychaos.run import NoTimeout
 
 
 class Worker:
-    """A thread that waits to be woken, and waits again."""
+    """A thread that does what it is handed, and waits for more."""
 
     def __init__(self) -> None:
-        self.work = threading.Event()
-        self.done = threading.Event()
-        self.ends = False
+        self.work = _queue.SimpleQueue()
+        self.done = threading.Semaphore(0)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
-        while not self.ends:
-            self.work.wait()
-            self.work.clear()
-            self.done.set()
-
-    def wake(self) -> None:
-        """Have it run once, and fall asleep again."""
-        self.done.clear()
-        self.work.set()
-        assert self.done.wait(10)
+        while (act := self.work.get()) is not None:
+            act()
+            self.done.release()
 
     def sleeps(self) -> None:
         """Wait until it sleeps, whatever else this machine does."""
         status = os.open(f"/proc/self/task/{self.thread.native_id}/status", os.O_RDONLY)
-        while sleepers._state(status) == sleepers._AWAKE:
+        while sleepers._ASLEEP not in os.pread(status, 4096, 0):
             time.sleep(0.001)
         os.close(status)
+
+    def do(self, act: Callable[[], object]) -> None:
+        """Have it do something, and fall asleep again."""
+        self.work.put(act)
+        assert self.done.acquire(timeout=10)
+        self.sleeps()
 
 
 @pytest.fixture
@@ -55,8 +55,7 @@ def worker(monkeypatch):
     worker.sleeps()
     monkeypatch.setattr(os, "listdir", lambda _: [str(threading.get_native_id()), str(worker.thread.native_id)])
     yield worker
-    worker.ends = True
-    worker.work.set()
+    worker.work.put(None)
     worker.thread.join(10)
 
 
@@ -75,16 +74,46 @@ def test_a_thread_that_was_not_woken_sleeps_on(worker, found):
     assert found.sleep_on()
 
 
-def test_a_thread_that_was_woken_does_not(worker, found):
-    """Also when it has fallen asleep again."""
+def test_a_thread_that_is_done_with_what_it_was_handed_sleeps_on(worker, found):
+    """It waits again where it waited at first."""
     found.count()
-    worker.wake()
+    worker.do(int)
+    assert found.sleep_on()
+
+
+@pytest.mark.parametrize("wait", [lambda lock: lock.acquire(timeout=10), lambda lock: lock.acquire()])
+def test_a_thread_that_waits_in_the_middle_of_what_it_was_handed_does_not_sleep_on(worker, found, wait):
+    """It may be waiting for what another one brings, with a limit or without."""
+    lock = threading.Lock()
+    lock.acquire()
+    found.count()
+    worker.work.put(lambda: wait(lock))
+    while not worker.work.empty():
+        time.sleep(0.001)
     worker.sleeps()
     assert not found.sleep_on()
+    lock.release()
+    assert worker.done.acquire(timeout=10)
+
+
+def test_a_thread_that_reads_in_the_middle_of_what_it_was_handed_does_not_sleep_on(worker, found):
+    """As one that talks to a real database does."""
+    one, other = os.pipe()
+    found.count()
+    worker.work.put(lambda: os.read(one, 1))
+    while not worker.work.empty():
+        time.sleep(0.001)
+    worker.sleeps()
+    assert not found.sleep_on()
+    os.write(other, b"x")
+    assert worker.done.acquire(timeout=10)
+    os.close(one)
+    os.close(other)
 
 
 def test_a_thread_that_was_awake_at_first_is_not_taken_for_asleep(worker, found, monkeypatch):
     """What it was doing then may be what is waited for."""
+    monkeypatch.setattr(sleepers, "_FUTEX", b"?")
     monkeypatch.setattr(sleepers, "_ASLEEP", b"nobody sleeps")
     found.count()
     assert not found.sleep_on()
@@ -93,18 +122,18 @@ def test_a_thread_that_was_awake_at_first_is_not_taken_for_asleep(worker, found,
 def test_a_thread_that_has_ended_brings_nothing(worker, found):
     """Its last act has been seen, or never will be."""
     found.count()
-    worker.ends = True
-    worker.work.set()
+    worker.work.put(None)
     worker.thread.join(10)
     while os.path.exists(f"/proc/self/task/{worker.thread.native_id}"):
         time.sleep(0.001)
     assert found.sleep_on()
 
 
-@pytest.mark.parametrize(("name", "value"), [("_TASKS", "/nowhere"), ("_MOST", 0), ("_SWITCHES", b"?")])
-def test_nobody_is_taken_for_asleep_where_it_cannot_be_told(worker, found, monkeypatch, name, value):
+@pytest.mark.parametrize("names", [{"_TASKS": "/nowhere"}, {"_MOST": 0}, {"_FUTEX": b"?", "_SWITCHES": b"?"}])
+def test_nobody_is_taken_for_asleep_where_it_cannot_be_told(worker, found, monkeypatch, names):
     """On systems without procfs or that do not count switches, and beside very many threads."""
-    monkeypatch.setattr(sleepers, name, value)
+    for name, value in names.items():
+        monkeypatch.setattr(sleepers, name, value)
     found.count()
     assert not found.sleep_on()
 
@@ -127,17 +156,34 @@ def test_time_jumps_at_once_beside_older_threads_that_sleep(worker):
     assert _sleep_beside_another(3) == GRACE
 
 
-def test_time_does_not_jump_before_an_older_thread_that_was_woken_has_had_its_grace(worker):
+def test_time_does_not_jump_before_an_older_thread_at_work_has_had_its_grace(worker):
     """Here it brings nothing, so that less is left."""
+    lock = threading.Lock()
+    lock.acquire()
     with install(VirtualClock()) as installation:
         end = threading.Event()
         other = threading.Thread(target=end.wait)
         other.start()
-        worker.work.set()
+        worker.work.put(lambda: lock.acquire(timeout=10))
         time.sleep(1)
         end.set()
         other.join()
+        lock.release()
         assert installation._outside._grace_left < GRACE
+
+
+def test_time_jumps_at_once_beside_an_older_thread_that_is_done(worker):
+    """What it was handed it has brought, by then."""
+    with install(VirtualClock()) as installation:
+        other = threading.Thread(target=time.sleep, args=(5,))
+        other.start()
+        for _ in range(3):
+            done = threading.Event()
+            worker.work.put(done.set)
+            done.wait()
+            time.sleep(1)
+        other.join()
+        assert installation._outside._grace_left == GRACE
 
 
 def test_silence_is_told_at_once_beside_older_threads_that_sleep(worker):
