@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind, classify_names, classify_status
@@ -12,14 +11,16 @@ if TYPE_CHECKING:
     from pytest_retrychaos.trace import Told
 
 _WHAT: Final = "outcome|result|state|status|fate|payment|charge|transfer|transaction|order|commit"
-_NAMES: Final = re.compile(
-    r"time_?d?_?out|gateway|indeterminate|undetermined|uncertain|ambiguous|in_?doubt"
+_LOST: Final = re.compile(r"time_?d?_?out|gateway", re.IGNORECASE)
+"""Names of errors from which a caller knows enough: ``ServiceResponseTimeoutError``, ``BadGateway``. Not those of their
+bases: urllib3's refused connection is a ``TimeoutError`` too.
+"""
+_DOUBT: Final = re.compile(
+    r"indeterminate|undetermined|uncertain|ambiguous|in_?doubt"
     r"|(?<=.)unknown(_?(error|exception|failure))?$|unknown_?(outcome|result|state|status)",
     re.IGNORECASE,
 )
-"""Names of errors from which a caller knows enough: ``ServiceResponseTimeoutError``, ``BadGateway``,
-``PaymentUnknown``. ``UnknownHostError`` is about something else.
-"""
+"""Names that say it themselves: ``PaymentUnknown``. ``UnknownHostError`` is about something else."""
 _WORDS: Final = re.compile(
     rf"\b({_WHAT})\b[^.;]{{0,40}}\b(unknown|unclear|uncertain|undetermined|unconfirmed|in doubt|not known)\b"
     rf"|\b(unknown|unclear|uncertain) ({_WHAT})\b"
@@ -35,7 +36,9 @@ def tells_unknown(told: Told) -> bool:
     chain = [(raised.type, *raised.bases) for raised in told.raised]
     if any(classify_names(chain[place:]) is Kind.AMBIGUOUS for place in range(len(chain))):
         return True
-    if any(_NAMES.search(name) for name in _class_names(told)):
+    if any(_LOST.search(_last(raised.type)) for raised in told.raised):
+        return True
+    if any(_DOUBT.search(_last(name)) for names in chain for name in names):
         return True
     carried = [raised.status for raised in told.raised if raised.status is not None]
     return any(classify_status(status) is Kind.AMBIGUOUS for status in carried)
@@ -46,7 +49,5 @@ def may_tell_unknown(told: Told) -> bool:
     return any(_WORDS.search(raised.message) for raised in told.raised)
 
 
-def _class_names(told: Told) -> Iterator[str]:
-    for raised in told.raised:
-        for name in (raised.type, *raised.bases):
-            yield name.rpartition(".")[2]
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]

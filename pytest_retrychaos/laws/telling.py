@@ -43,9 +43,13 @@ _ANSWER: Final = re.compile(r"<.*([Rr]esponse|\b[45][0-9][0-9]\b)")
 """The same whatever their status: urllib3 prints ``<urllib3.response.HTTPResponse object>``."""
 
 
+def _unsafe(view: View, index: int) -> list[OperationView]:
+    return [o for o in view.by_scope.get(index, []) if any(is_unsafe(a) for a in o.attempts)]
+
+
 def _sole(view: View, index: int) -> OperationView | str:
     """Return the one unsafe operation of a scope, whose telling is the scope's, or why there is none."""
-    unsafe = [o for o in view.by_scope.get(index, []) if any(is_unsafe(a) for a in o.attempts)]
+    unsafe = _unsafe(view, index)
     if len(unsafe) == 1:
         return unsafe[0]
     if unsafe:
@@ -71,9 +75,10 @@ def _was_read_back(view: View, index: int, operation: OperationView) -> bool:
 def rt05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
     """Judge that the failure that ended the operation reaches the caller.
 
-    - Applies where the call was made with `chaos.call` and holds one unsafe request. *Success* is claimed by a response
-      with a 2xx, by an object or mapping whose `ok` or `status` says so, or by the same value that an earlier success
-      of the same function returned. Any other value is taken for a fallback.
+    - Applies where the call was made with `chaos.call` and holds one unsafe request, or several of which all failed.
+      *Success* is claimed by a response with a 2xx, by an object or mapping whose `ok` or `status` says so, or, where
+      there is one request, by the same value that an earlier success of the same function returned. Any other value is
+      taken for a fallback.
     - Does not apply where another request of the scope succeeded after the failure, or where the last answer was the
       service's own (a 404, say).
     - Why: A caller who is told success ships the goods.
@@ -83,9 +88,12 @@ def rt05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     for index, scope, told in _told(view):
         operation = _sole(view, index)
         if isinstance(operation, str):
-            tally.pass_over(operation)
+            swallowed = _all_swallowed(view, index, scope, told)
+            if swallowed:
+                tally.accuse(_swallowed(swallowed))
+            else:
+                tally.pass_over(operation)
             continue
-        last = operation.last
         reason = _why_no_failure(operation, scope)
         if reason is not None:
             tally.pass_over(reason)
@@ -96,20 +104,35 @@ def rt05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         elif _was_read_back(view, index, operation):
             tally.pass_over("another request succeeded after the failure: the caller may know from there")
         else:
-            tally.accuse(
-                finding(
-                    "RT05",
-                    f"failure swallowed: {operation.request} failed, and the caller was told success",
-                    operation=operation.index,
-                    marks=[(last.attempt.index, "the last failure")],
-                    why=f"the last attempt met {_article(last.what)}, and what came back claims success",
-                    fix="raise the last error when no attempt is left",
-                )
-            )
+            tally.accuse(_swallowed([operation]))
     return tally.result(
         noun="failure",
         did="reached the caller",
         otherwise="no operation failed whose caller was seen" if _told(view) else NOT_SEEN,
+    )
+
+
+def _all_swallowed(view: View, index: int, scope: Scope, told: Told) -> list[OperationView]:
+    """Give a scope's unsafe operations where all failed and a success was claimed: whichever was meant, it was none."""
+    unsafe = _unsafe(view, index)
+    claims = told.claims_success is True and told.claimed_by in ("status", "ok")
+    if not claims or any(_why_no_failure(one, scope) or _was_read_back(view, index, one) for one in unsafe):
+        return []
+    return unsafe
+
+
+def _swallowed(operations: list[OperationView]) -> Finding:
+    operation = operations[-1]
+    what = f"{operation.request} failed"
+    if len(operations) > 1:
+        what = f"{operation.request} failed, as did every unsafe request of the call ({len(operations)})"
+    return finding(
+        "RT05",
+        f"failure swallowed: {what}, and the caller was told success",
+        operation=operation.index,
+        marks=[(operation.last.attempt.index, "the last failure")],
+        why=f"the last attempt met {_article(operation.last.what)}, and what came back claims success",
+        fix="raise the last error when no attempt is left",
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from pytest_retrychaos.trace import Raised, Told
 
 NOT_APPLIED = ("does not apply",)
-SUCCESS = Told(True, "{'status': 'succeeded'}")
+SUCCESS = Told(True, "{'status': 'succeeded'}", claimed_by="status")
 FAILURE = Told(False, "{'ok': False}")
 FALLBACK = Told(None, "None")
 
@@ -58,10 +58,37 @@ def test_rt05_does_not_apply_to_reads(run, ruling):
 
 def test_rt05_does_not_apply_to_two_unsafe_operations(run, ruling, reason):
     """Whose failure was told is not known."""
-    one = run().open(told=SUCCESS).new().send("503").new().send("503", target="/other").close()
+    one = run().open(told=SUCCESS).new().send("503").new().send("ok", target="/other").close()
 
     assert ruling(one, "RT05") == NOT_APPLIED
     assert reason(one, "RT05") == "the scope holds 2 unsafe operations: which one was told of is not known"
+
+
+def test_rt05_is_broken_when_all_of_several_failed(run, text):
+    """A pool whose results nobody asks for: whichever the caller was told of, it failed."""
+    one = run("503 x2").open(told=SUCCESS).new().send("503").new().send("503", target="/other").close()
+
+    assert text(one, "RT05").splitlines()[0] == (
+        "RT05 failure swallowed: POST /other failed, as did every unsafe request of the call (2),"
+        " and the caller was told success"
+    )
+
+
+@pytest.mark.parametrize(
+    ("telling", "last", "changes"),
+    [
+        (FALLBACK, "503", {}),
+        (Told(True, "None", claimed_by="same value"), "503", {}),
+        (FAILURE, "503", {}),
+        (OUTAGE, "503", {}),
+        (SUCCESS, "409", {"own_answer": True, "failed": False}),
+    ],
+)
+def test_rt05_does_not_apply_to_several_of_which_it_is_not_sure(run, ruling, telling, last, changes):
+    """A batch that always returns the same, or an answer that may be what was wanted."""
+    one = run().open(told=telling).new().send("503").new().send(last, target="/other", **changes).close()
+
+    assert ruling(one, "RT05") == NOT_APPLIED
 
 
 def test_rt05_does_not_apply_when_the_client_read_back(run, ruling):
@@ -267,6 +294,13 @@ def test_id05_does_not_apply_where_the_run_was_ended(run, ruling):
 def test_id05_is_held_when_the_errors_name_says_it(run, ruling, name):
     """Whatever library it is of."""
     assert ruling(told(run(), error(name), "timeout after-commit"), "ID05") == ("held",)
+
+
+def test_id05_is_broken_by_a_refused_connection_whatever_it_comes_from(run, ruling):
+    """In urllib3 it is a timeout by its bases."""
+    telling = error("urllib3.exceptions.NewConnectionError", "urllib3.exceptions.TimeoutError")
+
+    assert ruling(told(run(), telling, "timeout after-commit", "refuse"), "ID05") == ("broken", "ID05/false-failure")
 
 
 @pytest.mark.parametrize("name", ["app.UnknownHostError", "app.UnknownPayment", "app.Declined", "app.Unknown"])
