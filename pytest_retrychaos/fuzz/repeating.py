@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pytest
 
@@ -35,6 +35,10 @@ class Told(NamedTuple):
     """How far was looked."""
 
 
+_REPEATED: Final = "retrychaos_repeated"
+"""The attribute of a test that holds the decorator which runs it."""
+
+
 def repeated(
     function: Function,
     act: Callable[[Test, pytest.FixtureRequest], Told],
@@ -54,13 +58,23 @@ def repeated(
     if inspect.iscoroutinefunction(function):
         options["loop"] = loop
     signature = inspect.signature(function)
+    below = function.__dict__.get(_REPEATED)
+    if below is not None:
+        raise TypeError(
+            f"{by} on {function.__qualname__}: {below} stands below it, and runs the test by itself: take one"
+        )
     if "chaos" not in signature.parameters:
         raise TypeError(f"{by} on {function.__qualname__}: it has to take chaos, which is run anew each time")
     asks_for_request = "request" in signature.parameters
 
     @functools.wraps(function)
-    def test(*args: object, request: pytest.FixtureRequest, **fixtures: object) -> None:
+    def test(*args: object, request: pytest.FixtureRequest | None = None, **fixtures: object) -> None:
         __tracebackhide__ = True
+        if request is None:  # called by unittest, not by pytest
+            raise TypeError(
+                f"{by} on {function.__qualname__}: a unittest.TestCase gives its methods no fixtures: write the test "
+                "as a function, or in a class that is no TestCase"
+            )
         if asks_for_request:
             fixtures["request"] = request
 
@@ -80,6 +94,7 @@ def repeated(
         request.node.stash[SAID] = told.said
 
     test.__signature__ = _without_chaos(signature)  # type: ignore[attr-defined]  # what pytest reads first
+    test.__dict__[_REPEATED] = by
     return test
 
 

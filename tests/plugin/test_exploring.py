@@ -226,6 +226,15 @@ def test_bad_arguments_are_refused_where_they_are_written(
     result.stdout.fnmatch_lines([f"E   *{message}"])
 
 
+def test_a_method_of_a_testcase_is_refused_by_name(pytester: pytest.Pytester) -> None:
+    """It is given no fixtures, so that nothing could be run."""
+    test = "    @chaos_explore\n    def test_it(self, chaos):\n        pass\n"
+    result = run(pytester, f"import unittest\nclass Test(unittest.TestCase):\n{test}")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *TypeError: @chaos_explore on Test.test_it: a unittest.TestCase gives *"])
+
+
 def test_a_function_without_chaos_and_a_marker_beside_are_refused(pytester: pytest.Pytester) -> None:
     """Neither has a meaning."""
     result = run(pytester, "@chaos_explore\ndef test_it():\n    pass\n")

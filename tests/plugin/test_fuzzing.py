@@ -336,7 +336,10 @@ def test_what_is_no_failure_of_the_code_ends_it_at_once(pytester: pytest.Pyteste
         ("@chaos_fuzz(loop='uvloop')", "ValueError: loop='uvloop': it is 'asyncio' or 'trio'"),
         ("@given(n=st.integers())\n@chaos_fuzz", "@given stands on top of @chaos_fuzz, which draws by itself: *"),
         ("@chaos_fuzz\n@given(n=st.integers())", "TypeError: @chaos_fuzz on test_it, which is a test of @given: *"),
-        ("@chaos_explore\n@chaos_fuzz", "TypeError: @chaos_explore on test_it: it has to take chaos, *"),
+        (
+            "@chaos_explore\n@chaos_fuzz",
+            "TypeError: @chaos_explore on test_it: @chaos_fuzz stands below it, *: take one",
+        ),
         (
             "@pytest.mark.chaos('503')\n@chaos_fuzz",
             "*test_it has both @chaos_fuzz and @pytest.mark.chaos: the search *",
