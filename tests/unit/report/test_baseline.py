@@ -10,7 +10,7 @@ import requests
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.laws import judge
 from pytest_retrychaos.report.baseline import compare, from_json, to_json
-from pytest_retrychaos.report.document import CellRecord, Comparison, Identity, LawRecord
+from pytest_retrychaos.report.document import NOWHERE, CellRecord, Comparison, Identity, LawRecord
 from pytest_retrychaos.report.identity import Reading
 from tests.unit.report.documents import BROKEN, FINDING
 
@@ -65,6 +65,37 @@ def test_a_run_without_a_finding_and_with_its_cell_judged_has_fixed_it() -> None
     assert compare([fixed], [KNOWN]) == Comparison((), (), (KNOWN,), ())
     for test in (not_asked, elsewhere, not_judged, crashed):
         assert compare([test], [KNOWN]) == Comparison((), (), (), (KNOWN,))
+
+
+def test_a_law_that_did_not_apply_was_asked_all_the_same() -> None:
+    """A client that does not retry any more has no waits to be judged: its finding is fixed."""
+    fixed = replace(BROKEN, outcome="passed", findings=(), laws=(), not_applicable=("ID04",))
+
+    assert compare([fixed], [KNOWN]).fixed == (KNOWN,)
+
+
+def test_what_is_about_no_fault_is_fixed_where_its_route_was_called() -> None:
+    """Or, where it is about no route either, such as a breaker's, where its law applied."""
+    unhurt, breaker = replace(KNOWN, fault=NOWHERE), Identity("CB01", "CB01", NOWHERE, NOWHERE)
+    called = replace(
+        BROKEN,
+        outcome="passed",
+        findings=(),
+        laws=(LawRecord("ID04", "held", "1 effect"), LawRecord("CB01", "held", "1 refusal")),
+        not_applicable=("CB02",),
+        cells=(CellRecord("POST /payments", False, NOWHERE, 0, 0),),
+    )
+
+    assert compare([called], [unhurt, breaker]).fixed == (breaker, unhurt)
+    elsewhere = replace(called, cells=(), laws=(), not_applicable=("CB01", "ID04"))
+    assert compare([elsewhere], [unhurt, breaker]).untold == (breaker, unhurt)
+
+
+def test_a_test_that_cannot_tell_is_neither_new_nor_known() -> None:
+    """It has failed by itself, and is mended, not listed."""
+    found = compare([replace(BROKEN, findings=(replace(FINDING, law="NV01", shape="NV01"),))], [])
+
+    assert found == Comparison((), (), (), ())
 
 
 def test_one_known_finding_hides_no_other() -> None:

@@ -170,6 +170,46 @@ def test_a_cell_counts_where_a_fault_fired_and_was_judged() -> None:
     assert permanent.script == 'chaos.script("422, ok", route="POST /a")'
 
 
+def test_a_cell_is_of_the_tests_that_judged_it() -> None:
+    """One in which it only fired is none of them; one write makes its route no read, whatever came after."""
+    found = coverage(
+        cells(
+            ("POST /a", False, "stale", 1, 1),
+            ("POST /a", True, "stale", 2, 2),
+            ("POST /a", True, "stale", 1, 0),
+        )
+    )
+
+    (row,) = found.rows
+    (stale,) = [cell for cell in row.cells if cell.fault == "stale"]
+    assert (stale.fired, stale.judged, stale.tests) == (4, 3, 2)
+    assert not row.is_read
+
+
+def test_what_is_omitted_is_not_in_the_matrix() -> None:
+    """A class, a route, a cell; a route that is left with no cell goes."""
+    rows = cells(("POST /a", False, "stale", 1, 1), ("GET /health", True, "stale", 1, 1))
+    found = coverage(rows, Scope((), ("stale", "GET /health", "POST /a outage")))
+
+    assert [row.route for row in found.rows] == ["POST /a"]
+    left = [cell.fault for cell in found.rows[0].cells]
+    assert left == [fault for fault in FAULT_CLASSES if fault not in ("stale", "outage")]
+
+
+def test_a_declared_row_is_the_route_whole() -> None:
+    """What only begins like it is another route, and is left out."""
+    found = coverage(cells(("POST /a/{id}/refunds", False, "stale", 1, 1)), Scope(("POST /a/{id}",)))
+
+    assert (found.judged, [row.route for row in found.rows]) == (0, ["POST /a/{id}"])
+
+
+def test_a_declared_route_that_was_never_called_is_a_read_by_its_method() -> None:
+    """Of which nothing can be lost after commit."""
+    found = coverage([], Scope(("GET /a", "POST /a")))
+
+    assert [("lost-after-commit" in [cell.fault for cell in row.cells]) for row in found.rows] == [False, True]
+
+
 def test_declared_rows_are_the_whole_matrix() -> None:
     """What was seen is counted under the row that it matches, whatever its parameter is called."""
     scope = Scope(("POST /a/{number}", "GET /never"), ("stale", "GET /never outage"))
