@@ -202,6 +202,85 @@ def test_a_test_that_runs_in_a_process_of_its_own_is_in_the_report(pytester: pyt
     assert _timeless((pytester.path / "r.json").read_text()) == one
 
 
+ENDS = f"""{CLIENT}
+pytestmark = pytest.mark.chaos("503, ok")
+
+@pytest.fixture
+def fails_first(chaos):
+    charge(chaos.url, "k")
+    raise RuntimeError("in the set-up, sk_live_abcdefghijkl")
+
+@pytest.fixture
+def fails_last(chaos):
+    yield
+    raise RuntimeError("in the tear-down")
+
+def test_passes(chaos):
+    charge(chaos.url, "k")
+
+def test_asserts(chaos):
+    charge(chaos.url, "k")
+    assert chaos.attempts
+
+def test_fails(chaos):
+    charge(chaos.url, "k")
+    assert not chaos.attempts
+
+def test_crashes(chaos):
+    charge(chaos.url, "k")
+    raise RuntimeError("in the test" + "." * 1000)
+
+def test_set_up(fails_first):
+    pass
+
+def test_tear_down(chaos, fails_last):
+    charge(chaos.url, "k")
+
+def test_skips(chaos):
+    charge(chaos.url, "k")
+    pytest.skip("for now")
+
+@pytest.mark.xfail
+@pytest.mark.chaos("reset after-commit, ok")
+def test_is_expected_to_fail(chaos):
+    charge(chaos.url)
+    chaos.verify()
+
+@pytest.mark.xfail
+def test_passes_all_the_same(chaos):
+    charge(chaos.url, "k")
+"""
+
+
+def test_a_test_ends_as_pytest_says_it_did(pytester: pytest.Pytester) -> None:
+    """And its assertions have judged what happened where they passed, or were what failed."""
+    pytester.makepyfile(ENDS)
+
+    result, document = report(pytester, "--chaos-fail-under=0")
+
+    result.assert_outcomes(passed=3, failed=2, errors=2, skipped=1, xfailed=1, xpassed=1)
+    tests = {test["id"].partition("::test_")[2]: test for test in document["tests"]}
+    assert {name: test["outcome"] for name, test in tests.items()} == {
+        "passes": "passed",
+        "asserts": "passed",
+        "fails": "failed",
+        "crashes": "failed",
+        "set_up": "error",
+        "tear_down": "error",
+        "skips": "skipped",
+        "is_expected_to_fail": "xfailed",
+        "passes_all_the_same": "xpassed",
+    }
+    assert [name for name, test in tests.items() if test["was_judged"]] == ["asserts", "fails", "is_expected_to_fail"]
+    assert tests["fails"]["message"].startswith("AssertionError: assert not ")
+    assert tests["passes"]["message"] == ""
+    assert tests["crashes"]["message"].startswith("RuntimeError: in the test...")
+    assert len(tests["crashes"]["message"]) == 500
+    assert re.fullmatch(r"RuntimeError: in the set-up, \[hidden:\w+\]", tests["set_up"]["message"])
+    assert [one["status"] for one in tests["is_expected_to_fail"]["findings"]] == ["expected"] * 2
+    assert all(test["real_ns"] > 0 for test in tests.values())
+
+
 def test_a_worker_that_dies_is_told_of(pytester: pytest.Pytester) -> None:
     """The report holds the tests that ended, and says which did not."""
     pytester.makepyfile(

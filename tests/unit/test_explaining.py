@@ -111,6 +111,20 @@ def test_merge_holds_the_gates_of_the_whole(capsys: pytest.CaptureFixture[str], 
     assert [test.id for test in from_json(whole.read_text()).tests] == ["a", "b", "c"]
 
 
+def test_a_merged_run_began_with_its_first_shard_and_has_the_problems_of_all(tmp_path: Path) -> None:
+    """It is not whole where one of them is not."""
+    one, two, whole = (tmp_path / f"{name}.json" for name in ("one", "two", "all"))
+    shard(one, "a")
+    shard(two, "b")
+    one.write_text(one.read_text().replace("2030-01-01", "2030-01-02"))
+    two.write_text(two.read_text().replace('"problems": []', '"problems": ["it was interrupted"]'))
+
+    assert main(["merge", str(one), str(two), "--report", str(whole)]) == 0
+
+    merged = from_json(whole.read_text())
+    assert (merged.began, merged.problems) == ("2030-01-01T00:00:00Z", ("it was interrupted",))
+
+
 @pytest.mark.parametrize(
     ("shards", "said"),
     [

@@ -47,6 +47,7 @@ def send(script: str, method: str = "POST", times: int = 2) -> Chaos:
         ("504", "server-error"),
         ("422", "permanent"),
         ("409", None),
+        ("409 retry-after=2", None),
         ("408", None),
         ("truncate", "damaged"),
         ("garbage", "damaged"),
@@ -130,6 +131,19 @@ def test_a_declared_route_is_named_as_it_was_declared() -> None:
 
     assert [route_of(attempt, declared) for attempt in chaos.attempts] == ["GET /users/{name}", "GET /users/{name}"]
     assert route_of(chaos.attempts[1]) == "GET api.example.com/users/{id}"
+
+
+def test_a_secret_in_a_path_is_no_part_of_its_route() -> None:
+    """Its mark would be another one in each run."""
+    assert folded("/hooks/sk_live_abcdefghijkl/events") == "/hooks/{secret}/events"
+    assert len(route_of(send("ok").attempts[0], lambda _: "POST /" + "a" * 1000) or "") == 200
+
+
+def test_a_function_has_no_connection_that_could_be_stale() -> None:
+    """Every other class can strike its calls."""
+    found = coverage(cells(("CALL charge", False, "permanent", 1, 1)))
+
+    assert [cell.fault for cell in found.rows[0].cells] == [fault for fault in FAULT_CLASSES if fault != "stale"]
 
 
 def test_an_attempt_that_was_not_sent_has_the_route_of_its_operation() -> None:
