@@ -8,6 +8,7 @@ from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.laws.calls import if_a_read, key_of, noun_of, one_key, subject_of, taker_of
 from pytest_retrychaos.laws.ends import is_unsafe, path_of
 from pytest_retrychaos.laws.lookback import looked
+from pytest_retrychaos.laws.ownid import is_known_by_its_id
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, TWO_OPERATIONS, Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
 from pytest_retrychaos.laws.words import counted
@@ -32,7 +33,8 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     - Broken where an unsafe request was sent again without a key after a failure that leaves open whether it was
       carried out: a timeout, a lost connection, 408, 409, a 5xx but 503.
     - Does not apply where the client looked before it sent again: a read at the request's path or below was answered in
-      between, in the same scope. Nor where every retry came after a failure that shows that nothing was done.
+      between, in the same scope. Nor where a POST gives what it creates an `id` of its own, and the service's answers
+      give it back, or say 409. Nor where every retry came after a failure that shows that nothing was done.
     - Why: The service cannot tell the retry from a new order.
     - Fix: Make one key per operation, outside the retry loop. Where a POST only reads, say so: `chaos.service.route(…,
       effect=False)`.
@@ -43,6 +45,8 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         bare = next((retry for retry in retries if _is_bare(retry)), None)
         if bare is not None and looked(view, bare.led_by, until=bare.attempt.index):
             tally.pass_over("the client looked whether the request had been carried out before it sent it again")
+        elif bare is not None and is_known_by_its_id(operation):
+            tally.pass_over("it gives what it creates an id of its own, by which the service knows it again")
         elif bare is not None:
             tally.accuse(_keyless(operation, bare))
         elif operation.index in view.two_or_one:

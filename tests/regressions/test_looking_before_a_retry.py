@@ -21,10 +21,11 @@ def look(url: str) -> bool:
 
 
 def pay(url: str, looks_at: str = "payments/7") -> str:
-    """Send the payment under its own number, and look before sending it again."""
+    """Send the payment, under its own number where that is looked for, and look before sending it again."""
+    payment = {"id": "7", "amount": 5} if looks_at == "payments/7" else {"amount": 5}
     for _ in range(3):
         try:
-            response = requests.post(f"{url}/payments", json={"id": "7", "amount": 5}, timeout=5)
+            response = requests.post(f"{url}/payments", json=payment, timeout=5)
             if response.ok:
                 return "paid"
         except requests.ConnectionError:
