@@ -32,6 +32,12 @@ _HOST = re.compile(r"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?", re.A
 """What may stand in ``Host``: uri-host [":" port] (RFC 9110, 7.2; RFC 3986, 3.2.2)."""
 
 
+_OTHER_PROTOCOL = re.compile(rb"[^A-Za-z\r\n\x16]|[A-Za-z]{1,7}[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""How what is no HTTP may begin: a PostgreSQL, Redis, SOCKS or AMQP client. A method is letters, and what begins with
+0x16 is TLS, to which a plain server answers 400.
+"""
+
+
 class Conversation:
     """The server's side of one connection."""
 
@@ -47,6 +53,7 @@ class Conversation:
         self._is_deaf = False  # nothing after what came can be understood, or will be read
         self._is_postponed = False
         self._is_last = False  # the client sends no more requests
+        self._is_fresh = True  # nothing has come yet
         self.is_idle = True
         self.is_over = False
         """The server has ended the connection, or will once its actions are carried out."""
@@ -66,6 +73,9 @@ class Conversation:
         if self._is_deaf or (self.is_over and not self._dropped):
             return []
         self.is_idle = False
+        if self._is_fresh:
+            self._is_fresh = False
+            self._check_protocol(data)
         if self._head is None:
             self._head_size += len(data)
         self._out = []
@@ -83,6 +93,14 @@ class Conversation:
             self._is_deaf = True
             raise
         return self._out
+
+    def _check_protocol(self, data: bytes) -> None:
+        if _OTHER_PROTOCOL.match(data):
+            self._is_deaf = True
+            raise self._exchange.refuse(
+                f"a protocol other than HTTP ({self.host} was sent {data[:8]!r} first) cannot be simulated: wrap the "
+                "call with chaos.faulty, or point the client at a real server on loopback"
+            )
 
     def _parse(self, data: bytes) -> None:
         try:

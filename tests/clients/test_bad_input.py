@@ -39,6 +39,17 @@ def test_a_line_that_is_no_request_is_400(chaos):
     assert by_hand(b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
 
+@pytest.mark.parametrize(
+    "content", [b"\x00\x00\x00\x08\x04\xd2\x16/", b"*1\r\n$4\r\nPING\r\n", b"\x05\x01\x00", b"AMQP\x00\x00\x09\x01"]
+)
+def test_another_protocol_is_refused_by_name(chaos, content):
+    """PostgreSQL, Redis, SOCKS and AMQP: a 400 would be read as something else."""
+    with pytest.raises(Refused, match=r"^a protocol other than HTTP \(service\.test was sent b'.+' first\) cannot be"):
+        by_hand(content)
+
+    forget(chaos)
+
+
 @pytest.mark.parametrize("header", [b"Content-Length: x\r\n", b"Content-Length: -1\r\n", b"no colon\r\n"])
 def test_a_bad_header_is_400(chaos, header):
     """The parser refuses it."""
