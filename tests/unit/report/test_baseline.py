@@ -119,6 +119,13 @@ def test_what_is_expected_in_code_is_not_new() -> None:
     assert compare([test], [KNOWN]).known == (KNOWN,)
 
 
+def test_what_passes_since_the_baseline_is_written_anew_is_new_in_it() -> None:
+    """``--chaos-update-baseline`` lets everything pass; what it adds is said."""
+    test = replace(BROKEN, findings=(replace(FINDING, status="known"),))
+
+    assert compare([test], []).new == (KNOWN,)
+
+
 def found_at(script: str, *, status: int = 503, wait: float = 1.0) -> set[tuple[str, str, str]]:
     """Run a client that retries all, at once and without a key; give shape, route and fault of what it breaks."""
     import time
