@@ -135,7 +135,7 @@ def test_two_runs_of_a_test_are_one_record_in_either_order() -> None:
         BROKEN,
         again="short",
         findings=(),
-        laws=(LawRecord("ID04", "held", "1 effect"), LawRecord("RT03", "held", "b")),
+        laws=(LawRecord("ID04", "held", "one effect"), LawRecord("RT03", "held", "b")),
         not_applicable=("BK04", "CB01"),
         cells=(
             CellRecord("POST /payments", True, "lost-after-commit", 2, 1),
