@@ -136,19 +136,17 @@ def _laws(judgements: Sequence[Judgement]) -> tuple[LawRecord, ...]:
     hide = redact.current().text
     for judgement in judgements:
         for result in judgement.verdict.results if judgement.verdict is not None else ():
-            if result.ruling is Ruling.DOES_NOT_APPLY:
-                continue
-            if result.ruling is Ruling.BROKEN or result.code not in said:
-                said[result.code] = _law(result.code, result.ruling.value, hide(result.reason))
+            if result.ruling is Ruling.HELD and result.code not in said:
+                said[result.code] = _held(result.code, hide(result.reason))
         for finding in (*judgement.new, *judgement.known, *judgement.expected):
             said[finding.code] = LawRecord(finding.code, "broken", hide(finding.headline))
     return tuple([said[code] for code in sorted(said)])
 
 
 @functools.lru_cache(maxsize=1000)
-def _law(code: str, ruling: str, reason: str) -> LawRecord:
-    """Make what a law said: in one suite many tests are told the same."""
-    return LawRecord(code, ruling, reason)
+def _held(code: str, reason: str) -> LawRecord:
+    """Make what a law said that was kept: in one suite many tests are told the same."""
+    return LawRecord(code, "held", reason)
 
 
 def _not_applicable(judgements: Sequence[Judgement], laws: Iterable[LawRecord]) -> tuple[str, ...]:

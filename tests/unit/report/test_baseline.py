@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
 import requests
 
 from pytest_retrychaos import Chaos
-from pytest_retrychaos.laws import judge
+from pytest_retrychaos.laws import Finding, judge
 from pytest_retrychaos.report.baseline import compare, from_json, to_json
 from pytest_retrychaos.report.document import NOWHERE, CellRecord, Comparison, Identity, LawRecord
 from pytest_retrychaos.report.identity import Reading
+from pytest_retrychaos.report.known import known_by
 from tests.unit.report.documents import BROKEN, FINDING
 
 KNOWN = Identity("ID04", "ID04", "POST /payments", "lost-after-commit")
@@ -124,6 +126,24 @@ def test_what_passes_since_the_baseline_is_written_anew_is_new_in_it() -> None:
     test = replace(BROKEN, findings=(replace(FINDING, status="known"),))
 
     assert compare([test], []).new == (KNOWN,)
+
+
+def test_a_finding_is_let_pass_that_is_listed_or_is_to_be() -> None:
+    """Not one that says that a test cannot tell."""
+    with Chaos("reset after-commit, ok") as chaos:
+        for _ in range(2):
+            with contextlib.suppress(requests.ConnectionError):
+                requests.post(f"{chaos.url}/payments", json={}, timeout=5)
+    (finding,) = judge(chaos.trace, only=["ID04"]).findings
+    unsure = replace(finding, code="NV01", shape="NV01")
+
+    def passes(found: Finding, *listed: Identity, knows_all: bool = False) -> bool:
+        return known_by(listed, knows_all=knows_all)(chaos.service, chaos.trace, found)
+
+    assert passes(finding, KNOWN)
+    assert not passes(finding, OTHER)
+    assert passes(finding, knows_all=True)
+    assert not passes(unsure, replace(KNOWN, law="NV01", shape="NV01"), knows_all=True)
 
 
 def found_at(script: str, *, status: int = 503, wait: float = 1.0) -> set[tuple[str, str, str]]:

@@ -61,6 +61,18 @@ def test_a_timeline_says_which_effects_came_again_and_what_it_left_out(monkeypat
     assert (len(part.attempts), len(part.effects), len(part.waits)) == (2, 2, 1)
 
 
+def test_a_wait_without_a_most_has_none() -> None:
+    """A predicate may ask for a longer wait than the backoff: only the least is known."""
+    retry = Retry(attempts=2, backoff=fixed(1), on=lambda error: isinstance(error, OSError))
+    with Chaos("reset, ok", name="test") as chaos:
+        retry.call(requests.get, f"{chaos.url}/rates", timeout=5)
+        chaos.verify(retry)
+        reading = Reading(chaos.trace, lambda _: None)
+        made = timeline(chaos.trace.shown(), reading, chaos.judge.judgements[0].terms)
+
+    assert [(wait.least_ns, wait.most_ns) for wait in made.waits] == [(10**9, None)]
+
+
 def sent(chaos: Chaos, *, key: str | None = None) -> None:
     """Send a payment until it is made, at most three times."""
     for _ in range(3):
