@@ -29,6 +29,10 @@ SLOW: Final = "a success took a second or longer, and some breakers take a slow 
 UNSEEN: Final = (
     "nothing was tried while the circuit should have been open: call the code by chaos.call within the cooldown"
 )
+UNNAMED: Final = (
+    "a call sent nothing once the cooldown was over, and nothing says that it was a breaker that stopped it: let its"
+    " error have circuit or breaker in its name"
+)
 
 
 class State(enum.Enum):
@@ -311,6 +315,8 @@ class Circuit:
         opening = self.opening
         if self.state is State.OPEN and opening is not None and not self._was_tried and self.slip is None:
             self._pass_over("CB01" if opening.cause == "threshold" else "CB04", UNSEEN)
+        if any(refusal.is_alone for refusal in self._early):
+            self._pass_over("CB03", UNNAMED)
 
 
 NOT_OPENED: Final = {"threshold": "CB01/late", "probe": "CB04/stays-closed"}

@@ -482,6 +482,16 @@ def test_a_breaker_that_sends_no_probe_is_caught(cb):
     assert cb(lambda one: refused(opened(one).wait(45)))[2] == broken("CB03/no-probe")
 
 
+def test_a_breaker_of_another_name_that_sends_no_probe_is_not_said_to_be_caught(run, reason):
+    """What stopped the call may have been something else; the reason says what would settle it."""
+    one = refused(opened(run()).wait(45), told=Told(None, None, (Raised("app.Resting", ("builtins.Exception",), ""),)))
+
+    assert reason(one, "CB03", breaker=THREE) == (
+        "a call sent nothing once the cooldown was over, and nothing says that it was a breaker that stopped it:"
+        " let its error have circuit or breaker in its name"
+    )
+
+
 def test_a_probe_that_tells_nothing_leaves_open_what_comes(cb):
     """A 404: closed, half open or open again, all may be right."""
     assert cb(lambda one: failed(failed(opened(one).wait(31), 1, "404"), 1))[3] == NOT_ASKED
