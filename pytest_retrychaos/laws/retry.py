@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
-from pytest_retrychaos.laws.ends import STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
+from pytest_retrychaos.laws.ends import LOGIN, STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
 from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, two_operations, was_hedged
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.telling import crashed
@@ -28,6 +28,9 @@ LONGEST_ASKED_S: Final = 60.0
 PERMANENT: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 415, 422})
 """Scripted statuses that no retry will change."""
 
+DEADLINES: Final = frozenset({"builtins.TimeoutError", "trio.TooSlowError"})
+"""What a deadline around a block raises: `asyncio.timeout`, `wait_for`, anyio's and trio's `fail_after`."""
+
 RANGES: Final = ("Content-Range", "Range", "Upload-Offset")
 """Fields that name a part of a resource: a resumed transfer changes them and is no retry."""
 
@@ -43,7 +46,7 @@ def rt01(view: View, terms: Terms) -> LawResult:
     - Does not apply where the client looked afterwards whether a write was carried out (a read at its path or below);
       where an equal request had been sent while this one waited (a hedge); where the work went on elsewhere (another
       `Range`, `Content-Range` or `Upload-Offset`, the next page of a read); where another operation's failure ended the
-      code; where the code ended in an error of its own (RT06).
+      code; where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in an error of its own (RT06).
     - Why: These failures pass. A client without a retry shows them to its users.
     - Fix: Add the failure to what the client retries, or say `ignore=("RT01",)` where a retry is not wanted.
     """
@@ -124,6 +127,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return "the run was ended before the client could go on"
     if crashed(view, operation):
         return "the code ended in an error of its own (RT06)"
+    if _was_deadline(operation, failed):
+        return "a deadline of the code's own ended it while it waited"
     if _ended_elsewhere(view, operation):
         return "the code was ended by another operation's failure before it came back to this one"
     if operation.first_sent is None:
@@ -148,6 +153,15 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
     if failed.kind is Kind.AMBIGUOUS and is_unsafe(attempt) and not attempt.key:
         return "the request is not safe to send again: it has no idempotency key and may have been carried out"
     return None
+
+
+def _was_deadline(operation: OperationView, failed: Ended) -> bool:
+    """Whether the call went on after its last failure, sent nothing more, and ended in a deadline's error."""
+    scope = operation.scope
+    if scope is None or scope.told is None or not scope.told.raised or None in (scope.ended_ns, failed.at_ns):
+        return False
+    has_waited = (scope.ended_ns or 0) - (failed.at_ns or 0) > TOLERANCE_NS
+    return has_waited and scope.told.raised[0].type in DEADLINES
 
 
 def _ended_elsewhere(view: View, operation: OperationView) -> bool:
@@ -223,6 +237,7 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     - Asked for a scripted 400, 401, 402, 403, 404, 405, 410, 415 or 422 without a retry hint. A login with other
       credentials after 401 or 403 is none, nor is the same question put to another host. The service's own answers are
       not judged: a poll may meet 404 as often as it likes.
+    - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps.
     - Why: The same request gets the same answer: a retry costs time and traffic, and a locked account.
     - Fix: Retry by a list of statuses, not by "not ok".
     """
@@ -230,30 +245,47 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     for operation in view.operations:
         if not any(_is_permanent(end) for end in operation.ends):
             continue
-        again = next((r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)), None)
-        if again is None:
-            refused = operation.last.attempt
-            if _is_permanent(operation.last) and _is_refused_afterwards(view, refused):
-                tally.pass_over("a connection to its host failed afterwards: whether that was its retry is not known")
-            else:
-                tally.hold()
-            continue
-        status = again.before.attempt.status
-        tally.accuse(
-            finding(
-                f"RT02/{status}",
-                f"permanent failure retried: {operation.request} was sent again after {status}",
-                operation=operation.index,
-                marks=[(again.attempt.index, f"sent again after {status}")],
-                why=f"{status} says that this request will not be taken: the same request gets the same answer",
-                fix=f"leave {status} out of what the client retries, and tell the caller",
-                hint=two_operations(operation, again),
+        refused = [r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)]
+        again = next((r for r in refused if not _was_login_tried(view, r)), None)
+        if again is not None:
+            tally.accuse(_sent_after_refusal(operation, again))
+        elif refused:
+            tally.pass_over(
+                "another request followed the refusal, and failed: perhaps a login, after which all began anew"
             )
-        )
+        elif _is_permanent(operation.last) and _is_refused_afterwards(view, operation.last.attempt):
+            tally.pass_over("a connection to its host failed afterwards: whether that was its retry is not known")
+        else:
+            tally.hold()
     return tally.result(
         noun="operation",
         did="met a permanent failure and did not repeat the request",
         otherwise="no permanent failure was scripted and met",
+    )
+
+
+def _sent_after_refusal(operation: OperationView, again: Retry) -> Finding:
+    status = again.before.attempt.status
+    return finding(
+        f"RT02/{status}",
+        f"permanent failure retried: {operation.request} was sent again after {status}",
+        operation=operation.index,
+        marks=[(again.attempt.index, f"sent again after {status}")],
+        why=f"{status} says that this request will not be taken: the same request gets the same answer",
+        fix=f"leave {status} out of what the client retries, and tell the caller",
+        hint=two_operations(operation, again),
+    )
+
+
+def _was_login_tried(view: View, retry: Retry) -> bool:
+    """Whether another request was made between a demand for a login and the retry, and failed."""
+    refused = retry.before.attempt
+    return refused.status in LOGIN and any(
+        between.failed
+        and between.operation != refused.operation
+        and between.scope == refused.scope
+        and view.trace.are_related(between.lineage, refused.lineage)
+        for between in view.trace.attempts[refused.index : retry.attempt.index - 1]
     )
 
 

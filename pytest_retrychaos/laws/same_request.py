@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.laws.ends import LOGIN, path_of
 from pytest_retrychaos.laws.headers import CREDENTIAL_FIELDS, SIGNING_FIELDS, SIGNING_SCHEMES, may_differ
+from pytest_retrychaos.laws.lookback import LOOK_AHEAD
 from pytest_retrychaos.laws.respelled import is_respelled
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
@@ -38,7 +40,8 @@ def rt04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     - Headers may differ that name the attempt, the time, the trace or the connection, or sign the request: by a list,
       and by words in their names (`date`, `timestamp`, `signature`, `hmac`, `retry`, `nonce` …).
     - Credentials may differ after 401, 403 and 407, where the scheme signs each request, where both are signed tokens
-      (JWT), and where another request came in between, which may have fetched a token.
+      (JWT), and where another request came in between, which may have fetched a token. They may be left out where the
+      service then asks for them and is given them (Kerberos, NTLM, a hook that logs in).
     - The body may differ in fields such as a nonce or a timestamp, in the order of JSON fields and the space between
       them. A JSON value spelled otherwise is another body: `10` as `10.0`, `true` as `1`.
     - Why: A retry asks for the same thing once more. The usual case is a file or a generator: read by the first
@@ -58,7 +61,7 @@ def rt04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             if _is_plainly_equal(before, attempt):
                 continue
             difference = _difference(operation, before, attempt)
-            if difference is not None:
+            if difference is not None and not (difference[0] == "credentials" and _is_challenged(view, attempt)):
                 _accuse(tally, operation, attempt, difference)
                 break
         else:
@@ -182,6 +185,19 @@ def _may_change_credentials(operation: OperationView, before: Attempt, attempt: 
     if value.partition(" ")[0].lower() in SIGNING_SCHEMES or any(f in attempt.headers for f in SIGNING_FIELDS):
         return True
     return name in before.headers and attempt.index - earlier[-1].index > 1
+
+
+def _is_challenged(view: View, attempt: Attempt) -> bool:
+    """Whether an attempt came without credentials, and its client is seen to bring them where it is asked for them."""
+    if attempt.credentials is not None:
+        return False
+    same = attempt.method, attempt.host, attempt.target, attempt.lineage
+    around = view.trace.attempts[max(0, attempt.index - LOOK_AHEAD) : attempt.index + LOOK_AHEAD]
+    kin = [one for one in around if (one.method, one.host, one.target, one.lineage) == same]
+    return any(
+        asked.status in LOGIN and asked.credentials is None and brought.credentials is not None
+        for asked, brought in pairwise(kin)
+    )
 
 
 def _accuse(tally: Tally, operation: OperationView, attempt: Attempt, difference: Difference) -> None:
