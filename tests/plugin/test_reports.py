@@ -105,6 +105,8 @@ def test_all_formats_of_one_run_agree(pytester: pytest.Pytester, monkeypatch: py
     assert "14.2" in page
     lines = {test["id"].partition("::")[2]: test["line"] for test in document["tests"] if test["findings"]}
     assert lines == {"test_without_a_key": 17, "test_expected": 27}
+    (message,) = [test["message"] for test in document["tests"] if test["outcome"] == "failed"]
+    assert message == "ID01, ID04 broken: 2 findings"
     places = {one["locations"][0]["physicalLocation"]["region"]["startLine"] for one in results}
     assert places == set(lines.values())
     properties = {
@@ -429,7 +431,7 @@ def test_a_baseline_lets_known_findings_pass_and_no_others(pytester: pytest.Pyte
 
 
 def test_a_run_that_is_stopped_says_so(pytester: pytest.Pytester) -> None:
-    """By -x, and by a file that cannot be collected: the report is whole as a file, and says that the run is not."""
+    """By -x, a file that cannot be collected, a wrong plugin: a whole file says that the run is not whole."""
     pytester.makepyfile(test_pay=SUITE, test_wrong="import nothing_of_that_name")
 
     _, stopped = report(pytester, "-x", "test_pay.py")
@@ -437,6 +439,10 @@ def test_a_run_that_is_stopped_says_so(pytester: pytest.Pytester) -> None:
 
     assert stopped["problems"] == ["the run stopped early: stopping after 1 failures"]
     assert missing["problems"] == ["test_wrong.py could not be collected", "the run was interrupted"]
+
+    pytester.makeconftest("def pytest_collection_modifyitems():\n    raise RuntimeError('a wrong plugin')\n")
+    _, crashed = report(pytester, "test_pay.py")
+    assert crashed["problems"] == ["pytest ended by an internal error"]
 
 
 def test_declared_and_omitted_cells_make_the_matrix(pytester: pytest.Pytester) -> None:
