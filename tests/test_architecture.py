@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "pytest_retrychaos"
 FLOORS: dict[str, int] = {
     "model": 1,
     "volatile": 1,
+    "frames": 1,
     "redact": 0,
     "engine": 1,
     "clock": 2,
@@ -53,7 +54,7 @@ OWN_DEPENDENCIES = {
     "engine": set(),
     "model": {"redact"},
     "faults": {"model"},
-    "service": {"model"},
+    "service": {"model", "frames"},
     "redact": set(),
     "trace": {"model", "volatile", "redact"},
     "laws": {"trace", "engine", "model", "volatile"},

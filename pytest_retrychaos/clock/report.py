@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.clock.active import place
 from pytest_retrychaos.clock.errors import Deadlock, Stuck
 from pytest_retrychaos.clock.strands import Strand
+from pytest_retrychaos.frames import thread_frames
 
 if TYPE_CHECKING:
     from pytest_retrychaos.clock.outside import Outside
@@ -40,7 +40,7 @@ def deadlock(turns: Turns, outside: Outside) -> Deadlock:
 def stuck(turns: Turns, seconds: float) -> Stuck:
     """Make the error for a thread that does not give the turn back."""
     held = turns.granted
-    where = place(sys._current_frames().get(held.ident))
+    where = place(thread_frames().get(held.ident))
     first = (
         f"{held.name} has had the turn for {seconds:g} s of real time without giving it back: {where} blocks in a "
         "call that virtual time does not cover, or computes, and nobody else can run."
@@ -63,17 +63,17 @@ def left_running(strands: list[Strand]) -> str:
         f"still running when it had ended, now in real time: what {'they send' if several else 'it sends'} from now "
         "on is not simulated. Join threads in the test, or where the fixture that started them ends."
     )
-    frames = sys._current_frames()
+    frames = thread_frames()
     places = [f"  {one.name}: {place(frames.get(one.ident)) if one.ident in frames else 'ended'}" for one in strands]
     return "\n".join([first, *places])
 
 
 def _waits(strand: Strand) -> str:
-    return f"{place(sys._current_frames().get(strand.ident))} waits for {strand.waits_for}"
+    return f"{place(thread_frames().get(strand.ident))} waits for {strand.waits_for}"
 
 
 def _stack(strand: Strand) -> list[str]:
-    frame = sys._current_frames().get(strand.ident)
+    frame = thread_frames().get(strand.ident)
     if frame is None:
         return ["  it has not begun"]
     return [line.rstrip("\n") for line in traceback.format_stack(frame)[-_DEPTH:]]

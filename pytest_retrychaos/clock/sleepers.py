@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import _thread
 import os
-import sys
 import threading
 from types import CodeType, FrameType
 from typing import Final
 
 from pytest_retrychaos.clock.functions import real
+from pytest_retrychaos.frames import thread_frames
 
 _TASKS: Final = "/proc/self/task"
 _ASLEEP: Final = b"\nState:\tS"
@@ -49,7 +49,7 @@ class _Sleeper:
         self._call = call
         self._ident = ident
         """The interpreter's name for it, where it has one."""
-        self._first = self._state(sys._current_frames())
+        self._first = self._state(thread_frames())
 
     @property
     def is_awake(self) -> bool:
@@ -126,7 +126,7 @@ class Sleepers:
         """Whether none of them is, or may be, at work on anything."""
         if self._threads is None:
             return False
-        frames = sys._current_frames() if self._threads else {}
+        frames = thread_frames() if self._threads else {}
         return all(thread.sleeps_on(frames) for thread in self._threads)
 
     def close(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import math
 import signal
-import sys
 import threading
 from _thread import allocate_lock, get_ident
 from types import FrameType
@@ -21,6 +20,7 @@ from pytest_retrychaos.clock.errors import Stuck
 from pytest_retrychaos.clock.report import stuck
 from pytest_retrychaos.clock.strands import REAL_ACQUIRE, REAL_RELEASE
 from pytest_retrychaos.clock.turns import Turns
+from pytest_retrychaos.frames import thread_frames
 
 WATCHDOG = 30.0
 """Real seconds for which a thread may hold the turn."""
@@ -85,7 +85,7 @@ class Watchdog:
         REAL_RELEASE(self._gone)
 
     def _is_debugged(self) -> bool:
-        frame = sys._current_frames().get(self._turns.granted.ident)
+        frame = thread_frames().get(self._turns.granted.ident)
         while frame is not None:
             if frame.f_globals.get("__name__", "").partition(".")[0] in _DEBUGGERS:
                 return True

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import contextvars
 import os
-import sys
 import threading
 from _thread import allocate_lock
 from collections import deque
@@ -19,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
+from pytest_retrychaos.frames import thread_frames
 from pytest_retrychaos.service.backstage import Backstage
 
 T = TypeVar("T")
@@ -153,7 +153,7 @@ class AppLoop:
         """Name the line at which a call is: the nearest that no library has."""
         task = None if call is None else call.task
         is_waiting = task is not None and task is not asyncio.current_task(task.get_loop())
-        frames = _awaited_frames(task) if is_waiting else _stack(sys._current_frames().get(self._thread))
+        frames = _awaited_frames(task) if is_waiting else _stack(thread_frames().get(self._thread))
         if not frames:
             return "an unknown place"
         own = [frame for frame in frames if not _is_library(frame.f_code.co_filename)]
