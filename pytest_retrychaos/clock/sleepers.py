@@ -88,39 +88,42 @@ def _place(frame: FrameType | None) -> _Place:
 
 
 class Sleepers:
-    """The threads of the process other than the caller, as they were at the last `count`."""
+    """The threads of the process that are older than the clock, the caller left out."""
 
     def __init__(self) -> None:
         self._descriptors: list[int] = []
+        self._numbers: list[str] | None = None
+        """The system's names for them; ``None`` where it does not tell, and where they are too many."""
         self._threads: list[_Sleeper] | None = None
-        """``None`` where the system does not tell."""
-
-    def count(self) -> None:
-        """Look who sleeps."""
-        self.close()
-        if _thread._count() == 0 and threading.current_thread() is threading.main_thread():
-            self._threads = []
-            return
-        me = str(threading.get_native_id())
-        idents = {str(thread.native_id): thread.ident for thread in threading.enumerate()}
-        try:
-            others = [number for number in os.listdir(_TASKS) if number != me]
-            if len(others) <= _MOST:
-                self._threads = [
-                    _Sleeper(self._open(number, "status"), self._open(number, "syscall"), idents.get(number))
-                    for number in others
-                ]
-        except OSError:
-            return
 
     def settle(self) -> None:
         """Look who sleeps, once those who are about to have had the processor for a moment."""
+        self._numbers = _others()
         self.count()
         for _ in range(_MOMENTS):
             if not any(thread.is_awake for thread in self._threads or ()):
                 break
             real("sleep")(_MOMENT)
             self.count()
+
+    def count(self) -> None:
+        """Look who of them sleeps now."""
+        self.close()
+        if self._numbers is None:
+            return
+        known = list(threading._active.values())  # type: ignore[attr-defined]  # `enumerate` takes a lock
+        idents = {str(thread.native_id): thread.ident for thread in known}
+        threads = []
+        try:
+            for number in self._numbers:
+                try:
+                    status = self._open(number, "status")
+                except FileNotFoundError:  # it has ended
+                    continue
+                threads.append(_Sleeper(status, self._open(number, "syscall"), idents.get(number)))
+        except OSError:
+            return
+        self._threads = threads
 
     def sleep_on(self) -> bool:
         """Whether none of them is, or may be, at work on anything."""
@@ -138,3 +141,14 @@ class Sleepers:
     def _open(self, number: str, name: str) -> int:
         self._descriptors.append(os.open(f"{_TASKS}/{number}/{name}", os.O_RDONLY | os.O_CLOEXEC))
         return self._descriptors[-1]
+
+
+def _others() -> list[str] | None:
+    if _thread._count() == 0 and threading.current_thread() is threading.main_thread():
+        return []
+    me = str(threading.get_native_id())
+    try:
+        others = [number for number in os.listdir(_TASKS) if number != me]
+    except OSError:
+        return None
+    return others if len(others) <= _MOST else None

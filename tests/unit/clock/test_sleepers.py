@@ -53,7 +53,9 @@ def worker(monkeypatch):
     """A thread that sleeps, the only other one: a test runner's own may wake at any time."""
     worker = Worker()
     worker.sleeps()
-    monkeypatch.setattr(os, "listdir", lambda _: [str(threading.get_native_id()), str(worker.thread.native_id)])
+    numbers = [str(threading.get_native_id()), str(worker.thread.native_id)]
+    every = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: numbers if path == "/proc/self/task" else every(path))
     yield worker
     worker.work.put(None)
     worker.thread.join(10)
@@ -69,14 +71,14 @@ def found():
 
 def test_a_thread_that_was_not_woken_sleeps_on(worker, found):
     """However often it is asked."""
-    found.count()
+    found.settle()
     assert found.sleep_on()
     assert found.sleep_on()
 
 
 def test_a_thread_that_is_done_with_what_it_was_handed_sleeps_on(worker, found):
     """It waits again where it waited at first."""
-    found.count()
+    found.settle()
     worker.do(int)
     assert found.sleep_on()
 
@@ -86,7 +88,7 @@ def test_a_thread_that_waits_in_the_middle_of_what_it_was_handed_does_not_sleep_
     """It may be waiting for what another one brings, with a limit or without."""
     lock = threading.Lock()
     lock.acquire()
-    found.count()
+    found.settle()
     worker.work.put(lambda: wait(lock))
     while not worker.work.empty():
         time.sleep(0.001)
@@ -99,7 +101,7 @@ def test_a_thread_that_waits_in_the_middle_of_what_it_was_handed_does_not_sleep_
 def test_a_thread_that_reads_in_the_middle_of_what_it_was_handed_does_not_sleep_on(worker, found):
     """As one that talks to a real database does."""
     one, other = os.pipe()
-    found.count()
+    found.settle()
     worker.work.put(lambda: os.read(one, 1))
     while not worker.work.empty():
         time.sleep(0.001)
@@ -115,13 +117,13 @@ def test_a_thread_that_was_awake_at_first_is_not_taken_for_asleep(worker, found,
     """What it was doing then may be what is waited for."""
     monkeypatch.setattr(sleepers, "_FUTEX", b"?")
     monkeypatch.setattr(sleepers, "_ASLEEP", b"nobody sleeps")
-    found.count()
+    found.settle()
     assert not found.sleep_on()
 
 
 def test_a_thread_that_has_ended_brings_nothing(worker, found):
     """Its last act has been seen, or never will be."""
-    found.count()
+    found.settle()
     worker.work.put(None)
     worker.thread.join(10)
     while os.path.exists(f"/proc/self/task/{worker.thread.native_id}"):
@@ -134,7 +136,7 @@ def test_nobody_is_taken_for_asleep_where_it_cannot_be_told(worker, found, monke
     """On systems without procfs or that do not count switches, and beside very many threads."""
     for name, value in names.items():
         monkeypatch.setattr(sleepers, name, value)
-    found.count()
+    found.settle()
     assert not found.sleep_on()
 
 
@@ -202,3 +204,20 @@ def test_silence_is_told_at_once_beside_older_threads_that_sleep(worker):
             patience.append(installation._outside._grace_left)
     assert patience == [GRACE]
     assert len(chaos.attempts) == 1
+
+
+def test_threads_of_the_run_itself_are_none_of_them(worker, found):
+    """Counted again, in the middle of a run."""
+    found.settle()
+    own = Worker()
+    own.sleeps()
+    found.count()
+    lock = threading.Lock()
+    lock.acquire()
+    own.work.put(lock.acquire)
+    while not own.work.empty():
+        time.sleep(0.001)
+    assert found.sleep_on()
+    lock.release()
+    own.work.put(None)
+    own.thread.join(10)
