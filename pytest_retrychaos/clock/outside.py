@@ -157,11 +157,7 @@ class Outside:
             limit = max(limit, DELIVERY)
         older = self.older_threads(turns)
         if not is_certain and turns.waiting:
-            if due_ns is None:
-                is_hopeless = turns.clock.meets_silence() and self._sleepers.sleep_on()
-                limit = 0.0 if is_hopeless else self.patience if older else self.grace
-            elif self._may_bring(turns):
-                limit = self._grace_left
+            limit = max(limit, self._limit_for_older(turns, due_ns))
         if limit <= 0:
             return False
         seconds = min(limit, left)
@@ -177,6 +173,14 @@ class Outside:
             return True  # without a limit it is waited for as long as it takes
         self._waited_in_vain(pollers, seconds)
         return False
+
+    def _limit_for_older(self, turns: Turns, due_ns: int | None) -> float:
+        """Give the real seconds for which older threads are waited for."""
+        if due_ns is not None:
+            return self._grace_left if self._may_bring(turns) else 0.0
+        if turns.clock.meets_silence() and self._sleepers.sleep_on():
+            return 0.0
+        return self.patience if self.older_threads(turns) else self.grace
 
     def _waited_in_vain(self, pollers: list[Poller], seconds: float) -> None:
         least = min(LEAST_GRACE, self.grace)
