@@ -137,8 +137,9 @@ class Outside:
             os.close(bell)
 
     def is_quiet(self, turns: Turns) -> bool:
-        """Whether nothing can come from outside but what comes to descriptors."""
-        return not (self.in_flight or self.children or self._has_sent or self._may_bring(turns))
+        """Whether nothing can come from outside."""
+        comes = self.in_flight or self.children or self._has_sent or self.has_children()
+        return not (comes or self._may_bring(turns))
 
     def wait(self, turns: Turns, due_ns: int | None) -> bool:
         """Wait in real time for something to come, if it may; whether time must not jump yet."""

@@ -82,9 +82,14 @@ CONNECTING = frozenset(
 where the type alone does not: a reset or a timeout during a TLS handshake."""
 
 
+_SUCCESSORS = {"httpx": "httpx2", "httpcore": "httpcore2"}
+"""Their exceptions have the same names, and say the same."""
+
+
 def _names(table: dict[str, str]) -> Iterator[str]:
     for module, types in table.items():
-        yield from (f"{module}.{name}" for name in types.split())
+        for place in (module, _SUCCESSORS.get(module, module)):
+            yield from (f"{place}.{name}" for name in types.split())
 
 
 NOT_SENT = frozenset(_names(_NOT_SENT))

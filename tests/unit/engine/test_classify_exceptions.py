@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib
 import io
 import socket
 import ssl
@@ -24,6 +25,7 @@ from pytest_retrychaos.engine import (
     classify_exception,
     classify_names,
     exception_chain,
+    known_errors,
 )
 
 
@@ -127,6 +129,21 @@ UNKNOWN = [
 def name(error):
     """Name a test case."""
     return f"{type(error).__module__}.{type(error).__name__}"
+
+
+def _of_a_successor():
+    """Pair httpx's and httpcore's errors that are known with those of the same name in what follows them."""
+    for known in sorted(known_errors.ALL):
+        module, _, error = known.rpartition(".")
+        if module in ("httpx", "httpcore"):
+            yield pytest.param(known, f"{module}2", error, id=known)
+
+
+@pytest.mark.parametrize(("known", "module", "error"), list(_of_a_successor()))
+def test_a_successors_errors_say_the_same(known, module, error):
+    """openai and httpware, for two, send through httpx2."""
+    kind = getattr(importlib.import_module(module), error)
+    assert classify_names([(f"{kind.__module__}.{kind.__qualname__}",)]) is classify_names([(known,)])
 
 
 @pytest.mark.parametrize("error", NOT_SENT, ids=name)
