@@ -29,6 +29,7 @@ SLOW: Final = "a success took a second or longer, and some breakers take a slow 
 UNSEEN: Final = (
     "nothing was tried while the circuit should have been open: call the code by chaos.call within the cooldown"
 )
+SOONER: Final = "a call that was turned away had begun sooner, and when it asked its breaker was not seen"
 UNNAMED: Final = (
     "a call sent nothing once the cooldown was over, and nothing says that it was a breaker that stopped it: let its"
     " error have circuit or breaker in its name"
@@ -160,6 +161,8 @@ class Circuit:
         elif self._has_recovered and self._probe is not None and self._probe.is_slow:
             self._pass_over("CB04", SLOW)
             self._is_open_by(refusal)
+        elif self._has_recovered and self._probe is not None and refusal.since_ns < (self._probe.ended_ns or 0):
+            self._pass_over("CB04", SOONER)
         elif self._has_recovered:
             self.slip = Slip("CB04/stays-open", self.opening, refusal=refusal, probe=self._probe)
         else:
@@ -212,10 +215,11 @@ class Circuit:
 
     def _refused_while_open(self, event: Event) -> None:
         refusal, opening = _refusal(event), self._opened()
-        if refusal.at_ns <= opening.latest_ns + self._longest_ns + self._tolerance_ns:
+        due_ns = opening.latest_ns + self._longest_ns + self._tolerance_ns
+        if refusal.at_ns <= due_ns:
             self._hold_open(opening)
             self.held["CB02"] += 1
-        elif refusal.says_so and refusal.is_alone:
+        elif refusal.says_so and refusal.is_alone and refusal.since_ns > due_ns:
             self.slip = Slip("CB03/no-probe", opening, refusal=refusal)
         else:
             self._early.append(refusal)
@@ -281,7 +285,7 @@ class Circuit:
             self.held["CB03"] += 1
         elif probe.is_slow:
             self._doubt(probe)
-        elif refusal.says_so and refusal.is_alone:
+        elif refusal.says_so and refusal.is_alone and refusal.since_ns >= (probe.ended_ns or 0):
             self.slip = Slip("CB04/stays-open", self.opening, refusal=refusal, probe=probe)
 
     # any state
@@ -315,8 +319,9 @@ class Circuit:
         opening = self.opening
         if self.state is State.OPEN and opening is not None and not self._was_tried and self.slip is None:
             self._pass_over("CB01" if opening.cause == "threshold" else "CB04", UNSEEN)
-        if any(refusal.is_alone for refusal in self._early):
-            self._pass_over("CB03", UNNAMED)
+        for refusal in self._early:
+            if refusal.is_alone:
+                self._pass_over("CB03", SOONER if refusal.says_so else UNNAMED)
 
 
 NOT_OPENED: Final = {"threshold": "CB01/late", "probe": "CB04/stays-closed"}

@@ -74,6 +74,13 @@ async def _run(chaos, breaker, starts, *, tries, deadline=None):
     tries=3,
     deadline=None,
 )
+@example(  # turned away beside a probe, by a loop that had begun before the probe was due
+    faults=["503", "503"],
+    starts=[(0.0, True), (9.9, False), (0.0, True), (0.5, False)],
+    threshold=2,
+    tries=2,
+    deadline=None,
+)
 @example(  # a success and a failure at one moment
     faults=["ok", "ok", "503", "timeout"],
     starts=[(0.0, False), (0.0, False), (0.0, True), (0.0, True), (10.0, False)],

@@ -30,6 +30,11 @@ def refused(run, told=OPEN):
     return call(run, told=told)
 
 
+def refused_late(run, seconds):
+    """One call that tried for so long, and was turned away at last."""
+    return run.open("fetch", OPEN).wait(seconds).close()
+
+
 def failed(run, times, fault="503"):
     """Calls that fail, one after the other."""
     for _ in range(times):
@@ -388,6 +393,12 @@ def test_a_probe_at_the_end_of_the_cooldown_is_none_too_early(cb):
 def test_a_breaker_that_is_closed_by_time_alone_is_caught(cb):
     """After the cooldown it lets everything through until the threshold."""
     assert cb(lambda one: failed(opened(one).wait(30), 2)) == [HELD, HELD, NOT_ASKED, broken("CB04/stays-closed")]
+
+
+def test_a_loop_that_had_begun_within_the_cooldown_may_be_turned_away_after_it(cb):
+    """When it asked is not seen: another call may have been the probe by then."""
+    assert cb(lambda one: refused_late(opened(one).wait(28), 5))[2] == NOT_ASKED
+    assert cb(lambda one: refused_late(opened(one).wait(31), 5))[2] == broken("CB03/no-probe")
 
 
 def test_a_successful_probe_closes_the_circuit(cb):
