@@ -181,9 +181,9 @@ def classify_names(chain: Sequence[tuple[str, ...]]) -> Kind | None:
 def exception_chain(error: BaseException) -> list[BaseException]:
     """List an exception and those inside it, outermost first, each once.
 
-    Inside are, in this order: its ``__cause__``, ``reason``, ``inner_exception``, ``kwargs["error"]`` and ``args``
-    (where urllib3, azure-core, botocore and requests keep them), then its ``__context__``, unless there is a cause or
-    ``from None`` hides it.
+    Inside are, in this order: its ``__cause__``, ``reason``, ``inner_exception``, ``errors``, ``kwargs["error"]`` and
+    ``args`` (where urllib3, azure-core, elastic-transport, botocore and requests keep them), then its
+    ``__context__``, unless there is a cause or ``from None`` hides it.
     """
     return [error] if is_bare(error) else _walk(error, _inside)
 
@@ -228,6 +228,9 @@ def _held(error: BaseException) -> Iterator[object]:
     yield error.__cause__
     yield attribute(error, "reason")
     yield attribute(error, "inner_exception")  # of azure-core, which raises outside of the `except`
+    errors = attribute(error, "errors")  # of elastic-transport, the latest first
+    if isinstance(errors, tuple):
+        yield from errors
     kwargs = attribute(error, "kwargs")  # of botocore
     if isinstance(kwargs, Mapping):
         yield kwargs.get("error")

@@ -10,7 +10,9 @@ import ssl
 import urllib.error
 from email.message import Message
 
+import aiohttp
 import botocore.exceptions
+import elastic_transport
 import google.api_core.exceptions as google
 import httpx
 import pytest
@@ -74,6 +76,7 @@ NOT_SENT = [
     httpx.ConnectError("no", request=REQUEST),
     httpx.ConnectTimeout("late", request=REQUEST),
     httpx.PoolTimeout("late", request=REQUEST),
+    elastic_transport.ConnectionError("no", errors=(ConnectionRefusedError(111, "refused"),)),
     urllib.error.URLError(ConnectionRefusedError(111, "Connection refused")),
     botocore.exceptions.ConnectTimeoutError(endpoint_url="https://x"),
     botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"),
@@ -105,6 +108,7 @@ AMBIGUOUS = [
     botocore.exceptions.ConnectionClosedError(endpoint_url="https://x"),
     botocore.exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2),
     stripe.APIConnectionError("no"),
+    elastic_transport.ConnectionError("no", errors=(aiohttp.ServerDisconnectedError(),)),
     chained(google.RetryError("late", None), ConnectionResetError(104, "reset")),
 ]
 UNKNOWN = [
