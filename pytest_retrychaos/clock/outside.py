@@ -138,8 +138,9 @@ class Outside:
 
     def is_quiet(self, turns: Turns) -> bool:
         """Whether nothing can come from outside."""
-        comes = self.in_flight or self.children or self._has_sent or self.has_children()
-        return not (comes or self._may_bring(turns))
+        return not (
+            self.in_flight or self.children or self._has_sent or self.has_children() or self.older_threads(turns)
+        )
 
     def wait(self, turns: Turns, due_ns: int | None) -> bool:
         """Wait in real time for something to come, if it may; whether time must not jump yet."""
@@ -160,7 +161,8 @@ class Outside:
         if not is_certain and turns.waiting:
             limit = max(limit, self._limit_for_older(turns, due_ns))
         if limit <= 0:
-            return False
+            # Who was about to answer may have done so, and sleep again, while it was asked who sleeps.
+            return older > 0 and turns.has_news()
         seconds = min(limit, left)
         self.is_bounded = limit == math.inf or due_ns is not None or not is_certain
         try:

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -221,3 +222,30 @@ def test_threads_of_the_run_itself_are_none_of_them(worker, found):
     lock.release()
     own.work.put(None)
     own.thread.join(10)
+
+
+def test_an_older_thread_that_answers_and_sleeps_again_is_heard(worker):
+    """However fast it is: no virtual time passes, in any of many runs."""
+    moved = []
+    for _ in range(200):
+        clock, done = VirtualClock(), threading.Event()
+        with install(clock, grace=5.0):
+            worker.work.put(done.set)
+            assert done.wait(60)
+        moved.append(clock.now_ns)
+    assert moved == [0] * 200
+
+
+def test_an_event_loop_hears_an_older_pool():
+    """Its answer comes through the loop's own pipe."""
+
+    async def ask(pool: ThreadPoolExecutor) -> None:
+        for _ in range(200):
+            await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(pool, int), 60)
+
+    clock = VirtualClock()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        with install(clock, grace=5.0):
+            asyncio.run(ask(pool))
+    assert clock.now_ns == 0
