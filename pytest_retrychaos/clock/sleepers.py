@@ -64,6 +64,8 @@ class _Sleeper:
             call = os.pread(self._call, 256, 0).split()  # not `os.read`, which gives the turn away
             if self._ident is not None and _waits(call):
                 return b" ".join(call[: 1 if call[0] == _FUTEX else 2]), _place(frames.get(self._ident))
+            if call[0] == _FUTEX and call[4] != _NO_LIMIT:
+                return _AWAKE, ()  # for all that is known it waits for the interpreter's lock
             status = os.pread(self._status, 4096, 0)
         except ProcessLookupError:
             return _ENDED, ()
