@@ -250,7 +250,7 @@ def _pair(plugins: list[str], environment: dict[str, str]) -> float:
 
 def _empty_run(plugins: list[str], environment: dict[str, str]) -> float:
     """Give milliseconds of processor time of one child."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", *plugins]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(HERE / "empty.ini"), *plugins]
     child = subprocess.Popen(
         [*command, str(HERE / "empty_test.py")],
         env=environment,
