@@ -26,13 +26,15 @@ class Marked(NamedTuple):
 
 def read_markers(node: pytest.Item) -> Marked | None:
     """Read the markers of a test, ``None`` where it has none; what is wrong with one fails the test, or collection."""
-    from pytest_retrychaos.faults import ScriptError, parse
+    found = list(_nearest_first(node))
+    if not found:
+        return None
+    from pytest_retrychaos.faults import ScriptError, parse  # what a test without a marker must not pay for
     from pytest_retrychaos.options import Options
 
     scripts: list[Script] = []
     options: dict[str, Any] = {}
     giver = None
-    found = list(_nearest_first(node))
     for owner, marker in found:
         try:
             Options.read(marker.kwargs)
@@ -45,7 +47,7 @@ def read_markers(node: pytest.Item) -> Marked | None:
             pytest.fail(f"@pytest.mark.chaos: {_twice(scripts, given)}", pytrace=False)
         if given and not scripts:
             scripts, giver = given, owner
-    return Marked(scripts, options) if found else None
+    return Marked(scripts, options)
 
 
 def _nearest_first(node: pytest.Item) -> Iterator[tuple[object, pytest.Mark]]:
