@@ -119,6 +119,31 @@ def test_importing_loads_nothing_but_the_standard_library_and_pytest(module: str
     assert loaded.strip() == "['pytest_retrychaos']"
 
 
+HOOKS = {
+    "",
+    "blame",
+    "markers",
+    "plugin",
+    "redact",
+    "redact.current",
+    "report",
+    "report.asked",
+    "report.collecting",
+    "settings",
+}
+
+
+def test_a_run_of_pytest_without_a_chaos_test_loads_no_more_than_its_hooks(tmp_path: Path) -> None:
+    """Every run pays for what is loaded here, whether it uses the plugin or not."""
+    (tmp_path / "test_plain.py").write_text("import sys\n\ndef test_nothing():\n    print(*sys.modules)\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", str(tmp_path)]
+
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+
+    loaded = {name.partition(".")[2] for name in said.split() if name.startswith("pytest_retrychaos")}
+    assert loaded == HOOKS
+
+
 def test_the_engine_loads_only_the_standard_library() -> None:
     """People import it in production."""
     code = (

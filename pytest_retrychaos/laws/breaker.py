@@ -62,7 +62,8 @@ def cb03(view: View, terms: Terms) -> LawResult:
       away after the cooldown though none was under way. A probe that takes longer than the policy's `probe_timeout` (as
       long as the cooldown, unless given) leaves its place.
     - Does not apply where nothing was tried while the probe was under way: call side by side, and let the probe take
-      time (`slow=2s`).
+      time (`slow=2s`). Nor does *no-probe* where the call that was turned away had begun before the cooldown was over:
+      when it asked its breaker was not seen.
     - Why: When the cooldown is over all callers come at once, and knock down what was about to recover.
     - Fix: Let one call through when half open, and turn the others away until it has ended.
     """
@@ -76,7 +77,8 @@ def cb04(view: View, terms: Terms) -> LawResult:
     - *stays-closed*: a call was sent within a cooldown after a failed probe. *stays-open*: a call was turned away right
       after a probe had succeeded.
     - Does not apply after a probe that ended in a 4xx or was closed by the client: it may tell the breaker anything.
-      Nor does *stays-open* after a probe of a second or longer: it may be a slow call, and a failure.
+      Nor does *stays-open* after a probe of a second or longer: it may be a slow call, and a failure; nor where the
+      call that was turned away had begun before the probe had ended.
     - Why: One failed probe shows that the service is still down; one that succeeds, that it is back.
     - Fix: Open for a whole cooldown when the probe fails, whatever the threshold; close and forget when it succeeds.
     """

@@ -411,6 +411,18 @@ def test_a_breaker_that_does_not_close_is_caught(cb):
     assert cb(lambda one: refused(call(opened(one).wait(31), "ok")))[3] == broken("CB04/stays-open")
 
 
+def test_a_loop_that_had_begun_beside_the_probe_may_be_turned_away_after_it(cb):
+    """When it asked is not seen: the circuit may have been half open still."""
+
+    def beside(one, since):
+        call(opened(one).wait(31), "ok", lasts=0.9)
+        one.now += round(since * 1_000_000_000)
+        return refused_late(one, 5)
+
+    assert cb(lambda one: beside(one, -0.5))[3] == NOT_ASKED
+    assert cb(lambda one: beside(one, 0.1))[3] == broken("CB04/stays-open")
+
+
 def test_a_breaker_that_keeps_its_count_after_closing_is_caught(cb):
     """The first failure after the recovery opens it."""
     assert cb(lambda one: refused(failed(call(opened(one).wait(31), "ok"), 1)))[0] == broken("CB01/early")

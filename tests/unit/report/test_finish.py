@@ -132,7 +132,7 @@ def test_every_file_that_was_asked_for_is_written(tmp_path: Path, monkeypatch: p
     assert baseline.from_json(baseline_file.read_text()) == (KNOWN,)
     assert summary.read_text() == "before\n"
 
-    finish(replace(asked, reports=(tmp_path / "r.md",)), made())
+    finish(asked._replace(reports=(tmp_path / "r.md",)), made())
 
     assert summary.read_text() == "before\n" + (tmp_path / "r.md").read_text()
 
