@@ -109,12 +109,13 @@ def pytest_configure_node(node: Any) -> None:  # Any: a worker of pytest-xdist
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(crashitem: str, report: Any) -> None:  # Any: as above, which the report names
-    """Say what a worker that died was about to run, where it searched."""
+    """Say what a worker that died was about to run, where it searched, and what it had found."""
+    from pytest_retrychaos.fuzz import words
     from pytest_retrychaos.fuzz.journal import taken_from_the_dead
 
-    marker = taken_from_the_dead(report.node.config, crashitem)
-    if marker is not None:
-        report.longrepr = redact.current().text(f"{report.longrepr}, in the middle of {marker}")
+    left = taken_from_the_dead(report.node.config, crashitem)
+    if left is not None:
+        report.longrepr = redact.current().text(f"{report.longrepr}{words.died_in(left)}")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -88,13 +88,13 @@ def chaos_explore(
             search = Search(noted.play, steps, depth, is_over, reduce, switches, zone, share.has, found, look)
             return _failure(search, is_named=budget is not None)
 
-        def so_far() -> str:
-            return words.failure(found, {}, words.coverage(found, depth))
+        def coverage() -> str:
+            return words.coverage(found, depth)
 
-        told = watched(run, request, failure, so_far)
+        told = watched(run, request, failure, found, coverage)
         if share.of > 1:
             request.node.stash[EXPLORED] = report(run.name, found, depth)
-        return Told(told, words.coverage(found, depth))
+        return Told(told, coverage())
 
     def decorate(function: Function) -> Function:
         test = repeated(function, explored, by="@chaos_explore", loop=loop, options=options)

@@ -93,7 +93,7 @@ def chaos_fuzz(
         def fuzzed(run: Test, request: pytest.FixtureRequest) -> Told:
             settings = settings_for(left.get(_SETTINGS), asked)
             fuzzing = _Fuzzing(steps, scripts, switches, settings, left.get(_SEED))
-            failure = watched(run, request, fuzzing.failure, fuzzing.so_far)
+            failure = watched(run, request, fuzzing.failure, fuzzing.found, fuzzing.coverage)
             return Told(failure, fuzzing.coverage())
 
         item = repeated(function, fuzzed, by="@chaos_fuzz", loop=loop, options=own)
@@ -112,12 +112,12 @@ class _Fuzzing:
     ) -> None:
         self._faults, self._also, self._switches = faults, also, switches
         self._settings, self._seed = settings, seed
-        self._found = Found()
+        self.found = Found()
         self._examples = 0
 
     def failure(self, run: Test) -> str | None:
         """Run it all; say why the test fails, or ``None``. Raises what is no failure of the code under test."""
-        walks = Walks(run.play, self._faults, self._found, self._switches, run.options.get("timezone"))
+        walks = Walks(run.play, self._faults, self.found, self._switches, run.options.get("timezone"))
         unfit = words.without_fault(walks.run(History()))
         if unfit is not None:
             return unfit
@@ -127,9 +127,9 @@ class _Fuzzing:
             return words.not_the_same(error)
         except UnsteadyError as error:
             return words.unsteady(str(error))
-        if self._found.worst:
-            coverage, beside = self.coverage(), Search(walks.look, self._faults, 0, lambda _: False, found=self._found)
-            return words.failure(self._found, beside.beside(), coverage)
+        if self.found.worst:
+            coverage, beside = self.coverage(), Search(walks.look, self._faults, 0, lambda _: False, found=self.found)
+            return words.failure(self.found, beside.beside(), coverage)
         return words.never_struck(never) if never else None
 
     def _search(self, walks: Walks, run: Test) -> list[Script]:
@@ -146,15 +146,11 @@ class _Fuzzing:
             self._check_steady(run)
             return never
         finally:
-            kept.keep([played.history for played in self._found.worst.values()], before)
-
-    def so_far(self) -> str:
-        """Write what was found until now."""
-        return words.failure(self._found, {}, self.coverage())
+            kept.keep([played.history for played in self.found.worst.values()], before)
 
     def coverage(self) -> str:
         """Write how far was looked."""
-        return words.drawn(self._found, self._examples)
+        return words.drawn(self.found, self._examples)
 
     def _drawn(self) -> None:
         self._examples += 1
@@ -166,14 +162,14 @@ class _Fuzzing:
 
     def _shorten(self, walks: Walks) -> None:
         done: set[str] = set()
-        while left := [shape for shape in self._found.worst if shape not in done]:
+        while left := [shape for shape in self.found.worst if shape not in done]:
             shape = left[0]
             done.add(shape)
-            self._found.worst[shape] = shortest(self._found.worst[shape], shape, walks.run, self._faults)
+            self.found.worst[shape] = shortest(self.found.worst[shape], shape, walks.run, self._faults)
 
     def _check_steady(self, run: Test) -> None:
         """Run what was found once more: what differs then proves nothing."""
-        for before in {played.history: played for played in self._found.worst.values()}.values():
+        for before in {played.history: played for played in self.found.worst.values()}.values():
             now = run.play(before.history)
             index = parted(before, now, max(len(before.attempts), len(now.attempts)))
             if index is not None:

@@ -1,4 +1,4 @@
-"""What a search is about to run, on disk: where the interpreter dies in it, the next one can tell which script it was.
+"""What a search is about to run, and has found, on disk: where the interpreter dies, the next one can tell of both.
 
 Laws of this module:
 1. A line is there before the run that it speaks of, by one system call, which needs no flush to outlive the process.
@@ -15,14 +15,23 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-_LONGEST = 1 << 16
 TRIES = 50
 """In one real second."""
+
+
+class Left(NamedTuple):
+    """What a process was at when it died."""
+
+    marker: str
+    """Runs again what was being run."""
+    found: dict[str, str]
+    """The plainest script for each way to fail that was known by then."""
 
 
 class Journal:
@@ -35,15 +44,14 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.left = _read(os.pread(self._file, _LONGEST, 0))
-            """What was being run when a process died: the marker that runs it again."""
+            self.left = _read(os.pread(self._file, os.fstat(self._file).st_size, 0))
         except BaseException:
             os.close(self._file)
             raise
 
-    def note(self, marker: str) -> None:
-        """Write what is about to be run, as the marker that runs it again."""
-        os.pwrite(self._file, f"{json.dumps(marker)}\n".encode(), 0)
+    def note(self, marker: str, found: Mapping[str, str]) -> None:
+        """Write what is about to be run, as the marker that runs it again, and what was found before."""
+        os.pwrite(self._file, f"{json.dumps([marker, found])}\n".encode(), 0)
 
     def close(self) -> None:
         """Take the line away."""
@@ -52,12 +60,13 @@ class Journal:
         os.close(self._file)
 
 
-def _read(line: bytes) -> str | None:
+def _read(content: bytes) -> Left | None:
+    """Read the first line; ``None`` where a process died before it had written one, or an older version did."""
     try:
-        marker = json.loads(line.partition(b"\n")[0])
-    except ValueError:
+        marker, found = json.loads(content.partition(b"\n")[0])
+        return Left(str(marker), dict(found))
+    except (TypeError, ValueError):
         return None
-    return marker if isinstance(marker, str) else None
 
 
 @contextlib.contextmanager
@@ -75,8 +84,8 @@ def journal(config: pytest.Config, test: str) -> Iterator[Journal | None]:
             own.close()
 
 
-def taken_from_the_dead(config: pytest.Config, test: str) -> str | None:
-    """Take over what a process has left that died just now, in the middle of a test: the marker of that run.
+def taken_from_the_dead(config: pytest.Config, test: str) -> Left | None:
+    """Take over what a process has left that died just now, in the middle of a test.
 
     Its lock is let go with the process, a moment after its end is seen. ``None`` where it left nothing, or where
     somebody else runs the test.

@@ -16,6 +16,7 @@ from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.history import History
 from pytest_retrychaos.fuzz.journal import journal
 from pytest_retrychaos.fuzz.playing import Test, is_out_of_time
+from pytest_retrychaos.fuzz.search import Found
 from pytest_retrychaos.fuzz.shares import whole_name
 from pytest_retrychaos.options import LOOPS, Options
 from pytest_retrychaos.settings import INTERRUPTED, KNOWN, SAID, WATCHING, derived_seed, watchdog
@@ -105,11 +106,15 @@ def check_switches(switches: object) -> None:
 
 
 def watched(
-    run: Test, request: pytest.FixtureRequest, judge: Callable[[Test], str | None], so_far: Callable[[], str]
+    run: Test,
+    request: pytest.FixtureRequest,
+    judge: Callable[[Test], str | None],
+    found: Found,
+    coverage: Callable[[], str],
 ) -> str | None:
     """Let ``judge`` run a test, each run noted on disk, unless the time before died in one; say why it fails, if so.
 
-    An interrupt leaves what was found ``so_far`` to be told at the end.
+    An interrupt leaves what was ``found`` so far to be told at the end.
     """
     last = History()
 
@@ -120,7 +125,10 @@ def watched(
         nonlocal last
         last = history
         if own is not None:
-            own.note(again(history))
+            own.note(again(history), words.plainest(found))
+
+    def so_far() -> str:
+        return words.failure(found, {}, coverage())
 
     with journal(request.config, request.node.nodeid) as own:
         if own is not None and own.left is not None:

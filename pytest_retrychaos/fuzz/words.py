@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pytest_retrychaos import redact
 from pytest_retrychaos.faults import Script
 from pytest_retrychaos.fuzz.history import History, Played, parted
+from pytest_retrychaos.fuzz.journal import Left
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError
 from pytest_retrychaos.laws.words import counted, grouped
 from pytest_retrychaos.text import moment
@@ -19,19 +20,30 @@ _OUTSIDE = (
 
 def failure(found: Found, beside: Mapping[str, Played | None], coverage: str) -> str:
     """Write the ways to fail, each with its shortest script, and how far was looked."""
-    worst = sorted(found.worst.items(), key=lambda item: (item[1].history.plainness, item[0]))
     blocks = []
-    for shape, played in worst:
+    for shape, played in _worst(found):
         lines = [played.breaches[shape].text]
         near = beside.get(shape)
         if near is not None:
             lines.append(f"  beside {near.history}: {_parting(played, near)}")
         blocks.append("\n".join(lines))
-    if len(worst) > 1:
-        scripts = [f"  {shape}: {played.history}" for shape, played in worst]
-        headline = f"{', '.join(shape for shape, _ in worst)} broken: the shortest script for each"
-        blocks.insert(0, "\n".join([headline, *scripts]))
+    if len(blocks) > 1:
+        headline = f"{', '.join(plainest(found))} broken: the shortest script for each"
+        blocks.insert(0, "\n".join([headline, *_listed(plainest(found))]))
     return "\n\n".join([*blocks, coverage])
+
+
+def plainest(found: Found) -> dict[str, str]:
+    """Give the shortest script for each way to fail, the plainest first."""
+    return {shape: str(played.history) for shape, played in _worst(found)}
+
+
+def _worst(found: Found) -> list[tuple[str, Played]]:
+    return sorted(found.worst.items(), key=lambda item: (item[1].history.plainness, item[0]))
+
+
+def _listed(scripts: Mapping[str, str]) -> list[str]:
+    return [f"  {shape}: {script}" for shape, script in scripts.items()]
 
 
 def coverage(found: Found, depth: int) -> str:
@@ -86,13 +98,25 @@ def unsteady(what: str) -> str:
     return f"cannot tell: {what}\n{_OUTSIDE}"
 
 
-def died(marker: str) -> str:
-    """Write what a search was running when its process died."""
-    return (
-        "cannot tell: the search of this test before this one never came to its end: its process died, or was killed, "
-        f"in the middle of\n  again {marker}\n"
-        "This is said once: the next run searches from the beginning"
-    )
+def died(left: Left) -> str:
+    """Write what a search was running when its process died, and what it had found."""
+    never_ended = "cannot tell: the search of this test before this one never came to its end"
+    lines = [
+        f"{never_ended}: its process died, or was killed, in the middle of",
+        f"  again {left.marker}",
+        *_found_before(left),
+        "This is said once: the next run searches from the beginning",
+    ]
+    return "\n".join(lines)
+
+
+def died_in(left: Left) -> str:
+    """Write the same of a worker of pytest-xdist that died in this run, to stand behind what pytest says of it."""
+    return "\n".join([f", in the middle of {left.marker}", *_found_before(left)])
+
+
+def _found_before(left: Left) -> list[str]:
+    return ["Before that it had found", *_listed(left.found)] if left.found else []
 
 
 def out_of_time(said: str, history: History, marker: str, so_far: str) -> str:

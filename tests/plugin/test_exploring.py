@@ -279,17 +279,17 @@ def test_an_interrupt_loses_nothing_that_was_found(pytester: pytest.Pytester) ->
 
 
 def test_a_history_that_kills_the_interpreter_is_named_by_the_next_run(pytester: pytest.Pytester) -> None:
-    """Once; the run after that searches again."""
+    """With what was found before; once: the run after that searches again."""
     test = """
         import os
 
-        @chaos_explore(depth=1, faults=["503", "reset"])
+        @chaos_explore(faults=["503", "reset after-commit"])
         def test_a_charge(chaos):
             try:
                 charge(chaos.url)
                 chaos.verify(only=["ID04"])
             finally:
-                if os.path.exists("deadly") and chaos.attempts[0].fault == "reset":
+                if os.path.exists("deadly") and [one.fault for one in chaos.attempts] == ["reset after-commit", "503"]:
                     os._exit(3)
         """
     pytester.path.joinpath("deadly").touch()
@@ -302,36 +302,47 @@ def test_a_history_that_kills_the_interpreter_is_named_by_the_next_run(pytester:
     told_once.stdout.fnmatch_lines(
         [
             "*cannot tell: the search of this test before this one never came to its end: *",
-            '*  again @pytest.mark.chaos("reset", entropy="seeded", seed=*)',
-        ]
+            '*  again @pytest.mark.chaos("reset after-commit, 503", entropy="seeded", seed=*)',
+            "*Before that it had found",
+            "*  ID04: reset after-commit",
+            "*This is said once: *",
+        ],
+        consecutive=True,
     )
-    run(pytester, test).assert_outcomes(passed=1)
+    run(pytester, test).stdout.fnmatch_lines(["*explored up to 2 faults: 7 histories run*"])
 
 
 def test_a_history_that_kills_a_worker_is_named_at_once(pytester: pytest.Pytester) -> None:
-    """By pytest-xdist's controller, which lives on; the next run searches again."""
+    """By pytest-xdist's controller, which lives on, with what was found before; the next run searches again."""
     test = """
         import os
 
-        @chaos_explore(depth=1, faults=["503", "reset"])
+        @chaos_explore(faults=["503", "reset after-commit"])
         def test_a_charge(chaos):
             try:
                 charge(chaos.url)
                 chaos.verify(only=["ID04"])
             finally:
-                if os.path.exists("deadly") and chaos.attempts[0].fault == "reset":
+                if os.path.exists("deadly") and [one.fault for one in chaos.attempts] == ["reset after-commit", "503"]:
                     os.kill(os.getpid(), 9)
         """
     pytester.path.joinpath("deadly").touch()
 
     told = run(pytester, test, "-n1", "--max-worker-restart=0", "--chaos-report=r.json")
 
-    marker = '@pytest.mark.chaos("reset", entropy="seeded", seed=*)'
-    told.stdout.fnmatch_lines([f"worker 'gw0' crashed while running '*::test_a_charge', in the middle of {marker}"])
+    marker = '@pytest.mark.chaos("reset after-commit, 503", entropy="seeded", seed=*)'
+    told.stdout.fnmatch_lines(
+        [
+            f"worker 'gw0' crashed while running '*::test_a_charge', in the middle of {marker}",
+            "Before that it had found",
+            "  ID04: reset after-commit",
+        ],
+        consecutive=True,
+    )
     (problem, _) = json.loads(pytester.path.joinpath("r.json").read_text())["problems"]
-    assert '\', in the middle of @pytest.mark.chaos("reset", ' in problem
+    assert '\', in the middle of @pytest.mark.chaos("reset after-commit, 503", ' in problem
     pytester.path.joinpath("deadly").unlink()
-    run(pytester, test).assert_outcomes(passed=1)
+    run(pytester, test).stdout.fnmatch_lines(["*explored up to 2 faults: 7 histories run*"])
 
 
 CHOSEN = """
@@ -444,6 +455,34 @@ def test_the_processes_of_xdist_share_a_search(pytester: pytest.Pytester) -> Non
         ],
         consecutive=True,
     )
+
+
+@pytest.mark.parametrize("last", ["share1of2", "share2of2"])
+def test_the_report_of_a_shared_search_is_that_of_all_shares(pytester: pytest.Pytester, last: str) -> None:
+    """It failed where one share did, which ever ends last; real time is that of all, each with its set-up."""
+    result = run(
+        pytester,
+        f"""
+        import pytest, time
+
+        @pytest.fixture
+        def slow_to_set_up(request):
+            time.sleep(2 if "{last}" in request.node.name else 0.5)
+
+        @chaos_explore(depth=1, faults=["503", "reset after-commit"])
+        def test_a_charge(chaos, slow_to_set_up):
+            charge(chaos.url)
+            chaos.verify(only=["ID04"])
+        """,
+        "-n2",
+        "--chaos-report=r.json",
+    )
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["FAILED *::test_a_charge*share2of2*"])
+    (test,) = json.loads(pytester.path.joinpath("r.json").read_text())["tests"]
+    assert (test["outcome"], test["message"]) == ("failed", "ID04 broken")
+    assert test["real_ns"] >= 2_500_000_000
 
 
 def test_bad_company_is_named(pytester: pytest.Pytester) -> None:
