@@ -187,10 +187,14 @@ class Collecting:
     # the end of the run
 
     def pytest_sessionstart(self) -> None:
-        """Note when the run began."""
+        """Note when the run began, in the reports, too: those of an earlier run are none of a run that is killed."""
         from datetime import UTC, datetime
 
         self._began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if self._asked.reports and not self._is_worker:
+            from pytest_retrychaos.report.finish import begin
+
+            begin(self._asked, began=self._began, seed=main_seed(self._config))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

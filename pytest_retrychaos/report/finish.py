@@ -1,7 +1,8 @@
-"""The end of a run: the document is put together, files are written, gates are held."""
+"""The ends of a run: the document is put together, files are written, gates are held."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pytest_retrychaos.report.writing import write_whole
 
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 """GitHub Actions: the file that a step's summary is read from."""
+NOT_OVER = "the run has not come to its end: it is still going on, or its process was killed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,15 @@ def _settled(test: TestRecord) -> TestRecord:
         replace(one, status="expected") if one.status == "new" else one for one in test.findings
     ])  # fmt: skip
     return replace(test, findings=findings)
+
+
+def begin(asked: Asked, *, began: str, seed: int) -> None:
+    """Write at each place where a report is to be that there is none yet; what prevents that is told at the end."""
+    document = make_document((), problems=(NOT_OVER,), began=began, seed=seed, asked=asked, listed=None)
+    for path in asked.reports:
+        if path.is_file() or not path.exists():  # a pipe has a reader, who waits for one report
+            with contextlib.suppress(OSError):
+                write_whole(path, render(document, path.suffix))
 
 
 def finish(asked: Asked, document: Document) -> Outcome:

@@ -285,6 +285,33 @@ def test_a_test_ends_as_pytest_says_it_did(pytester: pytest.Pytester) -> None:
     assert all(test["real_ns"] > 0 for test in tests.values())
 
 
+@pytest.mark.parametrize("options", [(), ("-n1",)], ids=["alone", "by xdist"])
+def test_a_run_that_is_killed_leaves_no_report_of_an_earlier_one(pytester: pytest.Pytester, options: Any) -> None:
+    """In every format it says that it is not whole; nothing else is left beside it."""
+    pytester.makepyfile(f"{CLIENT}\ndef test_one(chaos):\n    charge(chaos.url)\n")
+    places = [Path("out", f"r{suffix}") for suffix in (".json", ".html", ".md", ".sarif")]
+    reports = [f"--chaos-report={place}" for place in places]
+    run(pytester, *options, *reports).assert_outcomes(passed=1)
+    assert all("not come to its end" not in place.read_text() for place in places)
+    pytester.makeconftest("""
+import os
+
+def pytest_configure(config):
+    global here
+    here = os.getpid() if not hasattr(config, "workerinput") else None
+
+def pytest_runtest_logreport():
+    if here is not None:
+        os.kill(here, 9)
+""")
+
+    assert run(pytester, *options, *reports).ret == -9
+
+    assert all("not come to its end" in place.read_text() for place in places)
+    assert json.loads(places[0].read_text())["tests"] == []
+    assert sorted(place.name for place in Path("out").iterdir()) == sorted(place.name for place in places)
+
+
 def test_a_worker_that_dies_is_told_of(pytester: pytest.Pytester) -> None:
     """The report holds the tests that ended, and says which did not."""
     pytester.makepyfile(
