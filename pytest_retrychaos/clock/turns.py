@@ -156,6 +156,7 @@ class Turns:
         me = self.granted
         if me.ident != get_ident():  # the turn was taken from this thread a moment ago
             return Woke.BY_END
+        outer = self._set_aside(me)
         me.number = self._next_number()
         if deadline_ns is not None:
             deadline_ns = max(deadline_ns, self.clock.now_ns)  # one that has passed must not come before others
@@ -171,10 +172,29 @@ class Turns:
             self._hand_over(me)
         finally:
             self._forget(me)
+            woke = me.woke
+            if outer is not None:
+                self._take_up(me, *outer)
         if me.error is not None:
             error, me.error = me.error, None
             raise error
-        return me.woke
+        return woke
+
+    def _set_aside(self, me: Strand) -> tuple[int | None, int | None] | None:
+        """Interrupt the wait that a thread is in the middle of, where a signal's handler waits there."""
+        if not me.number:
+            return None
+        outer = me.key, me.deadline_ns
+        self._forget(me)
+        return outer
+
+    def _take_up(self, me: Strand, key: int | None, deadline_ns: int | None) -> None:
+        """Go on with the wait that the handler interrupted: what it is for may have come meanwhile."""
+        if key is not None:
+            self._make_ready(me, Woke.BY_KEY, at_once=True)
+        elif deadline_ns is not None:
+            me.number, me.deadline_ns = self._next_number(), deadline_ns
+            self._deadlines.add(deadline_ns, me.number, me)
 
     def let_others_run(self) -> bool:
         """Give the turn to the others that are ready; whether there were any."""
@@ -368,7 +388,7 @@ class Turns:
 
     def has_news(self) -> bool:
         """Whether something came from outside that `_choose` has to look at."""
-        return bool(self._arrivals or self._interrupted) or self._look()
+        return bool(self._arrivals or self._interrupted) or self._look() or self._ready.first() is not None
 
     def _tell(self, due_ns: int | None) -> bool:
         """Wake the first that has waited for too long, or for nothing, if there is one."""

@@ -40,6 +40,26 @@ def test_a_child_finishes_while_others_sleep(timeout: float | None, clock: Virtu
     assert woke == ["slept"]
 
 
+def test_a_signals_handler_may_sleep_in_the_middle_of_a_wait(clock: VirtualClock) -> None:
+    """The wait that it interrupts goes on, and finds that the child has ended."""
+    seen: list[str] = []
+
+    def handle(number: int, frame: object) -> None:
+        time.sleep(0.01)
+        seen.append("handled")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    thread = threading.Thread(target=time.sleep, args=(5,))
+    thread.start()
+    code = "import os, signal, time; time.sleep(0.1); os.kill(os.getppid(), signal.SIGUSR1); time.sleep(0.1); exit(7)"
+    try:
+        assert subprocess.Popen([sys.executable, "-c", code]).wait(60) == 7
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == ["handled"]
+    thread.join()
+
+
 def test_a_child_that_takes_too_long_is_timed_out(clock: VirtualClock) -> None:
     """By the limit that was given, and it is said as ever."""
     with pytest.raises(subprocess.TimeoutExpired, match="timed out after"):
