@@ -22,7 +22,7 @@ from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.outsiders import outside_names
 from pytest_retrychaos.clock.pipes import pipe_swaps
 from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
-from pytest_retrychaos.clock.processes import PROCESSES, process_patch, process_patches
+from pytest_retrychaos.clock.processes import PROCESSES, patches_of, process_patches
 from pytest_retrychaos.clock.real_sockets import socket_patches
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.clock.switches import Switches
@@ -161,7 +161,7 @@ class Installation:
         self._switch_on([*loop_swaps(), *cancel_patches()])
 
     def _processes_came(self, module: ModuleType) -> None:
-        self._switch_on([process_patch(module)])
+        self._switch_on(patches_of(module))
 
     def _trio_came(self, _: ModuleType) -> None:
         self._switch_on([*loop_swaps(), *cancel_patches()])

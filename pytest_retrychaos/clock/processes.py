@@ -35,31 +35,49 @@ def _wait(real: Method) -> Method:
     def wait(result: Any, timeout: float | None = None) -> Any:  # Any: a result that is to come
         if get_ident() != ACTIVE.owner or result.ready():
             return real(result, timeout)
-        note_child(-id(result))
-        try:
-            return real(result, timeout)
-        finally:
-            forget_child(-id(result))
+        return _while_noted(real, result, timeout)
 
     return wait
 
 
-_METHODS: dict[str, tuple[str, str, Callable[[Method], Method]]] = {
-    "concurrent.futures.process": ("ProcessPoolExecutor", "submit", _submit),
-    "multiprocessing.pool": ("ApplyResult", "wait", _wait),
+def _next(real: Method) -> Method:
+    def next_(results: Any, timeout: float | None = None) -> Any:  # Any: results that come one by one
+        if get_ident() != ACTIVE.owner:
+            return real(results, timeout)
+        return _while_noted(real, results, timeout)
+
+    return next_
+
+
+def _while_noted(real: Method, awaited: Any, timeout: float | None) -> Any:  # Any: as above
+    note_child(-id(awaited))
+    try:
+        return real(awaited, timeout)
+    finally:
+        forget_child(-id(awaited))
+
+
+_METHODS: dict[str, tuple[tuple[str, str, Callable[[Method], Method]], ...]] = {
+    "concurrent.futures.process": (("ProcessPoolExecutor", "submit", _submit),),
+    "multiprocessing.pool": (
+        ("ApplyResult", "wait", _wait),
+        ("IMapIterator", "next", _next),
+        ("IMapIterator", "__next__", _next),
+    ),
 }
 PROCESSES = tuple(_METHODS)
 """The modules whose loading brings what is replaced here."""
 
 
 @functools.cache
-def process_patch(module: ModuleType) -> TypePatch:
-    """Make the patch of one of those modules, once in a process."""
-    owner, name, make = _METHODS[module.__name__]
-    kind: type = getattr(module, owner)
-    return TypePatch(kind, name, make(kind.__dict__[name]))
+def patches_of(module: ModuleType) -> tuple[TypePatch, ...]:
+    """Make the patches of one of those modules, once in a process."""
+    kinds: list[tuple[type, str, Callable[[Method], Method]]] = [
+        (getattr(module, owner), name, make) for owner, name, make in _METHODS[module.__name__]
+    ]
+    return tuple(TypePatch(kind, name, make(kind.__dict__[name])) for kind, name, make in kinds)
 
 
 def process_patches() -> list[TypePatch]:
     """Make the patches of those modules that are loaded."""
-    return [process_patch(sys.modules[name]) for name in PROCESSES if name in sys.modules]
+    return [patch for name in PROCESSES if name in sys.modules for patch in patches_of(sys.modules[name])]

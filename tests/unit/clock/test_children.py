@@ -179,6 +179,25 @@ def test_multiprocessing_works(method: str, clock: VirtualClock) -> None:
     process.close()
 
 
+def _later(item: int) -> int:
+    time.sleep(0.2)
+    return item
+
+
+@pytest.mark.usefixtures("_tracker")
+@pytest.mark.parametrize("name", ["imap", "imap_unordered"])
+def test_what_a_pool_of_processes_gives_one_by_one_is_waited_for(name: str, clock: VirtualClock) -> None:
+    """However long its work takes: it is no deadlock, and a thread's hour does not pass over it."""
+    woke: list[str] = []
+    thread = threading.Thread(target=lambda: (time.sleep(3600), woke.append("slept")))
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        results = getattr(pool, name)(_later, [1, 2])
+        assert next(results) == 1
+        thread.start()
+        assert (results.next(60), woke) == (2, [])
+    thread.join()
+
+
 def test_nothing_is_left_of_a_child_that_ends_after_the_clock() -> None:
     """Its owner waits for it in real time."""
     with install(VirtualClock()):
