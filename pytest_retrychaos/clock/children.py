@@ -29,6 +29,8 @@ Function = Callable[..., Any]  # Any: a built-in of any signature
 _ENDLESS = 2e6
 """Seconds that stand for no limit, the most that poll(2) takes: with one, ``communicate`` waits on its pipes."""
 _STARTERS = ("fork", "forkpty", "posix_spawn", "posix_spawnp")
+_NO_END = os.WUNTRACED | os.WCONTINUED
+"""Of waits for a child that is stopped or goes on, of which its descriptor tells nothing (pidfd_open(2))."""
 
 
 def note_child(pid: int) -> None:
@@ -83,6 +85,8 @@ def _waits(real: Function, pid_of: Callable[..., int], options_at: int) -> Funct
     def wait_(*args: Any) -> Any:  # Any: a process and its status, in several shapes
         if get_ident() == ACTIVE.owner and all(isinstance(one, int) for one in args):
             options = args[options_at] if 0 <= options_at < len(args) else 0
+            if options & _NO_END and not options & os.WNOHANG:
+                return aside(lambda: real(*args), "a child process to stop or go on")
             if not options & os.WNOHANG and len(args) > options_at:
                 _await_end(pid_of(*args))
         return real(*args)

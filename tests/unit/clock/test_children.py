@@ -60,6 +60,19 @@ def test_a_signals_handler_may_sleep_in_the_middle_of_a_wait(clock: VirtualClock
     thread.join()
 
 
+def test_a_child_that_is_stopped_is_reported(clock: VirtualClock) -> None:
+    """Who waits for that learns of it, and of its end."""
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP); input(); exit(3)"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as child:
+        assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])
+        os.kill(child.pid, signal.SIGCONT)
+        went_on = os.waitid(os.P_PID, child.pid, os.WCONTINUED)
+        assert went_on is not None
+        assert went_on.si_code == os.CLD_CONTINUED
+        child.communicate(b"\n")
+        assert child.returncode == 3
+
+
 def test_a_child_that_takes_too_long_is_timed_out(clock: VirtualClock) -> None:
     """By the limit that was given, and it is said as ever."""
     with pytest.raises(subprocess.TimeoutExpired, match="timed out after"):
