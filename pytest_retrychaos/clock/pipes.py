@@ -51,7 +51,8 @@ def _await(number: int) -> None:
 
 def _read(real: Function) -> Function:
     def read(*args: Any) -> Any:  # Any: a descriptor and a length
-        if get_ident() == ACTIVE.owner and args and type(args[0]) is int and sys._getframe(1).f_code is not _PROMPT:
+        may_wait = get_ident() == ACTIVE.owner and sys._getframe(1).f_code is not _PROMPT
+        if may_wait and args and type(args[0]) is int and args[1:] != (0,):  # one of no bytes does not wait
             _await(args[0])
         return real(*args)
 
@@ -68,9 +69,16 @@ def _await_file(file: io.FileIO) -> bool:
     return not stat.S_ISREG(os.fstat(number).st_mode)
 
 
+def _has_room(buffer: Any = None, *_: Any) -> bool:  # Any: as the caller gives it
+    try:
+        return memoryview(buffer).nbytes > 0
+    except TypeError:  # no buffer: the read tells it
+        return False
+
+
 def _file_readinto(real: Function) -> Function:
     def readinto(file: io.FileIO, *args: Any) -> Any:  # Any: a buffer; a number of bytes
-        if get_ident() == ACTIVE.owner:
+        if get_ident() == ACTIVE.owner and _has_room(*args):
             _await_file(file)
         return real(file, *args)
 
@@ -96,7 +104,8 @@ def _file_read(real: Function, readall: Function) -> Function:
             return real(file, *args)
         if not args or args[0] is None or (type(args[0]) is int and args[0] < 0):
             return readall(file)
-        _await_file(file)
+        if args[0] != 0:
+            _await_file(file)
         return real(file, *args)
 
     return read

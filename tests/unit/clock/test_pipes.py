@@ -40,6 +40,14 @@ def child(code: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
+def test_a_read_of_no_bytes_waits_for_none(clock: VirtualClock, pipe: tuple[int, int]) -> None:
+    """It gives nothing at once, as the system does."""
+    file = io.FileIO(pipe[0], closefd=False)
+    assert os.read(pipe[0], 0) == b""
+    assert file.read(0) == b""
+    assert file.readinto(bytearray()) == 0
+
+
 class Hello(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         time.sleep(2)

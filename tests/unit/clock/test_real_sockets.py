@@ -114,6 +114,13 @@ def test_a_receive_times_out_in_virtual_time(pair: tuple[socket.socket, socket.s
     assert client.gettimeout() == 3600
 
 
+def test_receiving_no_bytes_waits_for_none(pair: tuple[socket.socket, socket.socket], patient: VirtualClock) -> None:
+    """It gives nothing at once, as the system does."""
+    pair[0].settimeout(5)
+    assert pair[0].recv(0) == b""
+    assert pair[0].recv_into(bytearray()) == 0
+
+
 def test_arguments_are_checked_as_ever(pair: tuple[socket.socket, socket.socket]) -> None:
     """The errors are the real ones."""
     client, _ = pair
