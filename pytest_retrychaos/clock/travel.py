@@ -13,6 +13,9 @@ from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import count_reading
 from pytest_retrychaos.clock.virtual import EPOCH, EPOCH_NS
 
+_START = "_retrychaos_start"
+"""Under what name a travel that ticks keeps when, in virtual time, it was first read."""
+
 
 def _wall_ns() -> int:
     import _time_machine
@@ -78,6 +81,9 @@ class Journey:
 
 def _nested(real: Any) -> Any:  # Any: a method of time-machine's class
     def time_ns(traveller: Any) -> int:  # Any: time-machine's own class
+        if traveller._tick and not traveller._requested:  # the first reading, also since it was moved
+            traveller.__dict__.pop(_START, None)
+            real(traveller)  # notes it for the threads on real time
         if get_ident() != ACTIVE.owner:
             return real(traveller)  # type: ignore[no-any-return]  # an int
         count_reading()
@@ -86,7 +92,7 @@ def _nested(real: Any) -> Any:  # Any: a method of time-machine's class
             return destination
         # A travel that ticks goes on in virtual time from its first reading, as it does in real time.
         now = ACTIVE.clock.now_ns
-        start: int = traveller.__dict__.setdefault("_retrychaos_start", now)
+        start: int = traveller.__dict__.setdefault(_START, now)
         return destination + now - start
 
     return time_ns

@@ -27,6 +27,19 @@ def test_a_nested_travel_that_ticks_ticks_in_virtual_time(clock: VirtualClock) -
         assert datetime.now(UTC) == datetime(1999, 12, 31, 0, 1, tzinfo=UTC)
 
 
+def test_a_nested_travel_that_is_moved_ticks_from_there(clock: VirtualClock) -> None:
+    """What was slept before the move does not count, and what is slept after it does."""
+    with time_machine.travel(datetime(1999, 12, 31, tzinfo=UTC)) as travel:
+        assert datetime.now(UTC) == datetime(1999, 12, 31, tzinfo=UTC)
+        time.sleep(60)
+        travel.move_to(datetime(2000, 6, 1, tzinfo=UTC))
+        assert datetime.now(UTC) == datetime(2000, 6, 1, tzinfo=UTC)
+        time.sleep(60)
+        assert datetime.now(UTC) == datetime(2000, 6, 1, 0, 1, tzinfo=UTC)
+        travel.shift(60)
+        assert datetime.now(UTC) == datetime(2000, 6, 1, 0, 2, tzinfo=UTC)
+
+
 def test_a_travel_left_open_stays_and_can_be_ended(picture) -> None:
     """Ending the clock takes away its own date only."""
     before = picture()
