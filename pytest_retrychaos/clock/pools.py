@@ -27,6 +27,8 @@ Pool = Any  # Any: a ThreadPoolExecutor, of which private attributes are set
 
 _adopted: dict[int, tuple[Pool, tuple[Any, ...] | None]] = {}
 """By identity: pools that work under the clock, and the workers, queue and semaphore that they had before."""
+_stand_ins: dict[int, Pool] = {}
+"""By the identity of an older pool: whom the workers that it gets under the clock take for it."""
 
 
 def _adopt(pool: Pool) -> None:
@@ -36,8 +38,19 @@ def _adopt(pool: Pool) -> None:
     if pool._threads:
         before = (pool._threads, pool._work_queue, pool._idle_semaphore)
         pool._work_queue, pool._idle_semaphore = queue.SimpleQueue(), threading.Semaphore(0)
+        _stand_ins[id(pool)] = _stand_in(pool)
     pool._threads = InOrder()
     _adopted[id(pool)] = (pool, before)
+
+
+def _stand_in(pool: Pool) -> Pool:
+    """Make an object that has all that a pool has, for its workers to know in the pool's place.
+
+    Each ends when it has done what it is at, as soon as who it works for has gone.
+    """
+    made: Pool = object.__new__(pools.ThreadPoolExecutor)
+    made.__dict__ = pool.__dict__
+    return made
 
 
 def pools_go_home() -> None:
@@ -46,14 +59,12 @@ def pools_go_home() -> None:
         if before is None:
             pool._threads = set(pool._threads)
             continue
-        # A worker ends on None only where its pool is being shut down; one that is busy ends when it has done.
-        was, pool._shutdown = pool._shutdown, True
-        pool._work_queue.put(None)
-        turns = ACTIVE.turns
-        if turns is not None:
-            turns.settle()
-        pool._shutdown = was
+        _stand_ins.pop(id(pool), None)
+        if ACTIVE.turns is not None:
+            ACTIVE.turns.settle()
         pool._threads, pool._work_queue, pool._idle_semaphore = before
+        if pool._shutdown:
+            pool._work_queue.put(None)  # for the workers that it had then: so they end where a pool is shut down
     _adopted.clear()
 
 
@@ -64,6 +75,13 @@ def _submit(real: Method) -> Method:
         return real(pool, fn, *args, **kwargs)
 
     return submit
+
+
+def _grow(real: Method) -> Method:
+    def adjust_thread_count(pool: Pool) -> None:
+        real(_stand_ins.get(id(pool), pool))
+
+    return adjust_thread_count
 
 
 def _made(real: Method) -> Method:
@@ -96,9 +114,10 @@ def _run(real: Method) -> Method:
 @functools.cache
 def pool_patches() -> tuple[TypePatch, ...]:
     """Make the patches of pools and their work items, once in a process."""
-    item = pools._WorkItem
+    item, kind = pools._WorkItem, pools.ThreadPoolExecutor
     return (
-        TypePatch(pools.ThreadPoolExecutor, "submit", _submit(pools.ThreadPoolExecutor.submit)),
+        TypePatch(kind, "submit", _submit(kind.submit)),
+        TypePatch(kind, "_adjust_thread_count", _grow(vars(kind)["_adjust_thread_count"])),
         TypePatch(item, "__init__", _made(item.__init__)),
         TypePatch(item, "run", _run(item.run)),
     )

@@ -264,6 +264,33 @@ def test_a_pool_from_before_has_workers_on_virtual_time() -> None:
     assert POOL.submit(threading.get_ident).result() == before
 
 
+def test_a_worker_that_is_left_at_work_ends_when_it_has_done() -> None:
+    """An older pool that it worked for has its own workers, and starts as many as it ever would."""
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(int).result()
+        with install(VirtualClock()):
+            work = pool.submit(time.sleep, 0.1)
+            [worker] = pool._threads
+        worker.join(10)
+        assert work.done()
+        assert not worker.is_alive()
+        come = threading.Event()
+        waits = pool.submit(come.wait, 10)
+        pool.submit(come.set)
+        assert waits.result()
+
+
+def test_a_pool_from_before_that_is_shut_down_under_the_clock_keeps_no_worker() -> None:
+    """Those that it had before end too."""
+    pool = ThreadPoolExecutor(1)
+    worker = pool.submit(threading.current_thread).result()
+    with install(VirtualClock()):
+        pool.submit(int).result()
+        pool.shutdown()
+    worker.join(10)
+    assert not worker.is_alive()
+
+
 def test_a_pool_born_under_the_clock_works_for_real_afterwards() -> None:
     """Its idle workers wait for real once the clock has gone."""
     with install(VirtualClock()):
