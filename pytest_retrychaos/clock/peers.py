@@ -39,10 +39,9 @@ class Peers:
 
     def serve(self, sock: Any) -> None:  # Any: a socket of whatever class
         """Note that a thread on virtual time listens here."""
-        if id(sock) not in self._served:
-            address = _address(sock, _LOCAL(sock))
-            if address is not None:
-                self._served[id(sock)] = address
+        address = _address(sock, _LOCAL(sock))
+        if address is not None:
+            self._served[id(sock)] = address  # in place of one that was dropped unclosed, and had this identity
 
     def dial(self, sock: Any) -> None:  # Any: as above
         """Note that a thread on virtual time connects from here."""

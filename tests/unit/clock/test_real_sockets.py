@@ -21,6 +21,7 @@ import pytest
 import trustme
 
 from pytest_retrychaos.clock import VirtualClock, install
+from pytest_retrychaos.clock.waits import running
 
 SECOND = 1_000_000_000
 
@@ -173,6 +174,15 @@ def test_accepting_lets_the_client_run(patient: VirtualClock) -> None:
         with pytest.raises(TimeoutError):
             server.accept()
     assert patient.now_ns == 35 * SECOND
+
+
+def test_a_server_that_was_dropped_unclosed_hides_no_other(patient: VirtualClock) -> None:
+    """The next one may have its identity: who connects to that is a client of the test as well."""
+    dropped = socket.create_server(("127.0.0.1", 0))
+    with pytest.warns(ResourceWarning):
+        del dropped
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        assert not running().outside.peers.is_outside(client)
 
 
 def test_connecting_reports_what_the_system_does(clock: VirtualClock) -> None:
