@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import select
+import subprocess
+import sys
 from _thread import get_ident
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -31,6 +33,7 @@ from pytest_retrychaos.model import SECOND
 Method = Callable[..., Any]  # Any: a C function, whatever it takes
 Ready = list[Any]  # Any: descriptors or pairs of them, as the function gives them back
 _MILLISECOND = SECOND // 1000
+_COMMUNICATE = subprocess.Popen._communicate.__code__  # type: ignore[attr-defined]  # private: looks until a limit
 _OF_CHILDREN = ("anon_inode:[pidfd]", "pipe:", "pidfd:")
 """What /proc names a descriptor that tells the end of a process (since Linux 6.9 the last one), and a pipe."""
 
@@ -120,6 +123,9 @@ def _poll(real: Method) -> Method:
             return real(poller, *args)  # type: ignore[no-any-return]  # a list of pairs
         if args and args[0] == 0:  # a look, as pools take before they reuse a connection
             ACTIVE.clock.readings += 1
+            outer = sys._getframe(1).f_back
+            if outer is not None and outer.f_code is _COMMUNICATE:
+                running().wait_an_instant()
             return real(poller, *args)  # type: ignore[no-any-return]  # as above
         timeout = args[0] if args else None
         limit = _unlimited(timeout, lambda: real(select.poll(), timeout), _MILLISECOND)

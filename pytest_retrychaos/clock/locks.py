@@ -26,6 +26,7 @@ _ACQUIRING = ("acquire", "acquire_lock", "__enter__")
 _RELEASING = ("release", "release_lock", "__exit__", "_release_save")
 _PUTTING = ("put", "put_nowait")
 _NO_LIMIT = -1
+_WAIT = threading.Condition.wait.__code__
 _IS_OWNED = threading.Condition._is_owned.__code__  # type: ignore[attr-defined]  # private: what looks at a lock
 
 
@@ -57,10 +58,13 @@ def _block(real: Method, lock: Any, timeout: float, what: str) -> bool:  # Any: 
         return bool(real(lock, True))  # it has ended: the interpreter is about to release
     if timeout == 0:
         # A condition asks so whether its lock is held, also where garbage is collected: that is no spinning.
-        if sys._getframe(2).f_code is _IS_OWNED:
+        caller = sys._getframe(2).f_code
+        if caller is _IS_OWNED:
             return False
         if not turns.let_others_run():
             count_reading()  # for the watch on loops that only look
+            if caller is _WAIT:
+                turns.wait_an_instant()
         return real(lock, False)  # type: ignore[no-any-return]  # a bool
     limit = None if timeout == _NO_LIMIT else deadline(timeout)
     if thread is not None:

@@ -35,6 +35,8 @@ _RETURN = 2.0
 LONGEST_SILENCE = 3600 * SECOND
 """So long one waits without a limit while others go on: a refresher may tick for ever. Time-outs of clients and of
 who waits for them are shorter (the longest default of a client in the tests is 600 s)."""
+_INSTANTS = 1_000
+"""So many waits of no time at one moment are made by who waits for it to be over: `as_completed`, ``communicate``."""
 _SETTLING = 10_000
 """So many turns may be taken at the end without time passing; a thread that wants more spins."""
 
@@ -73,6 +75,8 @@ class Turns:
         self._patient: dict[int, tuple[int, Strand]] = {}
         """Those that `wait_for` something without a limit, and since when."""
         self._granted_so_far = 0
+        self._instants_of: tuple[int, Strand] = 0, self.main
+        self._instants = 0
         self._deadlines = Deadlines()
         self._count = 0
         self._arrivals: deque[int] = deque()
@@ -202,6 +206,14 @@ class Turns:
             return False
         self.block(None, self.clock.now_ns, "its next turn")
         return True
+
+    def wait_an_instant(self) -> None:
+        """Wait for no time; after some such waits the least time passes, since a real one takes some."""
+        here = self.clock.now_ns, self.granted
+        self._instants = self._instants + 1 if here == self._instants_of else 1
+        self._instants_of = here
+        if self._instants > _INSTANTS:
+            self.sleep_until(self.clock.now_ns + 1)
 
     def alarm(self, deadline_ns: int, act: Alarm) -> None:
         """Have something done when a moment comes."""

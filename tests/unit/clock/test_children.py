@@ -60,6 +60,14 @@ def test_a_signals_handler_may_sleep_in_the_middle_of_a_wait(clock: VirtualClock
     thread.join()
 
 
+def test_a_childs_limit_is_no_polling(clock: VirtualClock) -> None:
+    """``communicate`` looks, again and again, until its limit lies behind it."""
+    for timeout in (0.05, 0.1):
+        with pytest.raises(subprocess.TimeoutExpired):
+            subprocess.run(FOR_EVER, timeout=timeout, capture_output=True)
+    assert clock.notes == []
+
+
 def test_a_child_that_is_stopped_is_reported(clock: VirtualClock) -> None:
     """Who waits for that learns of it, and of its end."""
     code = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP); input(); exit(3)"

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 
@@ -53,6 +53,15 @@ def test_a_pool_hands_out_work_as_time_goes_by(clock: VirtualClock) -> None:
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda n: (time.sleep(5), n)[1], range(8))) == list(range(8))
     assert clock.now_ns == 20 * SECOND
+
+
+def test_a_limit_that_has_to_be_over_is_no_polling(clock: VirtualClock) -> None:
+    """``as_completed`` waits for no time, again and again, until its limit lies behind it."""
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(time.sleep, 9)
+        with pytest.raises(TimeoutError):
+            next(as_completed([work], timeout=1))
+        assert (clock.notes, round(clock.now_ns / SECOND, 7)) == ([], 1.0)
 
 
 def test_a_queue_is_waited_for(clock: VirtualClock) -> None:
