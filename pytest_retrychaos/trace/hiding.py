@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus
 from pytest_retrychaos.model import Effect, Headers
 from pytest_retrychaos.redact import Hidden, Redaction
 from pytest_retrychaos.trace.changing import changed
-from pytest_retrychaos.trace.tokens import replaced
+from pytest_retrychaos.trace.tokens import replaced, still_json
 from pytest_retrychaos.trace.values import Attempt, Body, Operation, Scope, ScriptRecord, Told
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Hiding:
             host=self.text(effect.host),
             target=self.text(effect.target),
             key=None if effect.key is None else self.text(effect.key),
-            body=replaced(content, self._in_bytes) if self._in_bytes else content,
+            body=still_json(content, replaced(content, self._in_bytes)) if self._in_bytes else content,
             operation=self.text(effect.operation),
         )
 
@@ -143,7 +143,7 @@ class Hiding:
         start, found = self._redaction.body(body.start, headers, is_whole=body.is_whole)
         self._learn_all(found)
         if self._in_bytes:
-            start = replaced(start, self._in_bytes)
+            start = still_json(start, replaced(start, self._in_bytes))
         if start == body.start:
             return body
         size = len(start) if body.is_whole else body.size

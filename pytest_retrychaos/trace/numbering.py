@@ -7,6 +7,7 @@ Laws of this module:
    sent once comes back in answers, addresses and errors. A short one, and a key that may be an ordinary word,
    is numbered only where it is the whole value.
 4. What is numbered already keeps its numbers.
+5. A JSON body stays one: a bare number that is replaced becomes a text, so that laws can still read it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 
 from pytest_retrychaos.model import Effect, Headers
 from pytest_retrychaos.trace.changing import changed
-from pytest_retrychaos.trace.tokens import replaced
+from pytest_retrychaos.trace.tokens import replaced, still_json
 from pytest_retrychaos.trace.values import Attempt, Body, Operation, Raised, Scope, Told
 from pytest_retrychaos.volatile import CREDENTIALS, NUMBERED_HEADERS, SHORTEST, is_signed_token
 
@@ -84,7 +85,7 @@ class Numbering:
             effect,
             key=_named(effect.key, names),
             target=self.text(effect.target, own),
-            body=self._bytes(replaced(effect.body, _in_bytes(own))),
+            body=still_json(effect.body, self._bytes(replaced(effect.body, _in_bytes(own)))),
             operation=self.text(effect.operation),
         )
 
@@ -168,10 +169,12 @@ class Numbering:
         start = self._bytes(by_own)
         if start == body.start:
             return body
+        is_own_alone = start == by_own
+        start = still_json(body.start, start)
         if not body.is_whole:
             return changed(body, start=start)
         digest = body.sha256
-        if start != by_own:
+        if not is_own_alone:
             digest = hashlib.sha256(self._bytes(replaced(body.start, dict.fromkeys(_in_bytes(own), b"")))).hexdigest()
         return changed(body, start=start, size=len(start), sha256=digest)
 

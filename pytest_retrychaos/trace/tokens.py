@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import AnyStr
+from typing import AnyStr, Final
+
+_BARE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|\[hidden:[0-9a-f]+\]|\b[CJKV]\d+\b', re.DOTALL)
+"""A text of JSON, or a number or mark of ours outside of any."""
 
 
 def replaced(text: AnyStr, names: Mapping[AnyStr, AnyStr]) -> AnyStr:
@@ -16,6 +20,13 @@ def replaced(text: AnyStr, names: Mapping[AnyStr, AnyStr]) -> AnyStr:
         return text
     present.sort(key=lambda value: (-len(value), value))
     return _replaced(text, present, names)
+
+
+def still_json(content: bytes, changed: bytes) -> bytes:
+    """Quote what was put in where it stands bare in JSON, in place of a number: it can still be read."""
+    if changed == content or not content.lstrip().startswith((b"{", b"[")):
+        return changed
+    return _BARE.sub(lambda found: found[0] if found[0].startswith(b'"') else b'"' + found[0] + b'"', changed)
 
 
 def _replaced(text: AnyStr, values: list[AnyStr], names: Mapping[AnyStr, AnyStr]) -> AnyStr:

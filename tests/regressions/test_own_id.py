@@ -9,6 +9,8 @@ import pytest
 import requests
 
 from pytest_retrychaos import LawsBroken
+from pytest_retrychaos.laws import judge
+from pytest_retrychaos.trace import Trace
 
 
 def create(url: str, order: dict[str, object]) -> str:
@@ -36,6 +38,17 @@ def test_an_order_with_an_id_of_its_own_is_created_again(chaos):
 
     assert len(chaos.ledger) <= 1
     chaos.verify()
+
+
+@pytest.mark.chaos("reset, ok")
+@pytest.mark.parametrize("fields", [{"timestamp": 1767225600}, {"pin": 123456, "entered": 123456}])
+def test_its_id_is_known_in_a_trace_that_was_read_back(chaos, fields):
+    """What is numbered or hidden there is a text in place of a number, and the body is JSON all the same."""
+    create(chaos.url, {"id": "order-7", **fields})
+
+    read_back = Trace.from_json(chaos.trace.to_json())
+
+    assert judge(read_back).of("ID01") == judge(chaos.trace).of("ID01")
 
 
 @pytest.mark.chaos("reset, ok", "reset after-commit, ok")

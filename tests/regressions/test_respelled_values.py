@@ -24,7 +24,12 @@ def send(url: str, *bodies: str) -> int:
 @pytest.mark.chaos("reset after-commit, ok")
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("10", "10.0"), ("true", "1"), ('{"of": 1}, "nonce": "nonce-1"', '{"of": 1.0}, "nonce": "nonce-2"')],
+    [
+        ("10", "10.0"),
+        ("true", "1"),
+        ('{"of": 1}, "nonce": "nonce-1"', '{"of": 1.0}, "nonce": "nonce-2"'),
+        ('10, "timestamp": 1767225600', '10.0, "timestamp": 1767225601'),
+    ],
 )
 def test_another_spelling_of_a_value_is_another_body(chaos, first, second):
     """The service refuses the retry: its key was used with another payload."""

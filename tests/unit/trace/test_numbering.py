@@ -45,6 +45,20 @@ def test_a_key_in_the_body_is_numbered_wherever_it_comes_back(chaos: Chaos) -> N
     assert attempt.body.size == len(attempt.body.start)
 
 
+def test_json_stays_json_where_a_bare_number_is_numbered(chaos: Chaos) -> None:
+    """In the request, in the answer that repeats it, and in the ledger; a text is left as it is."""
+    post(chaos, json_body={"timestamp": 1767225600, "of": [1767225600], "as": 'at 1767225600 V1 " K1'})
+
+    trace = chaos.trace.numbered()
+
+    (attempt,), (effect,) = trace.attempts, trace.effects
+    sent = {"timestamp": "V1", "of": ["V1"], "as": 'at V1 V1 " K1'}
+    assert json.loads(attempt.body.start) == json.loads(effect.body) == sent
+    assert json.loads(attempt.response_body.start)["timestamp"] == "V1"
+    assert attempt.body.size == len(attempt.body.start)
+    assert trace.numbered() == trace
+
+
 def test_digests_do_not_depend_on_the_key_in_a_body(chaos: Chaos) -> None:
     """Neither the request's nor the answer's."""
     chaos.service.route("POST", "/b", lambda request: request.json())
