@@ -56,10 +56,14 @@ def tell_error(error: BaseException) -> Told:
 
 
 def claims_success(value: object) -> tuple[bool | None, str | None]:
-    """Say whether a value claims success, failure or neither (``None``), and what in it says so."""
+    """Say whether a value claims success, failure or neither (``None``), and what in it says so.
+
+    An answer that sends its reader elsewhere says neither: a 303 may follow what was done, a 307 what was not.
+    """
     status = _first(value, "status_code", "status")
     if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
-        return 200 <= status < 300, "status"
+        is_said = status // 100 not in (1, 3)
+        return (200 <= status < 300, "status") if is_said else (None, None)
     ok = _asked(value, "ok")
     if isinstance(ok, bool):
         return ok, "ok"

@@ -1,4 +1,4 @@
-"""A client that returns the last answer instead of raising it: a 502 says as much as an error with 502."""
+"""A client that returns the last answer instead of raising it: a 502 says as much as an error with 502, a 303 too."""
 
 from __future__ import annotations
 
@@ -50,3 +50,15 @@ def test_a_word_for_it_is_a_false_failure(chaos):
 
     with pytest.raises(LawsBroken, match=r"^ID05 "):
         chaos.verify()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("status", [303, 307])
+def test_a_redirect_that_is_handed_over_tells_neither(chaos, status):
+    """Whether the order was made (303) or has to be sent elsewhere (307), the caller can see."""
+    chaos.service.route("POST", "/payments", lambda _: (status, "", {"Location": "/payments/1"}))
+    address, headers = f"{chaos.url}/payments", {"Idempotency-Key": "k1"}
+
+    chaos.call(requests.post, address, json={"n": 1}, headers=headers, timeout=5, allow_redirects=False)
+
+    assert chaos.verify().of("ID05").ruling.value == "does not apply"

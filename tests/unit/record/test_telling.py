@@ -37,6 +37,7 @@ class Moody:
         ({"status": "timeout"}, None, None),
         ({"status": 201}, True, "status"),
         ({"status": 503}, False, "status"),
+        (SimpleNamespace(status_code=303, ok=True), None, None),
         ({"status_code": 200, "status": "failed"}, True, "status"),
         ({"status": True}, True, "status"),
         ({"ok": False}, False, "ok"),
