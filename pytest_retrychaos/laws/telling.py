@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.laws.doubt import may_tell_unknown, tells_unknown
-from pytest_retrychaos.laws.ends import ANSWER, CUT, DAMAGED, IN_FLIGHT, RAISED, STATUS, is_unsafe
+from pytest_retrychaos.laws.ends import ANSWER, CUT, DAMAGED, IN_FLIGHT, RAISED, REDIRECTS, STATUS, is_unsafe
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.laws.words import counted
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.laws.ends import Ended
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.trace import Attempt, Raised, Scope, Told
 
@@ -280,9 +281,10 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
       and the ledger is empty. *false-failure*: failure was told, though it was carried out, and nothing in the
       exception's chain says that the outcome is unknown: no ambiguous failure (a timeout, a reset, a 502), and no name
       such as `PaymentUnknown`. An ambiguous answer handed over as it is (a response with 502) is honest.
-    - Does not apply where the service itself said that it did nothing (a 503) though it had; where a message may say in
-      words that the outcome is unknown; where a later request of the scope failed, which the caller may have been told
-      of; where another write of the scope may have undone it.
+    - Does not apply where the service itself said that it did nothing (a 503) though it had; where it only sent the
+      client elsewhere (a 307), and the ledger has no row; where a message may say in words that the outcome is unknown;
+      where a later request of the scope failed, which the caller may have been told of; where another write of the
+      scope may have undone it.
     - Why: Who believes a false failure pays again.
     - Fix: Raise the failure itself, or your own error from it (`raise … from error`).
     """
@@ -326,6 +328,8 @@ def _judge_telling(operation: OperationView, told: Told, tally: Tally) -> None:
     done = carried_out[0].attempt if carried_out else None
     if done is not None and told.claims_success is not True and all(end.kind.did_nothing for end in carried_out):
         tally.pass_over("the service itself had said that nothing was done")
+    elif done is not None and told.claims_success is not True and all(_sends_on(end) for end in carried_out):
+        tally.pass_over("the service sent the client elsewhere, and the ledger has no row: nothing may have been done")
     elif told.raised:
         if done is not None and not tells_unknown(told):
             if may_tell_unknown(told):
@@ -362,6 +366,11 @@ def _was_carried_out(attempt: Attempt) -> bool:
     if attempt.replayed:
         return attempt.status is None or attempt.status < 400
     return attempt.committed and (attempt.status is None or attempt.status < 400 or not attempt.own_answer)
+
+
+def _sends_on(end: Ended) -> bool:
+    """Whether an answer sent the client elsewhere, to do there what was not done here; a 303 follows what was."""
+    return end.attempt.own_answer and end.attempt.status in REDIRECTS and not end.attempt.effects
 
 
 def _hands_over(operation: OperationView, told: Told) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import httpx
 import pytest
 import requests
 import urllib3
@@ -62,3 +63,33 @@ def test_a_redirect_that_is_handed_over_tells_neither(chaos, status):
     chaos.call(requests.post, address, json={"n": 1}, headers=headers, timeout=5, allow_redirects=False)
 
     assert chaos.verify().of("ID05").ruling.value == "does not apply"
+
+
+def charge_with_httpx(url: str) -> httpx.Response:
+    """Follow no redirect, which is httpx's default, and take one for an error."""
+    return httpx.post(f"{url}/payments", headers={"Idempotency-Key": "k1"}, timeout=5).raise_for_status()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_redirect_that_is_raised_is_no_false_failure(chaos, status):
+    """The service has carried nothing out: it said where to ask."""
+    chaos.service.route("POST", "/payments", lambda _: (status, "", {"Location": "/elsewhere"}))
+
+    with pytest.raises(httpx.HTTPStatusError):
+        chaos.call(charge_with_httpx, chaos.url)
+
+    assert len(chaos.ledger) == 0
+    assert chaos.verify().of("ID05").ruling.value == "does not apply"
+
+
+@pytest.mark.chaos
+def test_a_303_that_is_raised_is_a_false_failure(chaos):
+    """It follows what was done: the ledger has a row."""
+    chaos.service.route("POST", "/payments", lambda _: (303, "", {"Location": "/payments/1"}))
+
+    with pytest.raises(httpx.HTTPStatusError):
+        chaos.call(charge_with_httpx, chaos.url)
+
+    with pytest.raises(LawsBroken, match=r"^ID05 false failure"):
+        chaos.verify()
