@@ -28,6 +28,8 @@ ASKING: Final = frozenset({413, 429, 503})
 """Statuses whose Retry-After is to be obeyed (RFC 9110, 15.5.14 and 15.6.4; RFC 6585, 4)."""
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+SAME_REQUEST: Final = frozenset({307, 308})
+"""Redirects that the same request follows, method and body kept (RFC 9110, 15.4.8 and 15.4.9)."""
 IDEMPOTENT: Final = frozenset({"PUT", "DELETE"})
 _NETWORKS: Final = frozenset(
     name.rpartition(".")[2] for name in known_errors.NOT_SENT | known_errors.AMBIGUOUS | known_errors.WRAPPERS

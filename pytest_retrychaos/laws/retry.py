@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
-from pytest_retrychaos.laws.ends import LOGIN, STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
+from pytest_retrychaos.laws.ends import LOGIN, SAME_REQUEST, STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
 from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, two_operations, was_hedged
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.telling import crashed
@@ -303,7 +303,7 @@ def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     """Judge that a success is not sent again, whatever its headers.
 
     - Broken by an attempt of the operation that started after a success had been delivered, whatever its headers: a 201
-      or 202 with `Retry-After` says when to look.
+      or 202 with `Retry-After` says when to look. Nor does it matter whether a 307 or 308 led there.
     - Does not apply where an equal unsafe request is an operation of its own: whether it was sent again or another one
       was meant is not known.
     - Why: The work was done, and the client knew it.
@@ -354,14 +354,16 @@ def _equals(view: View) -> frozenset[int]:
 def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
     legs = frozenset(operation.operation.legs)
     success: Attempt | None = None
+    status: int | None = None
     for end in operation.ends:
         attempt = end.attempt
-        if attempt.index in legs:
-            continue
-        if success is not None and success.ended_ns is not None:
+        is_leg = attempt.index in legs
+        if not is_leg and success is not None and success.ended_ns is not None:
             later = attempt.began_ns - success.ended_ns
             if later > 0 or (later == 0 and attempt.lineage == success.lineage and attempt.joined != "hedge"):
                 return success, attempt.index
-        if success is None and end.is_success:
+        # What a 302 or 303 leads to is another request, a login page perhaps.
+        if success is None and end.is_success and (not is_leg or status in SAME_REQUEST):
             success = attempt
+        status = attempt.status
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pytest_retrychaos.laws.ends import LOGIN, path_of
+from pytest_retrychaos.laws.ends import LOGIN, SAME_REQUEST, path_of
 from pytest_retrychaos.laws.headers import CREDENTIAL_FIELDS, SIGNING_FIELDS, SIGNING_SCHEMES, may_differ
 from pytest_retrychaos.laws.lookback import LOOK_AHEAD
 from pytest_retrychaos.laws.respelled import is_respelled
@@ -77,7 +77,7 @@ def _counterpart(operation: OperationView, place: int) -> Attempt | None:
         return None
     if attempt.joined == "leg":
         before = operation.attempts[place - 1]
-        return before if before.status in (307, 308) else None
+        return before if before.status in SAME_REQUEST else None
     first = operation.attempts[0]
     if first.target == attempt.target and first.method == attempt.method:
         return first

@@ -7,6 +7,8 @@ import uuid
 import pytest
 import requests
 
+from pytest_retrychaos import LawsBroken
+
 
 def charge(url: str) -> None:
     """Wait for a header that never comes, with a new key each time."""
@@ -36,4 +38,26 @@ def test_successes_of_different_requests_hold(chaos):
     for number in (1, 2):
         requests.post(f"{chaos.url}/payments", json={"n": number}, timeout=5)
 
+    assert chaos.verify().of("RT07").ruling.value == "held"
+
+
+def test_a_success_behind_a_redirect_is_not_sent_again_either(chaos):
+    """The service moved; what it answered where it is now is the answer."""
+    chaos.service.route("POST", "/old", lambda _: (308, "", {"Location": "/payments"}))
+    with chaos.operation("one payment"):
+        for _ in range(2):
+            requests.post(f"{chaos.url}/old", json={"n": 1}, headers={"Idempotency-Key": "k1"}, timeout=5)
+
+    with pytest.raises(LawsBroken, match=r"^RT07 success sent again: POST /old was answered 201"):
+        chaos.verify()
+
+
+def test_a_login_page_behind_a_redirect_is_no_success(chaos):
+    """Who was sent there logs in and comes back."""
+    chaos.service.route("POST", "/payments", lambda _: (302, "", {"Location": "/login"}))
+    with chaos.operation("one payment"):
+        for _ in range(2):
+            requests.post(f"{chaos.url}/payments", json={"n": 1}, headers={"Idempotency-Key": "k1"}, timeout=5)
+
+    assert [attempt.operation for attempt in chaos.attempts] == [0, 0, 0, 0]
     assert chaos.verify().of("RT07").ruling.value == "held"
