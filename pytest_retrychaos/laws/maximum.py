@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_retrychaos.laws.ends import TOLERANCE_NS, is_unsafe
+from pytest_retrychaos.laws.ends import LOGIN, TOLERANCE_NS, is_unsafe
 from pytest_retrychaos.laws.lookback import two_operations
 from pytest_retrychaos.laws.retry import in_words
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
@@ -15,6 +15,7 @@ from pytest_retrychaos.model import SECOND
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.policy import Policy
     from pytest_retrychaos.laws.verdict import Finding, LawResult
+    from pytest_retrychaos.trace import Attempt
 
 MOST_ATTEMPTS: Final = 25
 LEAST_MEAN_GAP_NS: Final = SECOND
@@ -27,21 +28,23 @@ def rt03(view: View, terms: Terms) -> LawResult:
     - Without a policy: broken by more than 25 attempts, if the request is unsafe or they come faster than one a second.
       A loop that does not end is stopped at 2 000 attempts by an error that `except Exception` does not catch.
     - With a policy: broken by more attempts than the policy has, or by one after a failure that the policy does not
-      retry (of urllib3 that can be read).
+      retry (of urllib3 that can be read). A login that is let in (other credentials after 401, 403 or 407) is none of
+      the policy's attempts.
     - Why: What nobody counts, nobody stops; and two retry layers inside each other multiply.
     - Fix: Give the loop a maximum, and keep one retry layer.
     """
     tally = Tally("RT03")
     for operation in view.operations:
-        made = len(operation.tries)
-        if made < 2:
+        tries = operation.tries
+        if len(tries) < 2:
             continue
         most, why = MOST_ATTEMPTS, _why_too_many(operation)
-        excess = made > most and bool(why)
+        excess = len(tries) > most and bool(why)
         if terms.policy is not None and terms.policy.attempts is not None:
             most = terms.policy.attempts
             why = f"the policy allows {counted(most, 'attempt')}; what nobody counts, nobody stops"
-            excess = made > most
+            tries = _without_logins(operation)
+            excess = len(tries) > most
         against = None if excess or terms.policy is None else _against(operation, terms.policy)
         if against is not None:
             tally.accuse(_sent_against(operation, against))
@@ -52,15 +55,21 @@ def rt03(view: View, terms: Terms) -> LawResult:
         tally.accuse(
             finding(
                 "RT03",
-                f"too many attempts: {operation.request} was sent {counted(made, 'time')},"
+                f"too many attempts: {operation.request} was sent {counted(len(tries), 'time')},"
                 f" at most {most} {'is' if most == 1 else 'are'} right",
                 operation=operation.index,
-                marks=[(operation.tries[most].index, f"attempt {most + 1}")],
+                marks=[(tries[most].index, f"attempt {most + 1}")],
                 why=why,
                 fix="give the loop a maximum, and keep one retry layer, not two inside each other",
             )
         )
     return tally.result(noun="operation", did="stayed within the maximum", otherwise="nothing was retried")
+
+
+def _without_logins(operation: OperationView) -> tuple[Attempt, ...]:
+    """Leave out what an authentication sent, inside of one attempt of the policy: a digest, a refreshed token."""
+    let_in = {r.attempt.index for r in operation.retries if r.is_login and r.attempt.status not in LOGIN}
+    return tuple(attempt for attempt in operation.tries if attempt.index not in let_in)
 
 
 def _against(operation: OperationView, policy: Policy) -> Retry | None:

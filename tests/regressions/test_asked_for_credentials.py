@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+import httpx
 import pytest
 import requests
 
 from pytest_retrychaos import LawsBroken
+from pytest_retrychaos.engine import Retry, fixed
 
 NEW = {"Authorization": "Bearer new"}
 
@@ -74,3 +76,41 @@ def test_who_sends_the_same_credentials_again_is_told(chaos):
 
     with pytest.raises(LawsBroken, match=r"^RT02 "):
         chaos.verify()
+
+
+DIGEST = '401 header="WWW-Authenticate: Digest realm=\\"r\\", nonce=\\"a-nonce\\", qop=\\"auth\\""'
+POLICY = Retry(attempts=3, backoff=fixed(1))
+
+
+def read_with_digest(url: str, policy: Retry) -> httpx.Response:
+    """Ask, and sign what was asked for (RFC 7616): one attempt of the policy sends two requests."""
+    with httpx.Client(auth=httpx.DigestAuth("user", "password"), timeout=5) as client:
+        return policy.call(lambda: client.get(f"{url}/me").raise_for_status())
+
+
+@pytest.mark.chaos(f"{DIGEST}, 503 x2, ok")
+def test_a_login_is_none_of_the_policys_attempts(chaos):
+    """It lies inside the first of them."""
+    read_with_digest(chaos.url, POLICY)
+
+    assert chaos.verify(POLICY).of("RT03").ruling.value == "held"
+
+
+@pytest.mark.chaos(f"{DIGEST}, 503 x3, ok")
+def test_one_attempt_more_is_one_too_many_beside_a_login(chaos):
+    """Only the login itself is left out."""
+    read_with_digest(chaos.url, Retry(attempts=4, backoff=fixed(1)))
+
+    with pytest.raises(LawsBroken, match=r"^RT03 .* was sent 4 times, at most 3 are right"):
+        chaos.verify(POLICY)
+
+
+@pytest.mark.chaos("401 x4, ok")
+def test_logins_that_are_turned_away_count(chaos):
+    """A new token for each attempt, and none is let in."""
+    for number in range(5):
+        requests.get(f"{chaos.url}/me", headers={"Authorization": f"Bearer {number}"}, timeout=5)
+        time.sleep(1)
+
+    with pytest.raises(LawsBroken, match=r"^RT03 .* was sent 4 times, at most 3 are right"):
+        chaos.verify(POLICY)
