@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_retrychaos.engine import Retry
+from pytest_retrychaos.trace import Told
 
 NOT_APPLIED = ("does not apply",)
 
@@ -31,6 +32,21 @@ def test_bk05_judges_a_scope_with_one_operation_as_a_whole(run, ruling):
     one = slow(run().open()).wait(3).close()
 
     assert ruling(one, "BK05", Retry(attempts=2, timeout=12)) == ("broken", "BK05")
+
+
+@pytest.mark.parametrize("told", [None, Told(True, "<Response [201]>")])
+def test_bk05_does_not_apply_to_what_a_test_does_beside_a_call_that_went_well(run, ruling, told):
+    """A block is the test's own; a call is the code's, to its end."""
+    one = run().open(told=told).wait(5).send("503", key="key-1").wait(3).again().wait(60).close()
+
+    assert ruling(one, "BK05", Retry(timeout=12)) == (NOT_APPLIED if told is None else ("broken", "BK05"))
+
+
+def test_bk05_is_broken_by_a_block_whose_call_itself_took_too_long(run, ruling):
+    """Whatever else the test did there."""
+    one = run().open().send("503", key="key-1").wait(13).again().wait(60).close()
+
+    assert ruling(one, "BK05", Retry(timeout=12)) == ("broken", "BK05")
 
 
 def test_bk05_judges_operations_singly_where_a_scope_holds_several(run, ruling):
