@@ -68,12 +68,13 @@ def bk01(view: View, terms: Terms) -> LawResult:
 def _returns(operation: OperationView) -> Iterator[Retry]:
     """Give the retries whose wait is judged: each from the end of the last attempt at the same host.
 
-    The first attempt at another host is failover; coming back to one is a retry.
+    The first attempt at another host is failover; coming back to one is a retry, by a redirect or without.
     """
-    ended = {}
+    ended: dict[str, Ended] = {}
     for retry in operation.retries:
         ended[retry.before.attempt.host] = retry.before
-        before = ended.get(retry.attempt.host)
+        known = [ended[host] for host in (retry.attempt.host, retry.led_to.host) if host in ended]
+        before = max(known, key=lambda end: end.at_ns or 0, default=None)
         if before is not None and not retry.is_login:
             yield retry._replace(before=before, wait_ns=retry.attempt.began_ns - (before.at_ns or 0))
 

@@ -237,7 +237,8 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     - Asked for a scripted 400, 401, 402, 403, 404, 405, 410, 415 or 422 without a retry hint. A login with other
       credentials after 401 or 403 is none, nor is the same question put to another host. The service's own answers are
       not judged: a poll may meet 404 as often as it likes.
-    - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps.
+    - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps. Nor where a redirect
+      led to one address, which refused, and then to another: signed anew, perhaps.
     - Why: The same request gets the same answer: a retry costs time and traffic, and a locked account.
     - Fix: Retry by a list of statuses, not by "not ok".
     """
@@ -245,7 +246,8 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     for operation in view.operations:
         if not any(_is_permanent(end) for end in operation.ends):
             continue
-        refused = [r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)]
+        followed = [r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)]
+        refused = [r for r in followed if not _is_led_elsewhere(r)]
         again = next((r for r in refused if not _was_login_tried(view, r)), None)
         if again is not None:
             tally.accuse(_sent_after_refusal(operation, again))
@@ -253,6 +255,8 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             tally.pass_over(
                 "another request followed the refusal, and failed: perhaps a login, after which all began anew"
             )
+        elif followed:
+            tally.pass_over("a redirect led to another address than the one that had refused it: signed anew, perhaps")
         elif _is_permanent(operation.last) and _is_refused_afterwards(view, operation.last.attempt):
             tally.pass_over("a connection to its host failed afterwards: whether that was its retry is not known")
         else:
@@ -292,6 +296,12 @@ def _was_login_tried(view: View, retry: Retry) -> bool:
 def _may_follow_refusal(retry: Retry) -> bool:
     """Whether it is a login with other credentials, or the same question put to another host."""
     return retry.is_login or retry.is_failover
+
+
+def _is_led_elsewhere(retry: Retry) -> bool:
+    """Whether redirects led the refused request to one address, and its repetition to another."""
+    before = retry.before.attempt
+    return before.joined == retry.led_to.joined == "leg" and before.target != retry.led_to.target
 
 
 def _is_permanent(end: Ended) -> bool:

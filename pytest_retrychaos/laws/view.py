@@ -26,17 +26,22 @@ class Retry(NamedTuple):
     number: int
     """Which retry of the operation it is, from 1."""
     wait_ns: int
+    led_to: Attempt
+    """The last leg that it led to, or itself."""
 
     @property
     def is_login(self) -> bool:
         """Whether it follows 401, 403 or 407 with other credentials."""
         before = self.before.attempt
-        return before.status in LOGIN and before.credentials != self.attempt.credentials
+        known = {before.credentials}
+        if before.joined == "leg":  # clients keep credentials from other hosts than the one they are for
+            known.add(self.led_by.credentials)
+        return before.status in LOGIN and self.attempt.credentials not in known
 
     @property
     def is_failover(self) -> bool:
-        """Whether it went to another host."""
-        return self.before.attempt.host != self.attempt.host
+        """Whether it went to another host, and led to another."""
+        return self.before.attempt.host not in (self.attempt.host, self.led_to.host)
 
 
 @dataclass(slots=True)
@@ -180,8 +185,18 @@ def _retries(ends: list[Ended], legs: frozenset[int]) -> list[Retry]:
                 number += 1
                 if before is not None and attempt.joined != "hedge":
                     wait_ns = attempt.began_ns - (before.at_ns or 0)
-                    found.append(Retry(before, led_by, attempt, number, wait_ns))
+                    found.append(Retry(before, led_by, attempt, number, wait_ns, _led_to(ends, place, legs)))
             led_by = attempt
         if end.at_ns is not None:
             heapq.heappush(open_, (end.at_ns, place))
+    return found
+
+
+def _led_to(ends: list[Ended], place: int, legs: frozenset[int]) -> Attempt:
+    """Give the last leg that an attempt led to, or itself."""
+    found = ends[place].attempt
+    for later in range(place + 1, len(ends)):
+        if ends[later].attempt.index not in legs:
+            break
+        found = ends[later].attempt
     return found
