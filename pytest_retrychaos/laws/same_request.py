@@ -38,7 +38,7 @@ def rt04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     - Method, path, query, body and headers are compared with the first attempt; after a 307 or 308 method, body and key
       with the request that it answered.
     - Headers may differ that name the attempt, the time, the trace or the connection, or sign the request: by a list,
-      and by words in their names (`date`, `timestamp`, `signature`, `hmac`, `retry`, `nonce` …).
+      and by words in their names (`date`, `timestamp`, `timeout`, `signature`, `retry`, `nonce` …).
     - Credentials may differ after 401, 403 and 407, where the scheme signs each request, where both are signed tokens
       (JWT), and where another request came in between, which may have fetched a token. They may be left out where the
       service then asks for them and is given them (Kerberos, NTLM, a hook that logs in).
@@ -180,11 +180,17 @@ def _may_change_credentials(operation: OperationView, before: Attempt, attempt: 
         return True
     if value is None:
         return False
-    if all(is_signed_token(one.credentials or "") for one in (before, attempt)):
+    if all(_is_signed_token(one, name) for one in (before, attempt)):
         return True
     if value.partition(" ")[0].lower() in SIGNING_SCHEMES or any(f in attempt.headers for f in SIGNING_FIELDS):
         return True
     return name in before.headers and attempt.index - earlier[-1].index > 1
+
+
+def _is_signed_token(attempt: Attempt, name: str) -> bool:
+    """Whether a field holds a signed token, whatever other credentials stand beside it."""
+    value = attempt.headers.get(name, "")
+    return is_signed_token(value.partition(" ")[2] or value)
 
 
 def _is_challenged(view: View, attempt: Attempt) -> bool:

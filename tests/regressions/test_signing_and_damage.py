@@ -30,6 +30,31 @@ def pay(url: str, credentials: list[str]) -> None:
 
 
 @pytest.mark.chaos("503, ok")
+@pytest.mark.parametrize("name", ["X-Api-Key", "Cookie"])
+def test_other_credentials_beside_such_a_token_change_nothing(chaos, name):
+    """They are the same on every attempt, and so is what is left of the caller's time on none."""
+    for left in (30, 28):
+        headers = {"Authorization": f"Bearer {token('me')}", name: "a=123456", "X-Request-Timeout": str(left)}
+        requests.post(f"{chaos.url}/payments", headers={"Idempotency-Key": "k1", **headers}, timeout=5)
+        time.sleep(1)
+
+    assert chaos.verify().of("RT04").ruling.value == "held"
+    assert judge(Trace.from_json(chaos.trace.to_json())).ok
+
+
+@pytest.mark.chaos("503, ok")
+def test_another_key_beside_such_a_token_is_another_request(chaos):
+    """Only the token is one of each attempt."""
+    for key in ("key-of-a-tenant", "key-of-another"):
+        headers = {"Authorization": f"Bearer {token('me')}", "X-Api-Key": key, "Idempotency-Key": "k1"}
+        requests.post(f"{chaos.url}/payments", headers=headers, timeout=5)
+        time.sleep(1)
+
+    with pytest.raises(LawsBroken, match=r"^RT04 another request: .* another x-api-key header"):
+        chaos.verify()
+
+
+@pytest.mark.chaos("503, ok")
 def test_a_token_signed_for_each_attempt_is_no_other_request(chaos):
     """A trace read back says the same, though it keeps no token."""
     pay(chaos.url, [f"Bearer {token('me')}", f"Bearer {token('me')} ".strip() + "x"])

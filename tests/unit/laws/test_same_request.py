@@ -84,6 +84,7 @@ def test_rt04_is_broken_when_a_header_goes_changes_or_comes(run, ruling, first, 
         "Cookie",
         "X-Acme-Attempt",
         "X-Acme-Timestamp",
+        "X-Acme-Deadline",
     ],
 )
 @pytest.mark.parametrize(("first", "second"), [("1", "2"), (None, "2"), ("1", None)])
