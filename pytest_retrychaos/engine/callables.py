@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 
 from pytest_retrychaos.engine.attempt import this_attempt
@@ -93,7 +94,7 @@ def _function(fn: object) -> object:
     """Find the function inside what can be called: a partial, a method, an object."""
     if type(fn) is FunctionType:
         return fn
-    while hasattr(fn, "func") and hasattr(fn, "args"):  # functools.partial
+    while isinstance(fn, functools.partial):
         fn = fn.func
     if hasattr(fn, "__code__") or isinstance(fn, type):
         return fn
@@ -106,6 +107,6 @@ def _flags(fn: object) -> int:
 
 
 def _name(fn: object) -> str:
-    while hasattr(fn, "func") and hasattr(fn, "args"):
+    while isinstance(fn, functools.partial):
         fn = fn.func
     return f"{getattr(fn, '__qualname__', None) or type(fn).__qualname__}()"

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 import weakref
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 import requests
@@ -406,6 +407,14 @@ def test_a_generator_function_is_refused_with_the_way_out():
     """It fails while it is iterated."""
     with pytest.raises(TypeError, match=r"generator_function\(\) is a generator function: .*let it return a list"):
         Retry()(generator_function)
+
+
+def test_a_mock_is_called_as_any_function():
+    """Tests of code that retries hand it mocks, which have every attribute: a partial's too."""
+    retry = Retry(backoff=fixed(0))
+    assert retry.call(Mock(side_effect=[TimeoutError("late"), "paid"])) == "paid"
+    assert asyncio.run(retry.call_async(AsyncMock(side_effect=[TimeoutError("late"), "paid"]))) == "paid"
+    assert CircuitBreaker().call(Mock(return_value="paid")) == "paid"
 
 
 def test_what_cannot_be_called_is_refused():
