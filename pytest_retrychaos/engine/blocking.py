@@ -66,8 +66,12 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
                     if begins_with_run and run is not None:
                         run.succeeded()
                     return result
-                refuse_coroutine(result, fn)
                 run = run or Run(policy, started)
+                try:
+                    refuse_coroutine(result, fn)
+                except TypeError:
+                    run.cut_short()
+                    raise
                 if not _waits(run, run.after_result(result), result):
                     return result
 

@@ -46,6 +46,11 @@ class Guard:
         if self._breaker is not None:
             self._breaker.end(self._period, failed)
 
+    @property
+    def is_in_a_probe(self) -> bool:
+        """Whether the attempt is a part of a probe around it, which fails by what the attempt ends in."""
+        return self._breaker is not None and not self._period
+
     def refusal(self) -> CircuitOpen | None:
         """Give the error that ends the operation in place of a retry, where the circuit is open."""
         return None if self._breaker is None else self._breaker.refusal()

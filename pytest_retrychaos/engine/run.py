@@ -180,8 +180,10 @@ class Run:
         )
         if self._guard is not None and not isinstance(decided, str):
             if refusal := self._guard.refusal():
-                self._ends_open(refusal, outcome)
-            if not self._guard.pays():
+                if not self._guard.is_in_a_probe:
+                    self._ends_open(refusal, outcome)
+                decided = "breaker"
+            elif not self._guard.pays():
                 decided = "budget"
         if isinstance(decided, str):
             self._gives_up(decided, outcome)

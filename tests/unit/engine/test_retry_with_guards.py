@@ -212,6 +212,18 @@ def test_a_probe_that_is_cancelled_gives_its_place_back(policy, breaker, clock, 
     assert breaker.state is State.CLOSED
 
 
+def test_a_retry_inside_a_probe_is_its_failure(policy, breaker, clock):
+    """One guarded function calls another: nothing is sent again, and the cooldown begins anew."""
+    script = Script(*[ConnectionError("down")] * 4)
+    breaker.trip()
+    clock.now += 30
+    guarded = policy(breaker=breaker)
+    with pytest.raises(CircuitOpen) as refused:
+        guarded.call(guarded(script))
+    assert (script.calls, breaker.state, refused.value.retry_in) == (1, State.OPEN, 30)
+    assert repr(refused.value.__cause__) == "ConnectionError('down')"
+
+
 def test_an_error_made_of_a_cancellation_is_no_failure_of_the_service(breaker, clock):
     """Clients turn cancellations into errors of their own."""
 
@@ -243,6 +255,16 @@ def test_a_hook_that_raises_gives_the_probe_back(policy, breaker, clock):
     with pytest.raises(RuntimeError):
         policy(breaker=breaker, before_attempt=broken).call(str)
     assert policy(breaker=breaker).call(Script("paid")) == "paid"
+
+
+def test_a_function_that_returns_a_coroutine_gives_the_probe_back(policy, breaker, clock):
+    """It is refused, and nothing was asked of the service."""
+    breaker.trip()
+    clock.now += 30
+    with pytest.raises(TypeError, match="returned a coroutine"):
+        policy(breaker=breaker).call(lambda: _coroutine(str))
+    assert policy(breaker=breaker).call(Script("paid")) == "paid"
+    assert breaker.state is State.CLOSED
 
 
 def test_a_loop_that_is_left_before_the_block_gives_the_probe_back(policy, breaker, clock):
