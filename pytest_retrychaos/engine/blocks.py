@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-TYPE_CHECKING = False  # importing typing would cost more than this module
-if TYPE_CHECKING:
-    Block = tuple[object, int, "Block | None"]
 
-_running: ContextVar[Block | None] = ContextVar("running blocks", default=None)
+class _Block:
+    """A block that runs. A task begun in it inherits it and may outlive it: who leaves it takes its owner off."""
+
+    __slots__ = ("next", "number", "owner")
+
+    def __init__(self, owner: object, number: int, following: _Block | None) -> None:
+        self.owner: object = owner
+        self.number = number
+        self.next = following
+
+
+_running: ContextVar[_Block | None] = ContextVar("running blocks", default=None)
 """The innermost first: whose it is, the number it was entered with, and the next."""
 
 
 def enter(owner: object, number: int) -> None:
     """Remember that a block of ``owner`` begins, and a number with it."""
-    _running.set((owner, number, _running.get()))
+    around = _running.get()
+    while around is not None and around.owner is None:
+        around = around.next
+    _running.set(_Block(owner, number, around))
 
 
 def leave(owner: object) -> int | None:
@@ -22,18 +33,14 @@ def leave(owner: object) -> int | None:
 
     There may be none: a fixture can leave in another context than it entered in.
     """
-    block = _running.get()
-    if block is not None and block[0] is owner:
-        _running.set(block[2])
-        return block[1]
-    inner = []  # generators end in any turn, not only the innermost first
-    while block is not None and block[0] is not owner:
-        inner.append(block)
-        block = block[2]
+    inner, block = None, _running.get()
+    while block is not None and block.owner is not owner:
+        inner, block = block, block.next
     if block is None:
         return None
-    rest = block[2]
-    for other, number, _ in reversed(inner):
-        rest = (other, number, rest)
-    _running.set(rest)
-    return block[1]
+    if inner is None:
+        _running.set(block.next)
+    else:  # generators end in any turn, not only the innermost first
+        inner.next = block.next
+    block.owner = None
+    return block.number

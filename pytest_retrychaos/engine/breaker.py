@@ -217,7 +217,7 @@ class CircuitBreaker:
         period = blocks.leave(self)
         if period is not None:
             circuit.marked -= 1
-            return period or circuit.open_door
+            return period
         if circuit.outdated:
             circuit.outdated -= 1
             return 0

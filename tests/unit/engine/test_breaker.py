@@ -459,6 +459,26 @@ def test_what_was_a_probe_once_is_refused_like_all_others(make, clock):
         breaker.call(str)
 
 
+@pytest.mark.parametrize("in_a_block", [False, True])
+def test_what_was_inside_a_probe_that_is_over_decides_nothing(make, clock, in_a_block):
+    """It began before another probe, of another thread, closed the circuit."""
+    breaker = make(threshold=1)
+    breaker.trip()
+    clock.now += 10
+
+    def hangs():
+        clock.now += 10
+        contextvars.Context().run(breaker.call, str)
+        late()
+
+    def probe():
+        with contextlib.suppress(TimeoutError), breaker if in_a_block else contextlib.nullcontext():
+            breaker.call(hangs)
+
+    breaker.call(probe)
+    assert breaker.state is State.CLOSED
+
+
 def test_probes_of_two_breakers_nest(make, clock):
     """Each is known, however many others are around it."""
     first, second = make(), make()
@@ -555,6 +575,31 @@ def test_a_block_left_in_another_context_still_counts(make):
 
 async def _enter(breaker):
     breaker.__enter__()
+
+
+def test_a_task_does_not_end_the_block_that_it_was_begun_in(make):
+    """It outlives it, and has blocks of its own; what is entered and left in two contexts still counts thereafter."""
+    breaker = make(threshold=1)
+
+    async def outlives():
+        with breaker:
+            breaker.reset()
+            await asyncio.sleep(0)
+
+    async def main():
+        breaker.reset()
+        before = contextvars.copy_context()
+        before.run(breaker.__enter__)
+        breaker.reset()
+        with breaker:
+            task = asyncio.create_task(outlives())
+        before.run(breaker.__exit__, None, None, None)
+        await task
+        await asyncio.create_task(_enter(breaker))
+        breaker.__exit__(TimeoutError, TimeoutError("late"), None)
+
+    asyncio.run(main())
+    assert breaker.state is State.OPEN
 
 
 def test_arguments_and_names_pass_through(make):
