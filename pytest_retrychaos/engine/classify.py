@@ -188,6 +188,13 @@ def exception_chain(error: BaseException) -> list[BaseException]:
     return [error] if is_bare(error) else _walk(error, _inside)
 
 
+def was_made_of(error: BaseException, kind: type[BaseException]) -> list[BaseException]:
+    """List exceptions of a type that an exception is, holds, or was raised in place of, also where ``from None`` hides
+    them from readers."""
+    everything = _walk(error, lambda one: (*_held(one), one.__context__))
+    return [one for one in everything if isinstance(one, kind)]
+
+
 def is_bare(error: BaseException) -> bool:
     """Tell whether an exception holds nothing but its text: most failures of the network are Python's own such."""
     if type(error).__module__ != "builtins" or error.__cause__ or error.__context__ or error.__dict__:
@@ -213,7 +220,7 @@ def lower_fields(headers: object) -> dict[str, str]:
     return fields
 
 
-def _walk(error: BaseException, inside: Callable[[BaseException], Iterator[object]]) -> list[BaseException]:
+def _walk(error: BaseException, inside: Callable[[BaseException], Iterable[object]]) -> list[BaseException]:
     found: dict[int, BaseException] = {}
     waiting: list[object] = [error]
     while waiting and len(found) < _DEEPEST:

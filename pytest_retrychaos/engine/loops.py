@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from pytest_retrychaos.engine.classify import exception_chain
+from pytest_retrychaos.engine.classify import was_made_of
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
-    from types import FrameType
+    from types import FrameType, TracebackType
     from typing import Any
 
 
@@ -43,11 +43,19 @@ def is_being_cancelled(error: BaseException) -> bool:
     task = None if asyncio is None else _asyncio_task(asyncio)
     if asyncio is None or task is None or not task.cancelling():
         return False
-    cancellations = [one for one in exception_chain(error) if isinstance(one, asyncio.CancelledError)]
+    cancellations = was_made_of(error, asyncio.CancelledError)
     if not cancellations:
         return False
     running = set(_running_frames())
-    return any(one.__traceback__ is None or one.__traceback__.tb_frame not in running for one in cancellations)
+    return not all(_is_handled(one.__traceback__, running) for one in cancellations)
+
+
+def _is_handled(step: TracebackType | None, running: set[FrameType]) -> bool:
+    """Tell whether who handles an exception is still at it: then what it was raised at stands above what runs now.
+
+    Below stands what was raised in the ``with`` block that is being left.
+    """
+    return step is not None and step.tb_frame in running and step.tb_lineno <= step.tb_frame.f_lineno
 
 
 def _running_frames() -> Iterator[FrameType]:

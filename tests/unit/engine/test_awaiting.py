@@ -158,7 +158,8 @@ def test_a_cancelled_scope_of_trio_ends_it(hang):
         assert (len(calls), chaos.clock.elapsed) == (1, 1.0)
 
 
-def test_a_cancellation_that_was_made_another_error_is_not_retried():
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_a_cancellation_that_was_made_another_error_is_not_retried(is_hidden):
     """asyncio asks a task once; a client that turns it into its own error must not keep the task alive."""
     calls = []
 
@@ -167,7 +168,7 @@ def test_a_cancellation_that_was_made_another_error_is_not_retried():
         try:
             await asyncio.sleep(100)
         except asyncio.CancelledError as cancelled:
-            raise ConnectionResetError("the connection was closed") from cancelled
+            raise ConnectionResetError("the connection was closed") from None if is_hidden else cancelled
 
     async def main():
         task = asyncio.create_task(RETRY.call_async(work))
@@ -179,6 +180,54 @@ def test_a_cancellation_that_was_made_another_error_is_not_retried():
     with Chaos():
         asyncio.run(main())
     assert len(calls) == 1
+
+
+def test_a_cancellation_that_a_block_made_another_error_is_not_retried():
+    """The code around the block goes on, but it is not what handles the cancellation."""
+    numbers = []
+
+    async def work():
+        async for attempt in RETRY:
+            with attempt:
+                numbers.append(attempt.number)
+                try:
+                    await asyncio.sleep(100)
+                except asyncio.CancelledError as cancelled:
+                    raise ConnectionResetError("the connection was closed") from cancelled
+
+    async def main():
+        task = asyncio.create_task(work())
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(ConnectionResetError):
+            await task
+
+    with Chaos():
+        asyncio.run(main())
+    assert numbers == [1]
+
+
+def test_a_cancelled_task_may_retry_its_cleaning_up_in_a_block():
+    """The cancellation was there before."""
+    release, script = failing(TimeoutError("late"))
+
+    async def work():
+        try:
+            await asyncio.sleep(100)
+        finally:
+            async for attempt in RETRY:
+                with attempt:
+                    await release("released")
+
+    async def main():
+        task = asyncio.create_task(work())
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+
+    with Chaos():
+        asyncio.run(main())
+    assert script.calls == 2
 
 
 def test_an_attempt_cut_by_its_own_time_limit_is_retried():
