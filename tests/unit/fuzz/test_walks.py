@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import httpx
 import pytest
 import requests
 
 from examples.payments import wrong
 from pytest_retrychaos.faults import parse
 from pytest_retrychaos.fuzz.faultlist import read_faults
-from pytest_retrychaos.fuzz.history import History
+from pytest_retrychaos.fuzz.history import Cancel, History
 from pytest_retrychaos.fuzz.playing import Test
 from pytest_retrychaos.fuzz.search import Found
 from pytest_retrychaos.fuzz.shrinking import shortest
@@ -105,3 +108,30 @@ def test_of_faults_that_are_equally_plain_the_first_is_the_shortest_script() -> 
     found = shortest(through.run(History(((1, parse(text).steps[0]),))), "RT06/ValueError", through.run, hostile)
 
     assert str(found.history) == "503 retry-after=date+30s"
+
+
+async def goes_on(chaos) -> None:
+    """Take a cancellation for one more failure."""
+    async with httpx.AsyncClient() as client:
+        for _ in range(3):
+            try:
+                if (await client.get(f"{chaos.url}/payments", timeout=5)).is_success:
+                    return
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                pass
+
+
+@pytest.mark.parametrize("late", [Cancel(2), Cancel(2, 1_500_000_000)])
+def test_a_cancellation_comes_earlier_where_a_fault_before_it_is_left_out(late: Cancel) -> None:
+    """The attempt and the wait that it stood at are not made any more."""
+
+    def body(chaos) -> None:
+        chaos.recorded.caller.run("asyncio", lambda: goes_on(chaos))
+
+    run = Test(body, goes_on.__code__, "test", {"seed": 7, "entropy": "seeded", "loop": "asyncio"})
+    fault = parse("503").steps[0]
+    longer = run.play(History(((1, fault), (2, fault)), cancel=late))
+    assert set(longer.breaches) == {"RT08"}
+
+    assert str(shortest(longer, "RT08", run.play, FEW).history) == "no fault with cancel='#1'"
