@@ -84,6 +84,19 @@ def forgets_the_doubt(url: str, **body: object) -> object:
     raise last
 
 
+def test_a_fault_that_stays_begins_where_it_can_strike_first():
+    """A 404 on the read that comes before is an answer; on the payment it is what this one never takes for an end."""
+
+    def stubborn(url: str, **payment: object) -> None:
+        requests.get(f"{url}/rates", timeout=5)
+        for wait in range(30):
+            if requests.post(f"{url}/payments", json=payment, timeout=5).ok:
+                return
+            time.sleep(wait)
+
+    assert shortest(explore(stubborn, depth=1, faults=["404"])) == {"RT02/404": "ok, 404", "RT03": "ok, 404 *"}
+
+
 def test_a_mistake_that_takes_two_faults_is_found():
     """The charge was made, and what the caller hears is that no connection was."""
     found = explore(forgets_the_doubt, faults=["503", "reset after-commit", "down=30s"])
