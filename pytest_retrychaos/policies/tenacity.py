@@ -87,12 +87,15 @@ def _full(wait: Any) -> Bounds:
 
 
 def _added(wait: Any) -> Bounds:
+    first = wait.multiplier if hasattr(wait, "multiplier") else wait.initial  # its name before 9.2
+    least = getattr(wait, "min", 0)  # none before 9.2
+
     def bounds(retry: int) -> tuple[float, float]:
         try:
-            height = wait.multiplier * wait.exp_base ** (retry - 1)
+            height = first * wait.exp_base ** (retry - 1)
         except OverflowError:
-            return (max(0, wait.min, wait.max),) * 2
-        low, high = (max(0, wait.min, min(one, wait.max)) for one in (height, height + wait.jitter))
+            return (max(0, least, wait.max),) * 2
+        low, high = (max(0, least, min(one, wait.max)) for one in (height, height + wait.jitter))
         return low, high
 
     return bounds

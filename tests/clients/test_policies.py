@@ -194,6 +194,21 @@ def test_a_client_with_another_retrying_of_tenacity_is_caught(chaos, claimed, sh
     assert broken(chaos, policy.copy(**claimed)) == {shape}
 
 
+def test_a_wait_of_tenacity_before_9_2_is_read_too(chaos):
+    """It had another name for the first wait, and no least one."""
+    chaos.script("503 x4")
+    added = waits.wait_exponential_jitter(max=5, jitter=2)
+    policy = tenacity.Retrying(wait=added, **TRIED)
+    call(chaos, policy)
+    added.initial = added.multiplier
+    del added.multiplier, added.min
+
+    assert broken(chaos, policy) == set()
+    assert ruling(chaos, "BK02") == "held"
+    added.initial = 3
+    assert broken(chaos, policy) == {"BK02/short"}
+
+
 def test_what_tenacity_decorates_is_read_too(chaos):
     """By its attribute ``retry``."""
     chaos.script("503 x4")
