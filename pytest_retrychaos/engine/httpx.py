@@ -72,10 +72,10 @@ class RetryTransport(BaseTransport):
         policy = self._resending.policy_for(request.method, request.headers, can_resend=_can_resend(request))
         try:
             response = policy.call(once)
+            if self._resending.is_unknown(request.method, request.headers, last[0], response):
+                raise _unknown(_read(response, request, last[0]), request)
         finally:
             request.extensions = extensions
-        if self._resending.is_unknown(request.method, request.headers, last[0], response):
-            raise _unknown(_read(response, request, last[0]), request)
         self._resending.spend_key(request, response)
         return response
 
@@ -126,10 +126,10 @@ class AsyncRetryTransport(AsyncBaseTransport):
         policy = self._resending.policy_for(request.method, request.headers, can_resend=_can_resend(request))
         try:
             response = await policy.call_async(once)
+            if self._resending.is_unknown(request.method, request.headers, last[0], response):
+                raise _unknown(await _read_async(response, last[0]), request)
         finally:
             request.extensions = extensions
-        if self._resending.is_unknown(request.method, request.headers, last[0], response):
-            raise _unknown(await _read_async(response, last[0]), request)
         self._resending.spend_key(request, response)
         return response
 
@@ -152,6 +152,7 @@ class AsyncRetryTransport(AsyncBaseTransport):
 
 def _unknown(response: Response, request: Request) -> OutcomeUnknown:
     error = OutcomeUnknown(UNKNOWN.format(status=response.status_code), request=request)
+    response.request = request  # as the client does with what it is given
     error.answer = response
     return error
 

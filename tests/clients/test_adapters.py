@@ -269,6 +269,17 @@ def test_a_refusal_of_what_may_have_been_done_is_an_unknown_outcome(send, status
     assert getattr(answer, "status_code", None) or answer.status == status
 
 
+def test_an_unknown_outcome_leaves_the_request_its_time_limits():
+    """It is what the caller may send again, with the same key; and the refusal is an answer as any other."""
+    cutting = RetryTransport(POLICY.__replace__(timeout=9))
+    with Chaos("timeout after-commit, 400") as chaos, httpx.Client(transport=cutting, timeout=5) as client:
+        request = client.build_request("POST", f"{chaos.url}/payments", json={"amount": 5})
+        with pytest.raises(OutcomeUnknown) as caught:
+            client.send(request)
+    assert request.extensions["timeout"] == {"connect": 5, "read": 5, "write": 5, "pool": 5}
+    assert caught.value.answer.request is request
+
+
 def test_a_refusal_of_a_read_is_the_answer(send):
     """Nobody asks whether it was carried out."""
     with Chaos("timeout, 404") as chaos:
