@@ -25,6 +25,7 @@ PROVIDERS: Final = (
     r"hf_[0-9A-Za-z]{20,}",  # Hugging Face
     r"do[opr]_v1_[0-9a-f]{32,}",  # DigitalOcean
     r"shp(?:at|ca|pa|ss)_[0-9A-Fa-f]{32}",  # Shopify
+    r"[0-9]{8,10}:AA[\w-]{30,}",  # Telegram bots, whose token stands right behind "/bot" in every address of theirs
     r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?",  # RFC 7468
 )
 """Known by how they begin, also where something stands right before them."""
@@ -40,7 +41,6 @@ WORDS: Final = (
     r"sq0[a-z]{3}-[\w-]{20,}",  # Square
     r"hv[sbr]\.[\w-]{16,}",  # HashiCorp Vault
     r"dapi[0-9a-f]{32}",  # Databricks
-    r"[0-9]{8,10}:AA[\w-]{30,}",  # Telegram bots
     r"AGE-SECRET-KEY-1[0-9A-Z]{40,}",
     r"eyJ[\w-]{12,}(?:\.[\w-]*)*",  # JSON Web Tokens (RFC 7519), whole or the part that is left
 )

@@ -50,6 +50,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
         ("xsk_live_4eC39HqLyjWDarjtT1zdp7dc", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"),
         (f"Bearer 4242 4242 4242 4242{JWT}", JWT),
         ("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
+        ("POST /bot110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/send", "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"),
+        ("POST /bot110201543%3AAAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/send", "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"),
         ("cut at sk_live_4e…", "sk_live_4e"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", "MIIE"),
         ("X-Partner: abc", "abc"),
