@@ -6,6 +6,7 @@ before all three, and the limit before that. An effect and the answer kept for i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -188,7 +189,7 @@ class Answering:
         self._answers += 1
         name = self._values.digest(of="request", number=self._answers, characters=14)
         headers = response.headers.having("Request-Id", f"req_{name}")
-        if key is not None:
+        if key is not None and _UNSENDABLE.search(key) is None:
             headers = headers.having("Idempotency-Key", key)
         return replace(response, headers=headers)
 
@@ -220,6 +221,10 @@ class Answering:
         found = carriers.find_key(request)
         response = self.profile.render(scripted_problem(status, self.profile))
         return self._dress(response, found[1] if found else None)
+
+
+_UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+"""What no header's value can hold (RFC 9110, 5.5), and a key in a body can."""
 
 
 def _is_effect(status: int) -> bool:

@@ -16,7 +16,8 @@ Handler = Any
 FAILED = Response.json({"error": {"code": "internal_error", "message": "Internal server error."}}, 500)
 """What a client sees of a handler that failed."""
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+"""What a header's name is (RFC 9110, 5.6.2)."""
 _WAY_OUT = "return a Response, a JSON value, (status, value) or (status, value, headers)"
 
 
@@ -106,7 +107,7 @@ def _fields(given: Any, name: str) -> tuple[tuple[str, str], ...]:  # Any: whate
 
 def _check_fields(pairs: Iterable[tuple[object, object]], name: str) -> None:
     for key, value in pairs:
-        if not isinstance(key, str) or not _TOKEN.match(key):
+        if not isinstance(key, str) or not TOKEN.match(key):
             raise _fault(name, f"the header name {key!r}", "a name is letters, digits and !#$%&'*+.^_`|~-")
         if not isinstance(value, str) or any(letter in value for letter in "\r\n\0"):
             raise _fault(name, f"the header {key}: {value!r}", "a value is a str without CR, LF or NUL")

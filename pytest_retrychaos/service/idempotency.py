@@ -16,6 +16,7 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import NamedTuple
 
 from pytest_retrychaos.model import SECOND, Response
+from pytest_retrychaos.service.handlers import TOKEN
 from pytest_retrychaos.service.payload import is_same_payload
 
 DAY = 86_400.0
@@ -126,12 +127,11 @@ def _check_statuses(statuses: object) -> None:
 def _check_marker(marker: object) -> None:
     if marker is None:
         return
-    if (
-        not isinstance(marker, tuple)
-        or len(marker) != 2
-        or not all(isinstance(part, str) and part and part.isprintable() for part in marker)
-    ):
+    if not isinstance(marker, tuple) or len(marker) != 2 or not all(isinstance(part, str) for part in marker):
         raise _bad("replay_marker", marker, "is a pair of header name and value, or None for no marker")
+    name, value = marker
+    if not TOKEN.match(name) or not value or not value.isprintable() or not value.isascii():
+        raise _bad("replay_marker", marker, "is a header's name, a token of HTTP, and its value, printable ASCII")
 
 
 def _refuse_change(settings: Idempotency, name: str, value: object) -> None:

@@ -123,6 +123,9 @@ def test_stored_names_the_results_that_are_kept(stored, kept):
     assert {status: settings.keeps(status) for status in kept} == kept
 
 
+MARKER = "replay_marker is a header's name, a token of HTTP, and its value, printable ASCII"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
@@ -138,11 +141,11 @@ def test_stored_names_the_results_that_are_kept(stored, kept):
         ("methods", ("post",), 'methods is a tuple of method names in capitals, such as ("POST", "PATCH")'),
         ("never_stored", (99,), "never_stored is a tuple of statuses from 100 to 599"),
         ("replay_marker", "yes", "replay_marker is a pair of header name and value, or None for no marker"),
-        (
-            "replay_marker",
-            ("A", "b\r\nC: d"),
-            "replay_marker is a pair of header name and value, or None for no marker",
-        ),
+        ("replay_marker", ("A", "b\r\nC: d"), MARKER),
+        ("replay_marker", ("Idempotent Replayed", "true"), MARKER),
+        ("replay_marker", ("Idempotent-Replayed:", "true"), MARKER),
+        ("replay_marker", ("Idempotent-Replayed", "€"), MARKER),
+        ("replay_marker", ("Idempotent-Replayed", ""), MARKER),
         ("enabled", 1, "enabled is True or False"),
         ("quoted", None, "quoted is True or False"),
     ],

@@ -93,6 +93,16 @@ def test_stripe_replay_names_the_original_request(make_bench):
     assert again.response.body == first.response.body
 
 
+@pytest.mark.parametrize("key", ["k-€", "k\r\nX-Other: 1", "k\n"])
+def test_stripe_echoes_no_key_that_a_header_cannot_hold(make_bench, key):
+    """A field of a body can hold more: its end of a line would begin a header of its own."""
+    bench = make_bench(profile="stripe")
+    answers = [bench("POST", "/v1/charges", {"request_id": key}) for _ in range(2)]
+
+    assert [one.replayed for one in answers] == [False, True]
+    assert [one.response.headers.get("Idempotency-Key") for one in answers] == [None, None]
+
+
 def test_stripe_refuses_other_parameters(make_bench):
     """Stripe answers 400 with an idempotency_error, also at another endpoint."""
     bench = make_bench(profile="stripe")
