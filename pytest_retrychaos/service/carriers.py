@@ -91,5 +91,5 @@ def _named(place: str, fields: Mapping[str, object]) -> tuple[str, str] | None:
     for name in FIELDS:
         value = fields.get(name)
         if isinstance(value, str) and value:
-            return f"{place}:{name}", value
+            return f"{place}:{name}", value.encode("utf-8", "backslashreplace").decode()  # JSON has lone surrogates
     return None

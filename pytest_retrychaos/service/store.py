@@ -1,6 +1,6 @@
 """The default REST store: what answers where neither a route nor a mounted app does.
 
-One service answers every host, so a resource is known by its path alone.
+One service answers every host, so a resource is known by its path alone, whichever way its characters are written.
 POST to a collection creates, PUT creates or replaces and keeps the body as sent, PATCH merges (RFC 7396),
 DELETE removes; POST to a resource that exists updates it. A path under which nothing was ever written is an
 empty list, an unknown id beside known or deleted ones is 404.
@@ -9,11 +9,12 @@ empty list, an unknown id beside known or deleted ones is 404.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from email.utils import formatdate
 from hashlib import blake2b
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from pytest_retrychaos.model import SECOND, Headers, Request, Response
 from pytest_retrychaos.service.database import Database
@@ -75,7 +76,7 @@ class Store:
     def answer(self, request: Request, profile: Profile) -> Stored:
         """Carry one request out."""
         act = self._acts.get(request.method)
-        path = request.path.rstrip("/")
+        path = _one_spelling(request.path.rstrip("/"))
         if act is None:
             problem = Problem(405, "method_not_allowed", f"{request.method} is not supported.")
             response = profile.render(problem)
@@ -265,15 +266,29 @@ class Store:
         return etag
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
+
+
+def _one_spelling(path: str) -> str:
+    """Write a path as ids are written in one: some clients send ``a@b`` bare and others ``a%40b`` (RFC 3986, 2.4)."""
+    if _PLAIN.fullmatch(path):
+        return path
+    return "/".join([quote(unquote_to_bytes(part), safe="") for part in path.split("/")])
+
+
 def _parent(path: str) -> str:
     above, slash, _ = path.rpartition("/")
     return above if slash else "/"  # the root's parent is no path that a request can have
 
 
 def _own_id(own: object) -> str:
-    if isinstance(own, str | int) and not isinstance(own, bool) and own != "":
-        return str(own)
-    raise _RejectedError(Problem(400, "invalid_id", "An id is a string or a number."))
+    if not isinstance(own, str | int) or isinstance(own, bool) or own == "":
+        raise _RejectedError(Problem(400, "invalid_id", "An id is a string or a number."))
+    try:
+        str(own).encode()
+    except UnicodeEncodeError as error:
+        raise _RejectedError(Problem(400, "invalid_id", "An id is text that UTF-8 can write.")) from error
+    return str(own)
 
 
 def _unreadable(error: ValueError) -> _RejectedError:

@@ -65,6 +65,15 @@ def test_no_key_is_found(ask, body, media):
     assert find_key(ask("POST", "/x", body, media=media)) is None
 
 
+def test_a_key_that_utf_8_cannot_write_is_a_key_all_the_same(bench):
+    """JSON can hold half of a surrogate pair: the request is carried out once, and replayed."""
+    body = b'{"idempotency_key": "\\ud800"}'
+    answers = [bench("POST", "/payments", body, media="application/json") for _ in range(2)]
+
+    assert [(one.response.status, one.replayed) for one in answers] == [(201, False), (201, True)]
+    assert [one.key for one in bench.service.effects] == ["\\ud800"]
+
+
 def test_request_id_headers_name_the_attempt(ask):
     """X-Request-Id and its like are no idempotency keys."""
     assert find_key(ask("POST", "/x", X_Request_Id="r", X_Correlation_ID="c", Request_Id="q")) is None

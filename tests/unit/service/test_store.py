@@ -59,6 +59,31 @@ def test_client_may_choose_the_id(bench, own, place):
     assert bench("GET", place).response.status == 200
 
 
+@pytest.mark.parametrize("sent", ["/users/ann@b.test", "/users/ann%40b.test", "/users/a%6en%40b.test"])
+def test_an_id_is_found_however_its_characters_are_written(bench, sent):
+    """Clients differ in which signs of a path they percent-encode; all of them mean one resource."""
+    bench("POST", "/users", {"id": "ann@b.test", "name": "Ann"})
+    bench("PATCH", sent, {"name": "Anne"})
+
+    assert [one["name"] for one in value(bench("GET", "/users"))] == ["Anne"]
+    assert value(bench("GET", sent))["id"] == "ann@b.test"
+
+
+def test_an_encoded_slash_parts_nothing(bench):
+    """``a%2Fb`` is one segment of a path, and ``a/b`` two."""
+    bench("POST", "/orders", {"id": "a/b"})
+
+    assert bench("GET", "/orders/a%2fb").response.status == 200
+    assert bench("GET", "/orders/a/b").response.body == b"[]"
+
+
+def test_an_id_that_no_path_can_hold_is_refused(bench):
+    """Half of a surrogate pair is JSON, and nothing that could be sent in an address."""
+    answer = bench("POST", "/orders", b'{"id": "\\ud800"}', media="application/json")
+
+    assert (answer.response.status, value(answer)["error"]["code"], answer.effects) == (400, "invalid_id", 0)
+
+
 def test_second_resource_of_an_id_is_a_conflict(bench):
     """The id that is taken answers 409 and has no effect; after a DELETE it is free."""
     bench("POST", "/orders", {"id": "o1"})
