@@ -7,7 +7,7 @@ Laws of this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,24 +30,40 @@ def read_markers(node: pytest.Item) -> Marked | None:
     if not found:
         return None
     from pytest_retrychaos.faults import ScriptError, parse  # what a test without a marker must not pay for
-    from pytest_retrychaos.options import Options
 
     scripts: list[Script] = []
-    options: dict[str, Any] = {}
     giver = None
+    options = _options(marker for _, marker in found)
     for owner, marker in found:
         try:
-            Options.read(marker.kwargs)
             given = [parse(script) for script in marker.args]
-            options = {**marker.kwargs, **options}
-            Options.read(options)
-        except (ScriptError, TypeError, ValueError) as error:
+        except ScriptError as error:
             pytest.fail(f"@pytest.mark.chaos: {error}", pytrace=False)
         if given and scripts and owner is giver is node:
             pytest.fail(f"@pytest.mark.chaos: {_twice(scripts, given)}", pytrace=False)
         if given and not scripts:
             scripts, giver = given, owner
     return Marked(scripts, options)
+
+
+def _options(nearest_first: Iterable[pytest.Mark]) -> dict[str, Any]:  # Any: what the user wrote
+    """Put the options of all markers together; those of each have to be right alone, or else beside the others'."""
+    from pytest_retrychaos.options import Options
+
+    markers = list(nearest_first)
+    options: dict[str, Any] = {}
+    for marker in reversed(markers):
+        options.update(marker.kwargs)
+    try:
+        for marker in markers:
+            try:
+                Options.read(marker.kwargs)
+            except ValueError:  # what it needs may stand on another marker, as loop= does for cancel=
+                Options.read({**options, **marker.kwargs})
+        Options.read(options)
+    except (TypeError, ValueError) as error:
+        pytest.fail(f"@pytest.mark.chaos: {error}", pytrace=False)
+    return options
 
 
 def _nearest_first(node: pytest.Item) -> Iterator[tuple[object, pytest.Mark]]:

@@ -80,6 +80,50 @@ def test_markers_of_class_and_module_count_too(pytester: pytest.Pytester) -> Non
     run(pytester).assert_outcomes(passed=5)
 
 
+@pytest.mark.parametrize(
+    ("module", "test"),
+    [
+        ("loop='asyncio'", "cancel='#2', strict=False"),
+        ("cancel='#2', strict=False", "loop='asyncio'"),
+        ("transport='loopback'", "listen='127.0.0.1:0'"),
+    ],
+)
+def test_an_option_may_need_one_of_another_marker(pytester: pytest.Pytester, module: str, test: str) -> None:
+    """What the module says holds for its tests, so that a test need not say it again."""
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        pytestmark = pytest.mark.chaos({module})
+
+        @pytest.mark.chaos({test})
+        {"async " if "loop=" in module + test else ""}def test_it(chaos):
+            assert {{**dict({module}), **dict({test})}}.items() <= {{
+                name: getattr(chaos.options, name) for name in chaos.options.__slots__
+            }}.items()
+        """
+    )
+
+    run(pytester).assert_outcomes(passed=1)
+
+
+def test_a_bad_option_is_refused_where_a_nearer_marker_hides_it(pytester: pytest.Pytester) -> None:
+    """Nothing that is written is passed over in silence."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.chaos(transport="netwrok")
+
+        @pytest.mark.chaos(transport="network")
+        def test_it(chaos):
+            pass
+        """
+    )
+
+    run(pytester).stdout.fnmatch_lines(["@pytest.mark.chaos: transport='netwrok' is unknown, did you mean 'network'?*"])
+
+
 def test_the_marker_of_parameters_brings_a_script(pytester: pytest.Pytester) -> None:
     """One; several would make tests of their own."""
     pytester.makepyfile(
