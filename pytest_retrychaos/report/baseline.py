@@ -59,14 +59,15 @@ def _order(entry: Identity) -> tuple[str, str, str, str]:
 def compare(tests: Iterable[TestRecord], listed: Iterable[Identity]) -> Comparison:
     """Hold a run's findings against those that are listed."""
     tests, known = list(tests), set(listed)
-    found = {_identity(one): one.status for test in tests for one in test.findings if one.law != NEVER_KNOWN}
-    not_in_code = {entry for entry, status in found.items() if status != "expected"}
-    gone = known - found.keys()
+    findings = [one for test in tests for one in test.findings if one.law != NEVER_KNOWN]
+    found = {_identity(one) for one in findings}
+    not_in_code = {_identity(one) for one in findings if one.status != "expected"}  # by one test at least
+    gone = known - found
     asked = _asked(tests)
     fixed = {entry for entry in gone if (entry.law, entry.route, entry.fault) in asked}
     return Comparison(
         new=tuple(sorted(not_in_code - known, key=_order)),
-        known=tuple(sorted(known & found.keys(), key=_order)),
+        known=tuple(sorted(known & found, key=_order)),
         fixed=tuple(sorted(fixed, key=_order)),
         untold=tuple(sorted(gone - fixed, key=_order)),
     )

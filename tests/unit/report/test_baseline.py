@@ -121,6 +121,14 @@ def test_what_is_expected_in_code_is_not_new() -> None:
     assert compare([test], [KNOWN]).known == (KNOWN,)
 
 
+def test_what_one_test_expects_is_new_where_another_does_not() -> None:
+    """Whichever of them comes first."""
+    expecting = replace(BROKEN, findings=(replace(FINDING, status="expected"),))
+
+    assert compare([BROKEN, expecting], []).new == (KNOWN,)
+    assert compare([expecting, BROKEN], []).new == (KNOWN,)
+
+
 def test_what_passes_since_the_baseline_is_written_anew_is_new_in_it() -> None:
     """``--chaos-update-baseline`` lets everything pass; what it adds is said."""
     test = replace(BROKEN, findings=(replace(FINDING, status="known"),))
