@@ -163,9 +163,10 @@ def percentage(text: str, option: str) -> Decimal:
 
 
 def route(text: str, option: str) -> str:
-    """Check a route."""
+    """Check a route; that of a function is ``CALL`` and its name, as the matrix lists it."""
     method, blank, rest = text.strip().partition(" ")
-    if not blank or not method.isalpha() or "/" not in rest or " " in rest:
+    is_place = "/" in rest or (method.upper() == "CALL" and rest)
+    if not blank or not method.isalpha() or not is_place or " " in rest:
         raise pytest.UsageError(f"{option}: {text!r} is no route: write method and path, as in POST /payments/{{id}}")
     return f"{method.upper()} {rest}"
 

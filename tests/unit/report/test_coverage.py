@@ -10,6 +10,7 @@ import requests
 
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.laws.ends import Endings
+from pytest_retrychaos.report.asked import omitted, route
 from pytest_retrychaos.report.coverage import Scope, coverage, missing, script_line
 from pytest_retrychaos.report.document import FAULT_CLASSES, NOWHERE, CellRecord, TestRecord
 from pytest_retrychaos.report.faultclass import SCRIPTS, fault_class
@@ -144,6 +145,36 @@ def test_a_function_has_no_connection_that_could_be_stale() -> None:
     found = coverage(cells(("CALL charge", False, "permanent", 1, 1)))
 
     assert [cell.fault for cell in found.rows[0].cells] == [fault for fault in FAULT_CLASSES if fault != "stale"]
+
+
+def test_a_function_can_be_declared_and_omitted() -> None:
+    """By the name that the matrix lists it under."""
+    with Chaos("503, ok", strict=False) as chaos:
+        call = chaos.faulty(charge)
+        with contextlib.suppress(Exception):
+            call()
+    (cell,) = record(
+        Test("a.py::test_it", "a.py", 3), chaos.trace, (), declared=lambda _: None, judges_by_assert=True, draws=False
+    ).cells
+    name = f"CALL {charge.__qualname__}"
+    tests = cells((cell.route, False, "turned-away", 1, 1), ("POST /a", False, "turned-away", 1, 1))
+
+    assert cell.route == name
+    assert [row.route for row in coverage(tests, Scope((route(name, "--route"),))).rows] == [name]
+    assert [row.route for row in coverage(tests, Scope((), (omitted(name, "--omit"),))).rows] == ["POST /a"]
+    left = coverage(tests, Scope((), (omitted(f"{name} outage", "--omit"), "POST /a")))
+    assert [one.fault for one in left.rows[0].cells] == [one for one in FAULT_CLASSES if one not in ("stale", "outage")]
+
+
+def charge() -> None:
+    """Stand for a function that is called over no HTTP."""
+
+
+@pytest.mark.parametrize("text", ["CALL", "charge", "GET health", "CALL a b", "/health"])
+def test_what_is_no_route_is_refused(text: str) -> None:
+    """With the way to write one."""
+    with pytest.raises(pytest.UsageError, match=r"^--route: .* is no route: write method and path"):
+        route(text, "--route")
 
 
 def test_an_attempt_that_was_not_sent_has_the_route_of_its_operation() -> None:
