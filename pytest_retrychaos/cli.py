@@ -98,6 +98,5 @@ def _merge(options: argparse.Namespace) -> int:
         outcome = merge(options)
     except ValueError as error:
         raise UsageError(f"merge: {error}") from error
-    for line in outcome_lines(outcome):
-        sys.stdout.write(f"{line}\n")
+    _tell(outcome_lines(outcome))
     return BROKEN if outcome.failures else HELD

@@ -11,7 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from pytest_retrychaos.report.document import FORMAT, VERSION, Document, TestRecord
+from pytest_retrychaos.laws import LAWS
+from pytest_retrychaos.report.document import (
+    FAULT_CLASSES,
+    FORMAT,
+    NOWHERE,
+    OUTCOMES,
+    STATUSES,
+    VERSION,
+    Document,
+    TestRecord,
+)
 from pytest_retrychaos.report.opening import Form
 from pytest_retrychaos.trace import codec
 from pytest_retrychaos.trace.changing import changed
@@ -32,6 +42,9 @@ _END: Final = "\n]\n}\n"
 """Before, between and after the tests, in what `to_json` wrote; no text has a line's end in it."""
 _TIMELINE: Final = ',"timeline":'
 """Begins the last field of a test, in what `encode_test` wrote; inside a text the marks would be escaped."""
+
+
+_CODES: Final = frozenset(law.code for law in LAWS)
 
 
 def _fields(value: Any) -> dict[str, Any]:  # Any: a dataclass of `document`; its fields
@@ -138,7 +151,22 @@ def decode_test(text: str, *, draws: bool = True) -> TestRecord:
 
 def _decode(kind: type[Document], value: dict[str, Any]) -> Document:  # Any: JSON values
     try:
-        return codec.decode(kind, value)
+        document = codec.decode(kind, value)
+        for number, test in enumerate(document.tests):
+            _check_words(test, f"tests[{number}]")
     except ValueError as error:
         place = str(error).removeprefix(codec.NO_TRACE)
         raise ValueError(f"it is damaged: {place}. Write it anew with --chaos-report") from error
+    return document
+
+
+def _check_words(test: TestRecord, place: str) -> None:
+    """Refuse a word that no report of this version has: what is drawn and counted goes by them."""
+    faults = {*FAULT_CLASSES, NOWHERE}
+    words = [("outcome", test.outcome, OUTCOMES), *[("fault of a cell", one.fault, faults) for one in test.cells]]
+    for one in test.findings:
+        words += [("status of a finding", one.status, STATUSES), ("fault of a finding", one.fault, faults)]
+        words += [("law of a finding", one.law, _CODES)]
+    for name, word, known in words:
+        if word not in known:
+            raise ValueError(f"{name} in {place} is {word!r:.60}")

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_retrychaos.report.jsonform import to_json
 from pytest_retrychaos.trace import Trace
+from tests.unit.report.documents import DOCUMENT
 
 PROGRAM = [sys.executable, "-m", "pytest_retrychaos"]
 
@@ -242,6 +244,21 @@ def test_serve_says_so_where_others_can_reach_it():
 
     assert line.startswith("retrychaos: serving http://127.0.0.1:")
     assert line.endswith(" to every machine that reaches this one, as --host asked for\n")
+
+
+def test_merge_ends_by_its_gates_where_nobody_reads_what_it_says(tmp_path):
+    """As in ``merge … | head -1``: no traceback, and no failure that is none."""
+    report = tmp_path / "report.json"
+    report.write_text(to_json(DOCUMENT))
+    reads, writes = os.pipe()
+    os.close(reads)
+
+    done = subprocess.run(
+        [*PROGRAM, "merge", report], stdout=writes, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    os.close(writes)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # bad input

@@ -32,7 +32,7 @@ from pytest_retrychaos.report.jsonform import (
     to_json,
     undrawn,
 )
-from tests.unit.report.documents import BROKEN, DOCUMENT
+from tests.unit.report.documents import BROKEN, DOCUMENT, FINDING
 
 ENUMS = {
     "TestRecord.outcome": OUTCOMES,
@@ -174,6 +174,9 @@ def test_a_test_that_travels_is_written_as_it_was(line: Timeline | None) -> None
         assert encode_test(replace(left, outcome="skipped")) == skipped
 
 
+ANEW = "Write it anew with --chaos-report"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -191,6 +194,16 @@ def test_a_test_that_travels_is_written_as_it_was(line: Timeline | None) -> None
             to_json(DOCUMENT).replace('"seed": 7', '"seed": "7"'),
             "it is damaged: seed is '7', not a whole number. Write it anew with --chaos-report",
         ),
+        *[
+            (to_json(replace(DOCUMENT, tests=(replace(BROKEN, **changed),))), f"it is damaged: {said} is 'odd'. {ANEW}")
+            for said, changed in {
+                "outcome in tests[0]": {"outcome": "odd"},
+                "fault of a cell in tests[0]": {"cells": (replace(BROKEN.cells[0], fault="odd"),)},
+                "status of a finding in tests[0]": {"findings": (replace(FINDING, status="odd"),)},
+                "fault of a finding in tests[0]": {"findings": (replace(FINDING, fault="odd"),)},
+                "law of a finding in tests[0]": {"findings": (replace(FINDING, law="odd"),)},
+            }.items()
+        ],
     ],
 )
 def test_what_is_no_report_is_refused_with_the_way_out(text: str, said: str) -> None:
