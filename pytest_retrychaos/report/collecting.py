@@ -32,6 +32,8 @@ RECORD: pytest.StashKey[TestRecord] = pytest.StashKey()
 ASSERTED: pytest.StashKey[bool] = pytest.StashKey()
 """Whether the test's own assertions have judged what happened."""
 
+ONLY_LOOKING: Final = ("collectonly", "setuponly")
+"""pytest's options under which no test is run: an editor that lists tests leaves reports alone, and meets no gate."""
 ATTRIBUTE: Final = "retrychaos_record"
 """Of the report of a tear-down, where it comes from another process."""
 
@@ -49,6 +51,7 @@ class Collecting:
             self._listed = read_baseline(asked.baseline, may_be_missing=asked.updates)
             config.stash[KNOWN] = known_by(self._listed, knows_all=asked.updates)
         self._is_worker = hasattr(config, "workerinput")
+        self._only_looks = any(config.getoption(name, default=False) for name in ONLY_LOOKING)
         self._process = os.getpid()
         self._made: dict[str, TestRecord] = {}
         """By node, until the report of the tear-down has come."""
@@ -191,7 +194,7 @@ class Collecting:
         from datetime import UTC, datetime
 
         self._began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        if self._asked.reports and not self._is_worker:
+        if self._asked.reports and not self._is_worker and not self._only_looks:
             from pytest_retrychaos.report.finish import begin
 
             begin(self._asked, began=self._began, seed=main_seed(self._config))
@@ -218,6 +221,8 @@ class Collecting:
 
     def _has_work(self) -> bool:
         asked = self._asked
+        if self._only_looks:
+            return False
         return bool(self._tests or asked.reports or asked.fail_under is not None or asked.baseline is not None)
 
     def _gathered(self) -> Iterator[TestRecord]:

@@ -312,6 +312,19 @@ def pytest_runtest_logreport():
     assert sorted(place.name for place in Path("out").iterdir()) == sorted(place.name for place in places)
 
 
+@pytest.mark.parametrize("option", ["--collect-only", "--setup-plan", "--setup-only"])
+def test_a_look_at_the_tests_leaves_reports_alone_and_meets_no_gate(pytester: pytest.Pytester, option: str) -> None:
+    """As an editor lists them, with what the ini file asks for in force."""
+    pytester.makeini("[pytest]\nchaos_report = r.json\nchaos_fail_under = 1")
+    pytester.makepyfile(test_pay=f"{CLIENT}\ndef test_it(chaos):\n    assert charge(chaos.url, 'k1')")
+    run(pytester)
+    before = Path(pytester.path, "r.json").read_text()
+
+    result = run(pytester, option)
+
+    assert (result.ret, Path(pytester.path, "r.json").read_text()) == (0, before)
+
+
 def test_a_worker_that_dies_is_told_of(pytester: pytest.Pytester) -> None:
     """The report holds the tests that ended, and says which did not."""
     pytester.makepyfile(
