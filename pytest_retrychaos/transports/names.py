@@ -64,13 +64,26 @@ def addresses(
     flags: int = 0,
 ) -> list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]]:
     """Answer as ``socket.getaddrinfo`` does for a host of one address."""
-    number = port if isinstance(port, int) else int(port) if str(port).isdigit() else 0  # type: ignore[call-overload]  # a text of digits
-    if not number and port:
-        number = socket.getservbyname(port.decode() if isinstance(port, bytes) else str(port))
+    number = _port(port)
     six = ":" in address
     if family == socket.AF_INET6 and not six:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    if family == socket.AF_INET and six:
+        raise socket.gaierror(socket.EAI_ADDRFAMILY, "Address family for hostname not supported")
     kind = socket.AF_INET6 if six else socket.AF_INET
     place: tuple[Any, ...] = (address, number, 0, 0) if six else (address, number)
     choices = [(socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17)]
     return [(kind, chosen, protocol, "", place) for chosen, protocol in choices if type in (0, chosen)]
+
+
+def _port(port: object) -> int:
+    """Read a port as ``getaddrinfo`` does: a number, its text, or the name of a service."""
+    if port is None or isinstance(port, int):
+        return port or 0
+    text = port.decode() if isinstance(port, bytes) else str(port)
+    if text.isdigit() or not text:
+        return int(text or 0)
+    try:
+        return socket.getservbyname(text)
+    except OSError:
+        raise socket.gaierror(socket.EAI_SERVICE, "Servname not supported for ai_socktype") from None

@@ -81,6 +81,25 @@ def test_a_socket_made_before_chaos_is_simulated(old_socket, chaos):
     assert request_on(old_socket).startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.parametrize(
+    ("port", "number"), [("https", 443), (b"https", 443), ("8080", 8080), (b"8080", 8080), (None, 0)]
+)
+def test_a_port_is_read_as_ever(chaos, port, number):
+    """By its number, as text or bytes, and by its name."""
+    [(*_, address)] = socket.getaddrinfo("api.test", port, type=socket.SOCK_STREAM)
+    assert address[1] == number
+
+
+def test_a_lookup_that_makes_no_sense_fails_as_ever(chaos):
+    """A service that nobody knows, and an address of another family."""
+    with pytest.raises(socket.gaierror) as unknown:
+        socket.getaddrinfo("api.test", "no-such-service")
+    assert unknown.value.errno == socket.EAI_SERVICE
+    with pytest.raises(socket.gaierror) as other:
+        socket.getaddrinfo("2001:db8::1", 80, socket.AF_INET)
+    assert other.value.errno == socket.EAI_ADDRFAMILY
+
+
 def test_a_lookup_imported_before_the_test_is_simulated(chaos):
     """A held ``getaddrinfo`` asks no real resolver."""
     found = getaddrinfo("name.invalid", 80, type=socket.SOCK_STREAM)
