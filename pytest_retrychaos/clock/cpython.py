@@ -225,13 +225,6 @@ class TypePatch:
         self._flags.value |= self._immutable
 
 
-def patch_type(target: type, name: str, value: object) -> Callable[[], None]:
-    """Replace one attribute of a type in place and return what undoes it."""
-    patch = TypePatch(target, name, value)
-    patch.on()
-    return patch.off
-
-
 def in_place() -> list[str]:
     """Name what is replaced just now, of all that was ever made here: nothing outside of a run."""
     return sorted(one.name for one in list(_made) if one.is_on)

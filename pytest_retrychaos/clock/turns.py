@@ -7,7 +7,7 @@ Laws of this module:
    whose descriptor is ready; one that something outside wakes within bounded real time; then time jumps.
 3. Nobody who could go on and no deadline is a deadlock, raised in the test's own thread; but first those are told
    who wait for another thread without a limit and can tell their caller (`wait_for`).
-4. Threads without the turn touch nothing here but by one atomic append: `arrive` and an interrupt.
+4. Threads without the turn touch nothing here but by one atomic append: `wake` and an interrupt.
 5. After the end everyone who waits is told so, and repeats its wait in real time.
 """
 

@@ -19,7 +19,6 @@ from pytest_retrychaos.transports.loops import is_closing, let_go
 from pytest_retrychaos.transports.seam import Exchange, Unsent
 
 REAL_FILENO = _socket.socket.fileno
-REAL_CLOSE = _socket.socket.close
 
 
 def _put_under(sock: socket.socket, descriptor: int) -> int:

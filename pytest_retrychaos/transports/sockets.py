@@ -45,7 +45,6 @@ REAL: dict[str, Any] = {  # Any: methods of many signatures
         "shutdown",
         "setsockopt",
         "getsockopt",
-        "timeout",
         "_real_close",
         "dup",
     )

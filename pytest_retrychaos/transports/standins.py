@@ -43,8 +43,7 @@ def socket_methods(connections: Connections, ends: tuple[int, ...]) -> Iterator[
     yield "connect", connect
     yield "connect_ex", connect_ex
     for name, simulated in SIMULATED.items():
-        if name in real:
-            yield name, _choose(name, channels, simulated, real[name])
+        yield name, _choose(name, channels, simulated, real[name])
 
     def fileno(sock: socket.socket) -> int:
         found = channels.get(id(sock))
@@ -66,8 +65,7 @@ def socket_methods(connections: Connections, ends: tuple[int, ...]) -> Iterator[
     yield "fileno", fileno
     yield "timeout", property(lambda sock: sock.gettimeout())
     yield "sendto", _sendto(connections)
-    if "dup" in real:
-        yield "dup", _no_descriptor(connections, "dup", "duplicated")
+    yield "dup", _no_duplicate(connections)
 
 
 def _sendto(connections: Connections) -> object:
@@ -85,16 +83,16 @@ def _sendto(connections: Connections) -> object:
     return sendto
 
 
-def _no_descriptor(connections: Connections, name: str, done: str) -> object:
-    def refuse(sock: socket.socket, *arguments: Any) -> Any:  # Any: the real one's
+def _no_duplicate(connections: Connections) -> object:
+    def dup(sock: socket.socket) -> socket.socket:
         if id(sock) in connections.by_socket:
             raise connections.exchange.refuse(
-                f"a simulated connection cannot be {done}: it has no descriptor of its own; "
+                "a simulated connection cannot be duplicated: it has no descriptor of its own; "
                 "point this client at a real server on loopback"
             )
-        return REAL[name](sock, *arguments)
+        return REAL["dup"](sock)  # type: ignore[no-any-return]  # the real one's
 
-    return refuse
+    return dup
 
 
 def lookup_of(connections: Connections, name: str, real: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from time import gmtime as imported_gmtime
 import pytest
 
 from pytest_retrychaos.clock import Unsupported, cpython
-from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin, patch_type, polled_descriptors, real_twin
+from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin, polled_descriptors, real_twin
 
 
 @pytest.fixture
@@ -54,9 +54,10 @@ def test_every_reference_follows(swapped) -> None:
 
 def test_what_is_replaced_is_named(swapped) -> None:
     """By it a tear-down can be checked: nothing is named that has been put back."""
-    swap, unpatch = swapped(time.gmtime, lambda: "new"), patch_type(_queue.SimpleQueue, "qsize", len)
+    swap, patch = swapped(time.gmtime, lambda: "new"), TypePatch(_queue.SimpleQueue, "qsize", len)
+    patch.on()
     assert cpython.in_place() == ["_queue.SimpleQueue.qsize", "time.gmtime"]
-    unpatch()
+    patch.off()
     swap.off()
     assert cpython.in_place() == []
 
@@ -155,11 +156,12 @@ def test_a_method_of_an_immutable_type_is_patched_and_put_back() -> None:
     """Objects that were there before follow, and the type is as it was afterwards."""
     queue: _queue.SimpleQueue[int] = _queue.SimpleQueue()
     original = _queue.SimpleQueue.__dict__["get"]
-    undo = patch_type(_queue.SimpleQueue, "get", lambda _queue: "patched")
+    patch = TypePatch(_queue.SimpleQueue, "get", lambda _queue: "patched")
+    patch.on()
     try:
         assert queue.get() == "patched"
     finally:
-        undo()
+        patch.off()
     queue.put(3)
     assert queue.get() == 3
     assert _queue.SimpleQueue.__dict__["get"] is original
