@@ -33,7 +33,8 @@ from pytest_retrychaos.model import SECOND
 Method = Callable[..., Any]  # Any: a C function, whatever it takes
 Ready = list[Any]  # Any: descriptors or pairs of them, as the function gives them back
 _MILLISECOND = SECOND // 1000
-_COMMUNICATE = subprocess.Popen._communicate.__code__  # type: ignore[attr-defined]  # private: looks until a limit
+_COMMUNICATE = getattr(getattr(subprocess.Popen, "_communicate", None), "__code__", None)
+"""Private: looks until its limit is over. gevent's own Popen has none, and is refused later on."""
 _OF_CHILDREN = ("anon_inode:[pidfd]", "pipe:", "pidfd:")
 """What /proc names a descriptor that tells the end of a process (since Linux 6.9 the last one), and a pipe."""
 
