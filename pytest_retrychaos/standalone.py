@@ -115,6 +115,7 @@ def _listening_failed(error: OSError, host: str, port: int) -> str:
 
 @contextlib.contextmanager
 def _trace_file(path: str | None, *, default: IO[str] | None) -> Iterator[IO[str] | None]:
+    """Open the file for the trace, empty: once all else is right, since an earlier trace may stand there."""
     if path is None:
         yield default
         return
@@ -155,8 +156,8 @@ def _serve(options: argparse.Namespace) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)  # also for the threads to come: none is interrupted
     try:
         with (
-            _trace_file(options.trace, default=sys.stdout) as file,
             _started(options, "serve") as chaos,
+            _trace_file(options.trace, default=sys.stdout) as file,
             _recorded(chaos, options, file),
         ):
             for line in address_lines(chaos, is_https=options.https, is_private=is_this_machine(options.host)):
@@ -177,8 +178,8 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError('run: no command; write it behind two dashes: run --script "503, ok" -- COMMAND')
     limit = None if options.timeout is None else _seconds(options.timeout)
     with (
-        _trace_file(options.trace, default=None) as file,
         _started(options, " ".join(command)) as chaos,
+        _trace_file(options.trace, default=None) as file,
         _recorded(chaos, options, file),
     ):
         for line in address_lines(chaos, is_https=options.https, is_private=is_this_machine(options.host)):

@@ -41,7 +41,9 @@ def merge(options: argparse.Namespace) -> Outcome:
             routes=tuple([route(text, "--route") for text in options.route]),
             omitted=tuple([omitted(text, "--omit") for text in options.omit]),
         )
-        listed = None if asked.baseline is None else read_baseline(asked.baseline, may_be_missing=False)
+        listed = (
+            None if asked.baseline is None else read_baseline(asked.baseline, may_be_missing=False, option="--baseline")
+        )
     except pytest.UsageError as error:
         raise ValueError(str(error)) from error
     was_enabled = gc.isenabled()

@@ -32,19 +32,19 @@ def known_by(listed: Iterable[Identity], *, knows_all: bool) -> Callable[[Servic
     return is_known
 
 
-def read_baseline(path: Path, *, may_be_missing: bool) -> tuple[Identity, ...]:
-    """Read a baseline; `pytest.UsageError` names the file, what is wrong, and the way out."""
+def read_baseline(path: Path, *, may_be_missing: bool, option: str = BASELINE_OPTION) -> tuple[Identity, ...]:
+    """Read the baseline that an option names; `pytest.UsageError` says what is wrong with it, and the way out."""
     try:
         return baseline.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         if may_be_missing:
             return ()
-        reason = f"there is no such file: write it with {UPDATE_OPTION}"
-        raise pytest.UsageError(f"{BASELINE_OPTION}={path}: {reason}") from error
+        reason = f"there is no such file: write it with pytest's {UPDATE_OPTION}"
+        raise pytest.UsageError(f"{option}={path}: {reason}") from error
     except UnicodeDecodeError as error:
-        raise pytest.UsageError(f"{BASELINE_OPTION}={path}: it is no text ({error.reason})") from error
+        raise pytest.UsageError(f"{option}={path}: it is no text ({error.reason})") from error
     except OSError as error:
-        raise pytest.UsageError(f"{BASELINE_OPTION}={path}: cannot read it: {error.strerror}") from error
+        raise pytest.UsageError(f"{option}={path}: cannot read it: {error.strerror}") from error
     except ValueError as error:
-        way_out = f"Mend it, or delete it and write it anew with {UPDATE_OPTION}"
-        raise pytest.UsageError(f"{BASELINE_OPTION}={path}: {error}. {way_out}") from error
+        way_out = f"Mend it, or delete it and write it anew with pytest's {UPDATE_OPTION}"
+        raise pytest.UsageError(f"{option}={path}: {error}. {way_out}") from error

@@ -120,7 +120,8 @@ def slot_of(request: Request, key: str, settings: Idempotency) -> Slot:
     return f"{host} {_credentials(request)}", key
 
 
-_CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+_CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-auth-token", "x-goog-api-key")
+"""What tells accounts apart. No cookies: a server may set new ones with each answer."""
 
 
 def _credentials(request: Request) -> str:

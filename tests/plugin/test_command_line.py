@@ -294,6 +294,34 @@ def test_what_cannot_be_is_refused_by_name(arguments, text):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [("serve",), ("run", "--", "true")], ids=["serve", "run"])
+def test_an_earlier_trace_outlives_a_mistake(tmp_path, command):
+    """The file is emptied once all else is right."""
+    path = tmp_path / "trace.jsonl"
+    path.write_text("earlier\n")
+    verb, *rest = command
+
+    done = subprocess.run(
+        [*PROGRAM, verb, "--trace", str(path), "--script", "5o3", *rest], capture_output=True, timeout=60
+    )
+
+    assert (done.returncode, path.read_text()) == (2, "earlier\n")
+
+
+def test_merge_names_its_own_option(tmp_path):
+    """Its --baseline, which pytest writes."""
+    done = subprocess.run(
+        [*PROGRAM, "merge", "a.json", "--baseline", "none.json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+
+    assert done.returncode == 2
+    assert "merge: --baseline=none.json: there is no such file: write it with pytest's --chaos-update" in done.stderr
+
+
 def test_a_port_that_is_taken_is_refused_by_name():
     """It names the port and the way out."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

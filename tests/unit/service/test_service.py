@@ -81,6 +81,17 @@ def test_scope_says_within_what_a_key_is_one(bench, scope, replayed):
     assert found == replayed
 
 
+def test_what_tells_accounts_apart_is_no_cookie(bench):
+    """A token does; a cookie that a server set with the failed answer does not."""
+    bench.service.idempotency = replace(bench.service.idempotency, scope="credentials")
+    bench("POST", "/payments", PAY, key="k", **{"X-Auth-Token": "a"})
+
+    other = bench("POST", "/payments", PAY, key="k", **{"X-Auth-Token": "b"})
+    again = bench("POST", "/payments", PAY, key="k", **{"X-Auth-Token": "a", "Cookie": "node=2"})
+
+    assert (other.replayed, again.replayed) == (False, True)
+
+
 def test_key_expires_on_virtual_time(bench):
     """After a day the key is new, and is kept anew."""
     bench("POST", "/payments", PAY, key="k")
