@@ -79,16 +79,21 @@ class Walks:
             if not at.struck:
                 self.found.missed += 1
                 return
-        others = list(choices(at, switches=self.switches, timezone=self.timezone))
-        if others and self._is_chosen(choose):
+        others = list(self._others(at))
+        while others and self._is_chosen(choose):
             chosen = others[choose(len(others) - 1)]
             before, at = at, self.run(chosen)
-            self._check_same(before, at, 0 if chosen.cancel is None else chosen.last)
+            self._check_same(before, at, 0 if chosen.cancel is None or chosen.switches else chosen.last)
             yield at
+            others = [one for one in self._others(at) if one.switches != chosen.switches]
+        if at.history.others:
             return
         faults = at.history.faults
         if faults and faults[-1][1].kind is not Kind.DOWN and self._is_chosen(choose):
             yield self.run(replace(at.history, for_ever=True))
+
+    def _others(self, at: Played) -> Iterator[History]:
+        return choices(at, switches=self.switches, timezone=self.timezone)
 
     @staticmethod
     def _is_chosen(choose: Choose) -> bool:

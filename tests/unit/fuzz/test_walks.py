@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import httpx
 import pytest
@@ -31,11 +33,21 @@ def twice(url: str) -> None:
                 pass
 
 
-def walks(client=twice, faults=FEW) -> Walks:
+def side_by_side(url: str) -> None:
+    """Three threads that wait for the same moment, after a request."""
+    threads = [threading.Thread(target=time.sleep, args=(1,)) for _ in range(3)]
+    requests.get(url, timeout=5)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def walks(client=twice, faults=FEW, switches=0) -> Walks:
     def body(chaos) -> None:
         chaos.call(client, chaos.url)
 
-    return Walks(Test(body, body.__code__, "test", {"seed": 7, "entropy": "seeded"}).play, faults, Found())
+    return Walks(Test(body, body.__code__, "test", {"seed": 7, "entropy": "seeded"}).play, faults, Found(), switches)
 
 
 def walked(through: Walks, *tape: int) -> str:
@@ -69,6 +81,16 @@ def walked(through: Walks, *tape: int) -> str:
 def test_any_tape_is_a_walk_and_nought_is_the_plain_choice(tape: tuple[int, ...], runs: str) -> None:
     """Place and fault, place and fault; a choice only where the run before has shown an attempt."""
     assert walked(walks(), *tape) == runs
+
+
+def test_a_walk_has_at_most_so_many_switches() -> None:
+    """One after the other, each behind the last."""
+    always = (0, *(3, 0) * 5)
+
+    assert walked(walks(side_by_side, switches=0), *always) == "no fault"
+    assert walked(walks(side_by_side, switches=3), *always) == (
+        "no fault with switches=(1,) | no fault with switches=(1, 2) | no fault with switches=(1, 2, 3)"
+    )
 
 
 def test_what_was_run_is_not_run_again() -> None:
