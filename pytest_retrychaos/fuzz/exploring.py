@@ -60,8 +60,9 @@ def chaos_explore(
     """Run a test under every history of up to ``depth`` faults, and report the shortest script for each way to fail.
 
     ``depth`` is the number of choices: faults at any attempts and, where a run shows that they matter, the caller's
-    cancellation, the clock's zone, and closed connections; beside that each fault is tried for ever. ``switches`` is
-    how often, at most, another thread or task goes on than the seed chose (none), each a choice, too. ``faults`` is
+    cancellation, the clock's zone, and closed connections; beside that each fault is tried for ever, from each of the
+    test's requests on. ``switches`` is how often, at most, another thread or task goes on than the seed chose (none),
+    each a choice, too. ``faults`` is
     ``"default"``, ``"hostile"`` or a list of faults as a script writes them. ``budget`` is the most runs, or a
     duration of real time (``"60s"``); without one, a search that takes more than 20 000 runs fails: it cannot tell.
     ``reduce=False`` runs also what is known to be equivalent. An async test runs in a loop of its own each time:

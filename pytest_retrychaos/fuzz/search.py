@@ -111,9 +111,10 @@ class Search:
                 for _ in self._children(parent):  # the last ones have none of their own: they need not be kept
                     pass
             for step in self._first_faults(root):
-                first = next((attempt.index for attempt in root.attempts if applies(step, attempt)), None)
-                if step.kind is not Kind.DOWN and first is not None:
-                    self._played(History().then(first, step, for_ever=True))
+                if step.kind is not Kind.DOWN:
+                    for attempt in root.attempts:
+                        if applies(step, attempt):
+                            self._played(History().then(attempt.index, step, for_ever=True))
         except CutOffError:
             self.found.is_cut = True
             done = self.found.runs + self.found.left_out.total() - before

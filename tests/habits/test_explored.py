@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -84,17 +85,26 @@ def forgets_the_doubt(url: str, **body: object) -> object:
     raise last
 
 
-def test_a_fault_that_stays_begins_where_it_can_strike_first():
-    """A 404 on the read that comes before is an answer; on the payment it is what this one never takes for an end."""
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        ("404", {"RT02/404": "ok, 404", "RT03": "ok, 404 *"}),  # to the read that comes before it is an answer
+        ("reset", {"ID01": "ok, reset", "RT03": "ok, reset *"}),  # which ends the read, too
+    ],
+)
+def test_a_fault_that_stays_may_begin_at_any_request(fault, found):
+    """What comes before may not be passed under it: it ends there."""
 
     def stubborn(url: str, **payment: object) -> None:
         requests.get(f"{url}/rates", timeout=5)
         for wait in range(30):
-            if requests.post(f"{url}/payments", json=payment, timeout=5).ok:
-                return
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.post(f"{url}/payments", json=payment, timeout=5).ok:
+                    return
             time.sleep(wait)
 
-    assert shortest(explore(stubborn, depth=1, faults=["404"])) == {"RT02/404": "ok, 404", "RT03": "ok, 404 *"}
+    explored = shortest(explore(stubborn, depth=1, faults=[fault]))
+    assert {shape: script for shape, script in explored.items() if script != fault} == found
 
 
 def test_a_mistake_that_takes_two_faults_is_found():
