@@ -164,7 +164,7 @@ def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     if keyed > 1 and not tally.findings:
         tally.held = keyed
     return tally.result(
-        noun="operation", did="had keys of their own", otherwise="fewer than two operations carried a key"
+        noun="operation", did="sent no other order under their key", otherwise="fewer than two operations carried a key"
     )
 
 

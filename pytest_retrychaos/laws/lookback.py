@@ -20,8 +20,8 @@ LOOK_AHEAD: Final = 50
 def looked(view: View, failed: Attempt, *, until: int | None = None) -> bool:
     """Tell whether the client asked the service, after a failure, what had become of the request.
 
-    That is a read at the request's path or below, by the same lineage in the same scope. ``until`` is the
-    index of the attempt before which it has to have been answered; without it, asking is enough.
+    That is a read at the request's path or below, by the same lineage or one that is related to it, in the same scope.
+    ``until`` is the index of the attempt before which it has to have been answered; without it, asking is enough.
     """
     return any(
         later.is_read and later.host == failed.host and _is_below(later, failed) and not (until and later.failed)

@@ -140,7 +140,7 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
     if _is_refused_afterwards(view, attempt):
         return "a connection to its host failed afterwards: whether that was its retry is not known"
     if attempt.key and any(later.key == attempt.key for later in view.trace.attempts[attempt.index :]):
-        return "its key was sent again with another body: that is ID03's business"
+        return "its key was sent again, by a request that is not the same: whether that was its retry is not known"
     if was_hedged(view, attempt):
         return "an equal request was sent while it waited: one of the two was enough"
     if not attempt.is_read and looked(view, attempt):
