@@ -32,8 +32,11 @@ RECORD: pytest.StashKey[TestRecord] = pytest.StashKey()
 ASSERTED: pytest.StashKey[bool] = pytest.StashKey()
 """Whether the test's own assertions have judged what happened."""
 
-ONLY_LOOKING: Final = ("collectonly", "setuponly")
-"""pytest's options under which no test is run: an editor that lists tests leaves reports alone, and meets no gate."""
+ONLY_LOOKING: Final = ("collectonly", "setuponly", "showfixtures", "show_fixtures_per_test", "cacheshow")
+"""Where pytest keeps its options under which no test is run.
+
+An editor that lists tests leaves reports alone, and meets no gate.
+"""
 ATTRIBUTE: Final = "retrychaos_record"
 """Of the report of a tear-down, where it comes from another process."""
 

@@ -312,7 +312,9 @@ def pytest_runtest_logreport():
     assert sorted(place.name for place in Path("out").iterdir()) == sorted(place.name for place in places)
 
 
-@pytest.mark.parametrize("option", ["--collect-only", "--setup-plan", "--setup-only"])
+@pytest.mark.parametrize(
+    "option", ["--collect-only", "--setup-plan", "--setup-only", "--fixtures", "--fixtures-per-test", "--cache-show"]
+)
 def test_a_look_at_the_tests_leaves_reports_alone_and_meets_no_gate(pytester: pytest.Pytester, option: str) -> None:
     """As an editor lists them, with what the ini file asks for in force."""
     pytester.makeini("[pytest]\nchaos_report = r.json\nchaos_fail_under = 1")
