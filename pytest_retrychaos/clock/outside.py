@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import select
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,8 @@ class Outside:
         """The same, halved each time that it was in vain."""
         self._sleepers = Sleepers()
         self._bell = -1
+        self._ringing: deque[None] = deque()
+        """One for each thread that is about to ring."""
 
     def older_threads(self, turns: Turns) -> int:
         """Count the threads that are not on virtual time."""
@@ -122,8 +125,12 @@ class Outside:
 
     def stir(self) -> None:
         """Wake whoever waits here; called by threads without the turn."""
-        if self._bell >= 0:
-            os.eventfd_write(self._bell, 1)
+        self._ringing.append(None)  # before the bell is looked at, so that it is not given back meanwhile
+        try:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
+        finally:
+            self._ringing.pop()
 
     def open(self) -> None:
         """Begin, while nothing of the run has happened yet."""
@@ -133,6 +140,8 @@ class Outside:
         """Give back all descriptors."""
         self._sleepers.close()
         bell, self._bell = self._bell, -1
+        while self._ringing:
+            real("sleep")(LEAST_GRACE)
         if bell >= 0:
             os.close(bell)
 

@@ -16,6 +16,7 @@ import pytest
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.clock import sleepers
 from pytest_retrychaos.clock.install import GRACE, current, install
+from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.sleepers import Sleepers
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.run import NoTimeout
@@ -234,6 +235,96 @@ def test_an_older_thread_that_answers_and_sleeps_again_is_heard(worker):
             assert done.wait(60)
         moved.append(clock.now_ns)
     assert moved == [0] * 200
+
+
+@pytest.fixture
+def restless():
+    """A thread that wakes often."""
+    end = threading.Event()
+
+    def run() -> None:
+        while not end.wait(0.0003):
+            pass
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    end.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("restless")
+def test_an_older_thread_at_work_is_heard_beside_one_that_wakes_often(worker):
+    """They wait for each other, a moment, where both wait for the interpreter's lock."""
+    moved = []
+    for _ in range(200):
+        clock, done = VirtualClock(), threading.Event()
+        worker.work.put(int)
+        with install(clock, grace=5.0):
+            worker.work.put(done.set)
+            assert done.wait(60)
+        moved.append(clock.now_ns)
+    assert moved == [0] * 200
+
+
+_SLEEPS, _RUNS = (
+    b"Name:\tx\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t7\n",
+    b"Name:\tx\nState:\tR (running)\nvoluntary_ctxt_switches:\t7\n",
+)
+_LOCK = f"{sleepers._FUTEX.decode()} 0x10 0x189 0x0 0x0 0x0 0xffffffff 0x7f65b77 0x7f65b8".encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "call", "wait"),
+    [
+        pytest.param(_SLEEPS, _LOCK, sleepers._FUTEX, id="asleep"),
+        pytest.param(_RUNS, _LOCK, sleepers._AWAKE, id="being woken: the system shows the call that it was in"),
+        pytest.param(_RUNS, b"running", sleepers._AWAKE, id="running"),
+        pytest.param(_SLEEPS, _LOCK.replace(b"0x0 0x0", b"0x0 0x7f65b5", 1), sleepers._AWAKE, id="with a limit"),
+        pytest.param(_SLEEPS, b"270 0x3", b"\nvoluntary_ctxt_switches:\t7\n", id="in another call"),
+    ],
+)
+def test_what_a_thread_waits_in_is_told_by_its_state_and_its_call(tmp_path, status, call, wait):
+    """As the system shows them, at moments that no test can wait for."""
+    assert _shown(tmp_path, status, call) == wait
+
+
+def test_a_wait_for_what_guards_the_interpreters_lock_is_none_of_a_program(tmp_path):
+    """It is in the memory of the interpreter's own variables."""
+    inside = sleepers._libraries()[0][8]
+    assert _shown(tmp_path, _SLEEPS, _LOCK.replace(b"0x10", b"%#x" % inside)) == sleepers._AWAKE
+
+
+def _shown(folder, status: bytes, call: bytes) -> bytes:
+    (folder / "status").write_bytes(status)
+    (folder / "syscall").write_bytes(call)
+    descriptors = [os.open(folder / name, os.O_RDONLY) for name in ("status", "syscall")]
+    try:
+        return sleepers._Thread(*descriptors, ident=1).wait()
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def test_the_bell_is_kept_until_it_has_been_rung(monkeypatch):
+    """An older thread may release a lock just when a run ends; the descriptor may be another file's by then."""
+    outside = Outside(patience=1, grace=1)
+    outside._bell = os.eventfd(0)
+    ring, rung = os.eventfd_write, []
+
+    def slowly(bell: int, value: int) -> None:
+        closer.start()
+        closer.join(0.05)
+        ring(bell, value)
+        rung.append(bell)
+
+    monkeypatch.setattr(os, "eventfd_write", slowly)
+    closer = threading.Thread(target=outside.close)
+    outside.stir()
+    closer.join()
+    assert rung
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(rung[0])
 
 
 def test_an_event_loop_hears_an_older_pool():
