@@ -29,6 +29,7 @@ from pytest_retrychaos.transports.standins import (
     wrap_bio_of,
     wrap_socket_of,
 )
+from pytest_retrychaos.transports.trust import reading_methods
 
 _INSTALLED: list[Network] = []
 """The one that is installed in this process, if any."""
@@ -76,6 +77,8 @@ class Network:
         self._patch(ssl.SSLContext, "wrap_socket", wrap_socket_of(self._connections))
         self._patch(ssl.SSLSocket, "_real_connect", connect_secure_of(self._connections))
         self._patch(ssl.SSLContext, "wrap_bio", wrap_bio_of(self._connections))
+        for name, replacement in reading_methods(self._connections.rules.is_mine):
+            self._patch(ssl.SSLContext, name, replacement)
         for name in LIBRARIES:
             if name in sys.modules:
                 self._library_came(sys.modules[name])

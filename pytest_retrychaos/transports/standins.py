@@ -15,6 +15,7 @@ from pytest_retrychaos.transports.connections import Connections
 from pytest_retrychaos.transports.names import addresses
 from pytest_retrychaos.transports.signals import DeadEnd
 from pytest_retrychaos.transports.sockets import REAL, SIMULATED, real_now
+from pytest_retrychaos.transports.trust import reading_later
 
 
 def socket_methods(connections: Connections, ends: tuple[int, ...]) -> Iterator[tuple[str, object]]:
@@ -150,13 +151,19 @@ def wrap_bio_of(connections: Connections) -> object:
     real = ssl.SSLContext.wrap_bio
 
     def wrap_bio(
-        context: ssl.SSLContext, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **named: Any
-    ) -> ssl.SSLObject:  # Any: the real one's signature
-        made = real(context, incoming, outgoing, *arguments, **named)
-        if connections.rules.is_mine() and not made.server_side:
-            engine: Any = made  # Any: a private attribute is replaced
-            engine._sslobj = tls.Undecided(engine._sslobj, incoming, outgoing)
-        return made
+        context: ssl.SSLContext,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        if server_side or not connections.rules.is_mine():
+            return real(context, incoming, outgoing, server_side, server_hostname, session)
+        with reading_later():
+            made: Any = real(context, incoming, outgoing, server_side, server_hostname, session)
+        made._sslobj = tls.Undecided(made._sslobj, incoming, outgoing)  # Any: a private attribute is replaced
+        return made  # type: ignore[no-any-return]  # an `ssl.SSLObject`
 
     return wrap_bio
 

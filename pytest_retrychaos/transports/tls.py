@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pytest_retrychaos.transports.channel import Channel
 from pytest_retrychaos.transports.greeting import GO_ON_IN_PLAIN
+from pytest_retrychaos.transports.trust import read
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -143,7 +144,9 @@ class Undecided:
             self._incoming.write(said[len(GO_ON_IN_PLAIN) :])
             self._engine = _Buffered(self._engine, self._incoming, self._outgoing)
             return
-        self._incoming.write(said)
+        if said:  # a certificate, of a real peer
+            self._incoming.write(said)
+            read(self._engine.context)
         self._engine.do_handshake()
 
 

@@ -1,0 +1,125 @@
+"""Whom a client trusts, read once a peer has to be trusted: the simulated service shows no certificate.
+
+Most clients read the same bundle of authorities whenever they are made. That takes 30 ms, some ten times what all else
+in a short test does, and where nothing but the simulated service is called nobody ever asks what was in it. A context
+with a bundle left to read is of a class that reads it before anything can depend on it, in the run and after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+from _thread import allocate_lock, get_ident
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_BIG = 64 * 1024
+"""Bytes. What is smaller is read at once: it takes little, and may be a test's own and be gone soon."""
+_PLAIN = ssl.SSLContext
+_LOCK = allocate_lock()
+_SEEN: set[tuple[object, ...] | None] = set()
+"""The bundles that were read without an error in this process, as they were then."""
+_GREETING: set[int] = set()
+"""Threads that make a connection of which it is not known yet whether its peer shows a certificate."""
+
+
+class _Unread(_PLAIN):
+    """A context that has bundles left to read; once it has read them it is a plain one again."""
+
+    bundles: list[tuple[Any, str | None]]
+
+    def _wrap_socket(self, *arguments: Any, **named: Any) -> Any:  # Any: private, and another one in each version
+        return read(self)._wrap_socket(*arguments, **named)
+
+    def _wrap_bio(self, *arguments: Any, **named: Any) -> Any:  # Any: as above
+        if get_ident() in _GREETING:
+            return super()._wrap_bio(*arguments, **named)  # type: ignore[misc]  # private
+        return read(self)._wrap_bio(*arguments, **named)
+
+    def get_ca_certs(self, *arguments: Any, **named: Any) -> Any:  # Any: the type depends on the argument
+        return read(self).get_ca_certs(*arguments, **named)
+
+    def cert_store_stats(self) -> dict[str, int]:
+        return read(self).cert_store_stats()  # type: ignore[no-any-return]  # as annotated
+
+
+_Unread.__name__ = _Unread.__qualname__ = _PLAIN.__name__  # for messages and reprs
+_Unread.__module__ = _PLAIN.__module__
+
+
+def read(context: Any) -> Any:  # Any: an `ssl.SSLContext`, of which private methods are called
+    """Read what a context has left to read, and give it back as a plain one.
+
+    Raises `OSError` where a bundle has gone since.
+    """
+    with _LOCK:
+        if isinstance(context, _Unread):
+            for file, folder in context.bundles:
+                super(_PLAIN, context).load_verify_locations(file, folder)
+            del context.bundles
+            context.__class__ = _PLAIN  # type: ignore[assignment]  # it was one before
+    return context
+
+
+@contextlib.contextmanager
+def reading_later() -> Iterator[None]:
+    """Make a connection of the running thread's before its context is read."""
+    _GREETING.add(get_ident())
+    try:
+        yield
+    finally:
+        _GREETING.discard(get_ident())
+
+
+def reading_methods(is_mine: Callable[[], bool]) -> Iterator[tuple[str, object]]:
+    """List what takes the place of the methods of ``ssl.SSLContext`` that read bundles.
+
+    The first time a bundle is read as ever, with whatever error there may be in it.
+    """
+    load, load_defaults = ssl.SSLContext.load_verify_locations, ssl.SSLContext.set_default_verify_paths
+
+    def load_verify_locations(
+        context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None
+    ) -> None:  # Any: a path or data of whatever type, as the real one's
+        bundle = _bundle(cafile) if capath is None and cadata is None else None
+        if bundle in _SEEN and is_mine() and _put_off(context, (cafile, None)):
+            return
+        load(context, cafile, capath, cadata)
+        if bundle is not None:
+            _SEEN.add(bundle)
+
+    yield "load_verify_locations", load_verify_locations
+
+    def set_default_verify_paths(context: ssl.SSLContext) -> None:
+        paths = ssl.get_default_verify_paths()
+        bundle = _bundle(paths.cafile)
+        if bundle in _SEEN and is_mine() and _put_off(context, (paths.cafile, paths.capath)):
+            return
+        known = context.cert_store_stats()["x509"]
+        load_defaults(context)
+        if bundle is not None and context.cert_store_stats()["x509"] > known:  # what is damaged is passed over
+            _SEEN.add(bundle)
+
+    yield "set_default_verify_paths", set_default_verify_paths
+
+
+def _bundle(file: Any) -> tuple[object, ...] | None:  # Any: as above
+    """Identify a big file as it is now."""
+    try:
+        found = os.stat(file)
+    except (OSError, TypeError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size) if found.st_size >= _BIG else None
+
+
+def _put_off(context: ssl.SSLContext, paths: tuple[Any, str | None]) -> bool:  # Any: as above
+    """Leave a bundle to be read later, if the context is of a class that can; whether it is."""
+    with _LOCK:
+        if type(context) is _PLAIN:
+            context.__class__ = _Unread
+            context.bundles = []  # type: ignore[attr-defined]  # of its new class
+        if isinstance(context, _Unread):
+            context.bundles.append(paths)
+            return True
+    return False
