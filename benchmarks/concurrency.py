@@ -306,9 +306,9 @@ whenever one begins or ends.
         """
 asyncio: missed. With no clock, no selector and no seed at all, asyncio's own loop takes 7.7 µs for such a sleep (a
 subclass that adds the timeout to a number), where detangle, which has a loop of its own, takes 9.7: what is left would
-have to pay for looking at real descriptors, reading the clock and asking the seed. httpx: missed, and out of reach: of
-a run's 40 ms, 32 are `httpx.AsyncClient()` loading the certificate authorities, on either simulator. aioresponses
-(0.7.8) does not work with aiohttp 3.14, and simloom and simloop want Python 3.12: not measured.
+have to pay for looking at real descriptors, reading the clock and asking the seed. httpx: `httpx.AsyncClient()` reads
+its certificate authorities for 30 ms on detangle; here they are not read before a real peer is to be trusted.
+aioresponses (0.7.8) does not work with aiohttp 3.14, and simloom and simloop want Python 3.12: not measured.
 """,
     ),
 }
