@@ -1,14 +1,12 @@
-"""Who runs: of the threads on virtual time exactly one has the turn, and passes it on only where it would block.
+"""Who runs: of the threads on virtual time the one that has the turn; it passes it on only where it would block.
 
 Laws of this module:
-1. `granted` alone says who has the turn. It is one attribute, so that an interrupt between two lines leaves
-   it whole; a gate is only a doorbell, and may be rung in vain.
-2. Who is next: a thread that has to raise an interrupt; one that is ready (the seed chooses among them); one
+1. Who is next: a thread that has to raise an interrupt; one that is ready (the seed chooses among them); one
    whose descriptor is ready; one that something outside wakes within bounded real time; then time jumps.
-3. Nobody who could go on and no deadline is a deadlock, raised in the test's own thread; but first those are told
+2. Nobody who could go on and no deadline is a deadlock, raised in the test's own thread; but first those are told
    who wait for another thread without a limit and can tell their caller (`wait_for`).
-4. Threads without the turn touch nothing here but by one atomic append: `wake` and an interrupt.
-5. After the end everyone who waits is told so, and repeats its wait in real time.
+3. Threads without the turn touch nothing here but by one atomic append: `wake`.
+4. After the end everyone repeats its wait in real time.
 """
 
 from __future__ import annotations
@@ -25,13 +23,12 @@ from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.report import deadlock
 from pytest_retrychaos.clock.strands import Poller, Strand, Woke
 from pytest_retrychaos.clock.switches import Switches
+from pytest_retrychaos.clock.turn import Turn
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.model import SECOND
 
 _WINDOW = 64
 """So many turns may be taken by others before one that is ready: the seed decides, but nobody starves."""
-_RETURN = 2.0
-"""Real seconds for which an interrupt waits for whoever has the turn to come to where it would block."""
 LONGEST_SILENCE = 3600 * SECOND
 """So long one waits without a limit while others go on: a refresher may tick for ever. Time-outs of clients and of
 who waits for them are shorter (the longest default of a client in the tests is 600 s)."""
@@ -56,52 +53,51 @@ class Turns:
         self.main = Strand("the test's own thread")
         self.main.ident = get_ident()
         self.main.chance = chooser
-        self.granted = self.main
-        self.is_over = False
+        self.turn = Turn(self.main, outside.stir)
         self.waiting = Waiting()
         self.ends: dict[int, Strand] = {}
         """By the identity of a thread's sentinel: whose it is."""
-        self.seized: list[Strand] = []
-        """Threads from which the turn was taken: virtual time has ended for them."""
         self.company: Callable[[], None] = lambda: None
         """Called before a thread is started."""
         self.switches = Switches() if switches is None else switches
         self._chooser = chooser
         """Decides, by the seed, what a real machine leaves to chance."""
-        self._strands: dict[int, Strand] = {id(self.main): self.main}
         self._looking: dict[int, Strand] = {}
         """Of those that wait, the ones that no one may announce anything to: only looking finds out."""
         self._ready = Ready()
         self._patient: dict[int, tuple[int, Strand]] = {}
         """Those that `wait_for` something without a limit, and since when."""
-        self._granted_so_far = 0
         self._instants_of: tuple[int, Strand] = 0, self.main
         self._instants = 0
         self._deadlines = Deadlines()
         self._count = 0
         self._arrivals: deque[int] = deque()
-        self._interrupted: deque[Strand] = deque()
+
+    @property
+    def granted(self) -> Strand:
+        """The thread that has the turn."""
+        return self.turn.granted
 
     @property
     def strands(self) -> list[Strand]:
         """The threads on virtual time that have not ended, the oldest first."""
-        return list(self._strands.values())
+        return self.turn.strands
 
     @property
     def progress(self) -> tuple[int, ...]:
         """What changes whenever a thread waits, looks at the clock or gets the turn."""
-        return self._granted_so_far, self._count, self.clock.now_ns, self.clock.readings
+        return self.turn.times_granted, self._count, self.clock.now_ns, self.clock.readings
 
     @property
     def population(self) -> int:
         """How many they are."""
-        return len(self._strands)
+        return self.turn.population
 
     # waiting
 
     def sleep_until(self, deadline_ns: int) -> None:
         """Block until a moment of the run."""
-        if len(self._strands) == 1 and not self.outside.in_flight and not self._deadlines.has_by(deadline_ns):
+        if self.turn.is_alone and not self.outside.in_flight and not self._deadlines.has_by(deadline_ns):
             self.clock.move_to(deadline_ns)
             return
         if self.block(None, deadline_ns, "a moment to come") is Woke.BY_END:
@@ -109,10 +105,10 @@ class Turns:
 
     def wait_for(self, key: int, deadline_ns: int | None, waits_for: str) -> bool | None:
         """Block as `VirtualClock.wait_for` says."""
-        me = self.granted
+        me = self.turn.granted
         if me.ident != get_ident():
             return None
-        if len(self._strands) == 1:
+        if self.turn.is_alone:
             if deadline_ns is None:
                 return False
             self.sleep_until(deadline_ns)
@@ -131,12 +127,12 @@ class Turns:
         What `block` would do for a thread that is alone, without its cost; the seed's chances go on alike.
         """
         if (
-            len(self._strands) > 1
+            not self.turn.is_alone
             or self._deadlines.has_by(deadline_ns)
             or self._arrivals
             or not self.outside.is_quiet(self)
-            or self.granted is not self.main
-            or self.is_over
+            or self.turn.granted is not self.main
+            or self.turn.is_over
         ):
             return False
         if self.main.chance is not None:
@@ -157,7 +153,7 @@ class Turns:
 
         Raises `Deadlock`, in the test's own thread, where nobody can go on.
         """
-        me = self.granted
+        me = self.turn.granted
         if me.ident != get_ident():  # the turn was taken from this thread a moment ago
             return Woke.BY_END
         outer = self._set_aside(me)
@@ -173,7 +169,7 @@ class Turns:
         if deadline_ns is not None:
             self._deadlines.add(deadline_ns, me.number, me)
         try:
-            self._hand_over(me)
+            self.turn.hand_over(me, self._choose)
         finally:
             self._forget(me)
             woke = me.woke
@@ -192,6 +188,12 @@ class Turns:
         self._forget(me)
         return outer
 
+    def _forget(self, me: Strand) -> None:
+        """Take a thread that goes on out of every line that it may still stand in."""
+        self.waiting.remove(me)
+        self._looking.pop(id(me), None)
+        me.number, me.key, me.is_free, me.poller = 0, None, None, None
+
     def _take_up(self, me: Strand, key: int | None, deadline_ns: int | None) -> None:
         """Go on with the wait that the handler interrupted: what it is for may have come meanwhile."""
         if key is not None:
@@ -209,7 +211,7 @@ class Turns:
 
     def wait_an_instant(self) -> None:
         """Wait for no time; after some such waits the least time passes, since a real one takes some."""
-        here = self.clock.now_ns, self.granted
+        here = self.clock.now_ns, self.turn.granted
         self._instants = self._instants + 1 if here == self._instants_of else 1
         self._instants_of = here
         if self._instants > _INSTANTS:
@@ -247,7 +249,7 @@ class Turns:
         number = self._next_number()
         rank = float(number)
         if strand.chance is not None:
-            rank = self._granted_so_far + (0.0 if at_once else _WINDOW * strand.chance.random())
+            rank = self.turn.times_granted + (0.0 if at_once else _WINDOW * strand.chance.random())
         self._ready.add(strand, rank, number)
 
     # threads begin and end
@@ -258,109 +260,41 @@ class Turns:
         strand = Strand(name, parent)
         if self._chooser is not None:
             strand.chance = random.Random(self._chooser.getrandbits(64))
-        self._strands[id(strand)] = strand
+        self.turn.admit(strand)
         self._make_ready(strand, Woke.BY_KEY)
         return strand
 
     def drop(self, strand: Strand) -> None:
         """Forget a thread that could not be started."""
         strand.ready_as = 0
-        del self._strands[id(strand)]
+        self.turn.dismiss(strand)
 
     def enter(self, strand: Strand) -> None:
         """Begin a thread, in itself: wait for its first turn."""
         strand.ident = get_ident()
-        self._await_turn(strand)
-        self._take(strand)
+        self.turn.wait_for_first(strand)
 
     def leave(self, strand: Strand) -> None:
         """End a thread, in itself: wake who joins it and pass the turn on for good."""
         strand.is_done = True
-        self._strands.pop(id(strand), None)
-        if self.granted is not strand or self.is_over:
+        self.turn.dismiss(strand)
+        if self.turn.granted is not strand or self.turn.is_over:
             self.wake(id(strand))
             return
         self._wake(id(strand), everyone=True)
         chosen = self._choose()
-        if self.granted is strand:
-            self._grant(chosen)
-
-    # the turn
-
-    def _hand_over(self, me: Strand) -> None:
-        try:
-            chosen = self._choose()
-            if chosen is not me and self.granted is me:
-                self._grant(chosen)
-                self._await_turn(me)
-        except BaseException as interrupt:  # raised by a signal's handler, in the test's own thread
-            self._come_back(me)
-            raise interrupt
-        finally:
-            self._take(me)
-
-    def _grant(self, strand: Strand) -> None:
-        ACTIVE.owner = 0
-        self._granted_so_far += 1
-        self.granted = strand
-        strand.ring()
-
-    def _await_turn(self, me: Strand, seconds: float = -1) -> bool:
-        """Wait for the turn; whether it came in about so many real seconds."""
-        while self.granted is not me and not self.is_over:
-            if not me.wait_for_ring(seconds):
-                return False
-        return True
-
-    def _come_back(self, me: Strand) -> None:
-        """Get the turn back before an interrupt is raised: whoever has it goes on to where it would block."""
-        if self.granted is me or self.is_over:
-            return
-        self._interrupted.append(me)
-        self.granted.ring()  # the interrupt may have come between granting and ringing
-        self.outside.stir()
-        try:
-            if not self._await_turn(me, _RETURN if me is self.main else -1):
-                self.seize()
-        except BaseException:
-            self.seize()  # a second interrupt does not wait
-            raise
-
-    def seize(self) -> None:
-        """Take the turn for the test's own thread from one that does not give it back.
-
-        That one is told, where it next looks, that virtual time has ended for it.
-        """
-        held = self.granted
-        ACTIVE.owner = 0
-        self._strands.pop(id(held), None)
-        self.seized.append(held)
-        self.granted = self.main
-
-    def _take(self, me: Strand) -> None:
-        if self.is_over or self.granted is not me:
-            me.woke = Woke.BY_END
-            return
-        ACTIVE.owner = me.ident
-        if me in self._interrupted:
-            self._interrupted.remove(me)
-        me.ready_as = 0
-
-    def _forget(self, me: Strand) -> None:
-        """Take a thread that goes on out of every line that it may still stand in."""
-        self.waiting.remove(me)
-        self._looking.pop(id(me), None)
-        me.number, me.key, me.is_free, me.poller = 0, None, None, None
+        if self.turn.granted is strand:
+            self.turn.grant(chosen)
 
     # who is next
 
     def _choose(self) -> Strand:
-        held = self.granted
-        while self.granted is held:
+        held = self.turn.granted
+        while self.turn.granted is held:
             while self._arrivals:
                 self._wake(self._arrivals.popleft())
-            if self._interrupted:
-                return self._interrupted[0]
+            if self.turn.interrupted:
+                return self.turn.interrupted[0]
             first = self._ready.first()
             if first is not None:
                 second = self._ready.second()
@@ -375,13 +309,13 @@ class Turns:
             if due is not None:
                 self._jump(due)
                 continue
-            if self.granted is held:
+            if self.turn.granted is held:
                 return self._deadlocked()
         return held  # the turn was taken from it
 
     def blocked(self) -> Iterator[Strand]:
         """Iterate over the threads that wait for something."""
-        return (strand for strand in self._strands.values() if strand.number)
+        return (strand for strand in self.turn.strands if strand.number)
 
     def pollers(self) -> list[Poller]:
         """List the descriptors that threads wait on, each with its thread's patience."""
@@ -400,7 +334,7 @@ class Turns:
 
     def has_news(self) -> bool:
         """Whether something came from outside that `_choose` has to look at."""
-        return bool(self._arrivals or self._interrupted) or self._look() or self._ready.first() is not None
+        return bool(self._arrivals or self.turn.interrupted) or self._look() or self._ready.first() is not None
 
     def _tell(self, due_ns: int | None) -> bool:
         """Wake the first that has waited for too long, or for nothing, if there is one."""
@@ -452,8 +386,8 @@ class Turns:
         """
         left = [one for one in self.strands if one is not self.main]
         busy = [one for one in left if not one.number or one.deadline_ns is not None]
-        busy += [one for one in self.seized if not one.is_done]
-        self.is_over = True
+        busy += [one for one in self.turn.seized if not one.is_done]
+        self.turn.is_over = True
         for one in left:
             one.ring()
         return busy

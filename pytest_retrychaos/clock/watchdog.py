@@ -99,7 +99,7 @@ class Watchdog:
         turns.clock.stops.append(error)
         if turns.granted is not main:
             main.error = error
-            turns.seize()
+            turns.turn.seize()
             main.ring()
             turns.outside.stir()
         elif self._before is not None:
