@@ -21,8 +21,9 @@ from pytest_retrychaos.clock.sleepers import Sleepers
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.clock.scheduler import Scheduler
     from pytest_retrychaos.clock.strands import Poller
-    from pytest_retrychaos.clock.turns import Turns
+    from pytest_retrychaos.clock.turn import Turn
 
 LEAST_GRACE = 0.001
 """Real seconds; below that a thread that is ready may not get the processor."""
@@ -67,13 +68,13 @@ class Outside:
         self._ringing: deque[None] = deque()
         """One for each thread that is about to ring."""
 
-    def older_threads(self, turns: Turns) -> int:
+    def older_threads(self, turn: Turn) -> int:
         """Count the threads that are not on virtual time."""
-        return max(0, _thread._count() + 1 - turns.population - self.own_threads)
+        return max(0, _thread._count() + 1 - turn.population - self.own_threads)
 
-    def _may_bring(self, turns: Turns) -> bool:
+    def _may_bring(self, turn: Turn) -> bool:
         """Whether an older thread may be at work on what was handed to it."""
-        return self.older_threads(turns) > 0 and not self._sleepers.sleep_on()
+        return self.older_threads(turn) > 0 and not self._sleepers.sleep_on()
 
     # real sockets and children
 
@@ -145,18 +146,18 @@ class Outside:
         if bell >= 0:
             os.close(bell)
 
-    def is_quiet(self, turns: Turns) -> bool:
+    def is_quiet(self, turn: Turn) -> bool:
         """Whether nothing can come from outside."""
         return not (
-            self.in_flight or self.children or self._has_sent or self.has_children() or self.older_threads(turns)
+            self.in_flight or self.children or self._has_sent or self.has_children() or self.older_threads(turn)
         )
 
-    def wait(self, turns: Turns, due_ns: int | None) -> bool:
+    def wait(self, scheduler: Scheduler, due_ns: int | None) -> bool:
         """Wait in real time for something to come, if it may; whether time must not jump yet."""
-        left = math.inf if due_ns is None else (due_ns - turns.clock.now_ns) / SECOND
+        left = math.inf if due_ns is None else (due_ns - scheduler.clock.now_ns) / SECOND
         if left <= 0:
             return False
-        pollers = turns.pollers()
+        pollers = scheduler.pollers()
         limit = max((one.patience for one in pollers), default=0.0)
         if self.in_flight:
             limit = max(limit, self._flight_left)
@@ -166,16 +167,16 @@ class Outside:
         if self._has_sent:
             self._has_sent = False
             limit = max(limit, DELIVERY)
-        older = self.older_threads(turns)
-        if not is_certain and turns.waiting:
-            limit = max(limit, self._limit_for_older(turns, due_ns))
+        older = self.older_threads(scheduler.turn)
+        if not is_certain and scheduler.waiting:
+            limit = max(limit, self._limit_for_older(scheduler, due_ns))
         if limit <= 0:
             # Who was about to answer may have done so, and sleep again, while it was asked who sleeps.
-            return older > 0 and turns.has_news()
+            return older > 0 and scheduler.has_news()
         seconds = min(limit, left)
         self.is_bounded = limit == math.inf or due_ns is not None or not is_certain
         try:
-            has_news = self._idle(turns, seconds, slices=bool(older))
+            has_news = self._idle(scheduler, seconds, slices=bool(older))
         finally:
             self.is_bounded = False
         if has_news:
@@ -186,13 +187,13 @@ class Outside:
         self._waited_in_vain(pollers, seconds)
         return False
 
-    def _limit_for_older(self, turns: Turns, due_ns: int | None) -> float:
+    def _limit_for_older(self, scheduler: Scheduler, due_ns: int | None) -> float:
         """Give the real seconds for which older threads are waited for."""
         if due_ns is not None:
-            return self._grace_left if self._may_bring(turns) else 0.0
-        if turns.clock.meets_silence() and self._sleepers.sleep_on():
+            return self._grace_left if self._may_bring(scheduler.turn) else 0.0
+        if scheduler.clock.meets_silence() and self._sleepers.sleep_on():
             return 0.0
-        return self.patience if self.older_threads(turns) else self.grace
+        return self.patience if self.older_threads(scheduler.turn) else self.grace
 
     def _waited_in_vain(self, pollers: list[Poller], seconds: float) -> None:
         least = min(LEAST_GRACE, self.grace)
@@ -206,20 +207,21 @@ class Outside:
             self._silent |= self.in_flight
             self.in_flight.clear()
 
-    def _idle(self, turns: Turns, seconds: float, *, slices: bool) -> bool:
+    def _idle(self, scheduler: Scheduler, seconds: float, *, slices: bool) -> bool:
         if self._bell < 0:
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
-        for poller in turns.pollers():
+        for poller in scheduler.pollers():
             for number, events in poller.descriptors:
                 poll.register(number, events)
         for number in self.in_flight:
             poll.register(number, select.POLLIN)
         monotonic = real("monotonic")
         end = monotonic() + seconds
-        held = turns.granted
-        while turns.granted is held and not turns.has_news():
+        turn = scheduler.turn
+        held = turn.granted
+        while turn.granted is held and not scheduler.has_news():
             left = end - monotonic()
             if left <= 0:
                 return False

@@ -12,23 +12,23 @@ from pytest_retrychaos.frames import thread_frames
 
 if TYPE_CHECKING:
     from pytest_retrychaos.clock.outside import Outside
-    from pytest_retrychaos.clock.turns import Turns
+    from pytest_retrychaos.clock.turn import Turn
 
 _DEPTH = 12
 """Frames of each thread that are shown: its innermost."""
 
 
-def deadlock(turns: Turns, outside: Outside) -> Deadlock:
+def deadlock(turn: Turn, outside: Outside) -> Deadlock:
     """Make the error for a run in which nobody can go on."""
-    strands = turns.strands
-    older = outside.older_threads(turns)
+    strands = turn.strands
+    older = outside.older_threads(turn)
     if len(strands) == 1:
         why = (
             f"no other thread has ended the wait within {outside.patience:g} s of real time"
             if older
             else "there is no other thread that could end the wait"
         )
-        return Deadlock(f"{_waits(turns.main)} without a limit, and {why}. Wait with a timeout.")
+        return Deadlock(f"{_waits(turn.main)} without a limit, and {why}. Wait with a timeout.")
     lines = [f"{len(strands)} threads wait for each other without a limit, and nothing can wake one of them:"]
     lines += [f"  {one.name}: {_waits(one)}" for one in strands]
     lines.append("Release what is held before waiting, take locks in one order, or wait with a timeout.")
@@ -37,9 +37,8 @@ def deadlock(turns: Turns, outside: Outside) -> Deadlock:
     return Deadlock("\n".join(lines))
 
 
-def stuck(turns: Turns, seconds: float) -> Stuck:
+def stuck(held: Strand, seconds: float) -> Stuck:
     """Make the error for a thread that does not give the turn back."""
-    held = turns.granted
     where = place(thread_frames().get(held.ident))
     first = (
         f"{held.name} has had the turn for {seconds:g} s of real time without giving it back: {where} blocks in a "

@@ -15,7 +15,7 @@ from pytest_retrychaos.model import SECOND
 
 
 def running() -> Turns:
-    """Give the scheduler, to the thread that has the turn."""
+    """Give what a thread does with its turn, to the one that has it."""
     assert ACTIVE.turns is not None
     return ACTIVE.turns
 

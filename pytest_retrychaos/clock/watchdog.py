@@ -93,13 +93,13 @@ class Watchdog:
         return False
 
     def _bark(self) -> None:
-        turns = self._turns
-        main = turns.main
-        error = stuck(turns, self._seconds)
+        turns, turn = self._turns, self._turns.turn
+        main = turn.main
+        error = stuck(turn.granted, self._seconds)
         turns.clock.stops.append(error)
-        if turns.granted is not main:
+        if turn.granted is not main:
             main.error = error
-            turns.turn.seize()
+            turn.seize()
             main.ring()
             turns.outside.stir()
         elif self._before is not None:
