@@ -39,6 +39,7 @@ class Watchdog:
         self._seconds = seconds
         self._is_on = False
         self._leash = allocate_lock()
+        self._begun = allocate_lock()
         self._gone = allocate_lock()
         self._error: Stuck | None = None
         self._before: Any = None  # Any: a handler, in one of several shapes
@@ -49,11 +50,13 @@ class Watchdog:
             return
         self._is_on = True
         REAL_ACQUIRE(self._leash)
+        REAL_ACQUIRE(self._begun)
         REAL_ACQUIRE(self._gone)
         if get_ident() == threading.main_thread().ident and signal.getsignal(_SIGNAL) is signal.SIG_DFL:
             self._before = signal.signal(_SIGNAL, self._raise)
         self._turns.outside.own_threads += 1
         real_starter()(self._run, ())
+        REAL_ACQUIRE(self._begun)  # before that the interpreter does not count it, and an older thread would be missed
 
     def stop(self) -> None:
         """End, leaving neither thread nor handler; harmless when done twice."""
@@ -69,6 +72,7 @@ class Watchdog:
         self._is_on = False
 
     def _run(self) -> None:
+        REAL_RELEASE(self._begun)
         tick = min(1.0, self._seconds / _LOOKS)
         needed = math.ceil(self._seconds / tick)
         latest: object = None

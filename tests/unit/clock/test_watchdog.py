@@ -126,6 +126,21 @@ def test_nothing_is_left_of_it(picture: Callable[[], dict[str, object]]) -> None
     assert (picture(), signal.getsignal(signal.SIGURG), sys._current_frames().keys()) == before
 
 
+def test_no_older_thread_is_missed_because_of_its_own() -> None:
+    """Its own is known to the interpreter, which counts both, when the first thread of the test is started."""
+    done = threading.Event()
+    older = threading.Thread(target=done.wait)
+    older.start()
+    with install(VirtualClock()) as installation:
+        outside, turn = installation.turns.outside, installation.turns.turn
+        before = outside.older_threads(turn)
+        installation.turns.company()
+        after = outside.older_threads(turn)
+    done.set()
+    older.join()
+    assert after == before
+
+
 def test_a_signal_that_is_used_is_left_alone() -> None:
     """The test's own handler stays."""
     heard: list[int] = []
