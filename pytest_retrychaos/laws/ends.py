@@ -145,6 +145,11 @@ def request_of(attempt: Attempt) -> str:
     return f"{attempt.method} {path_of(attempt)}" if attempt.was_sent else f"the connection to {attempt.host}"
 
 
+def met(what: str) -> str:
+    """What an attempt met, in words: ``status 503``, ``a fault (reset)``."""
+    return f"status {what}" if what.isdigit() else f"a fault ({what})"
+
+
 def is_unsafe(attempt: Attempt) -> bool:
     """Whether repeating the request may do its work twice: no read, PUT, DELETE or guarded write."""
     return attempt.was_sent and not (attempt.is_read or attempt.is_guarded or attempt.method in IDEMPOTENT)

@@ -8,8 +8,8 @@ from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.ends import LOGIN, SAME_REQUEST, STATUS, TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
 from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, two_operations, was_hedged
+from pytest_retrychaos.laws.survival import crashed
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
-from pytest_retrychaos.laws.telling import crashed
 from pytest_retrychaos.laws.view import OperationView, Retry, View
 from pytest_retrychaos.laws.words import counted
 from pytest_retrychaos.model import SECOND

@@ -20,10 +20,12 @@ from pytest_retrychaos.laws.jitter import bk03
 from pytest_retrychaos.laws.load import ld02, ld03
 from pytest_retrychaos.laws.loops import bk06
 from pytest_retrychaos.laws.maximum import rt03
+from pytest_retrychaos.laws.outcome import id05
 from pytest_retrychaos.laws.retry import PERMANENT, RETRIED, rt01, rt02, rt07
 from pytest_retrychaos.laws.same_request import FIXES, rt04
+from pytest_retrychaos.laws.survival import PLAIN, rt06
 from pytest_retrychaos.laws.tally import Terms
-from pytest_retrychaos.laws.telling import PLAIN, id05, rt05, rt06, rt09
+from pytest_retrychaos.laws.telling import rt05, rt09
 from pytest_retrychaos.laws.validity import nv01
 from pytest_retrychaos.laws.verdict import LawResult
 from pytest_retrychaos.laws.view import View
