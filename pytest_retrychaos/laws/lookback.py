@@ -46,6 +46,17 @@ def was_hedged(view: View, failed: Attempt) -> bool:
     )
 
 
+def was_refused_afterwards(view: View, failed: Attempt) -> bool:
+    """Tell whether connections to the same host that belong to no request failed later: its own retries, perhaps."""
+    unsent = {operation.index for operation in view.operations if operation.first_sent is None}
+    return any(
+        later.operation in unsent
+        and (later.host, later.scope) == (failed.host, failed.scope)
+        and view.trace.are_related(later.lineage, failed.lineage)
+        for later in view.trace.attempts[failed.index :]
+    )
+
+
 def two_operations(operation: OperationView, retry: Retry) -> str | None:
     """Say what would settle it where a retry may be another operation: an unsafe request with no key in common."""
     is_known = operation.scope is not None or (retry.attempt.key and retry.attempt.key == retry.led_by.key)

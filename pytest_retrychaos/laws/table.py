@@ -20,8 +20,9 @@ from pytest_retrychaos.laws.jitter import bk03
 from pytest_retrychaos.laws.load import ld02, ld03
 from pytest_retrychaos.laws.loops import bk06
 from pytest_retrychaos.laws.maximum import rt03
+from pytest_retrychaos.laws.needless import PERMANENT, rt02, rt07
 from pytest_retrychaos.laws.outcome import id05
-from pytest_retrychaos.laws.retry import PERMANENT, RETRIED, rt01, rt02, rt07
+from pytest_retrychaos.laws.retry import RETRIED, rt01
 from pytest_retrychaos.laws.same_request import FIXES, rt04
 from pytest_retrychaos.laws.survival import PLAIN, rt06
 from pytest_retrychaos.laws.tally import Terms

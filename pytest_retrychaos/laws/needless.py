@@ -1,0 +1,166 @@
+"""RT02 and RT07: what is sent again to no purpose, after a permanent failure or a success."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_retrychaos.engine.classify import Kind
+from pytest_retrychaos.laws.ends import LOGIN, SAME_REQUEST, STATUS, Ended, is_unsafe
+from pytest_retrychaos.laws.lookback import two_operations, was_refused_afterwards
+from pytest_retrychaos.laws.tally import Tally, Terms, finding
+
+if TYPE_CHECKING:
+    from pytest_retrychaos.laws.verdict import Finding, LawResult
+    from pytest_retrychaos.laws.view import OperationView, Retry, View
+    from pytest_retrychaos.trace import Attempt
+
+PERMANENT: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 415, 422})
+"""Scripted statuses that no retry will change."""
+
+
+def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that a permanent failure is not retried.
+
+    - Asked for a scripted 400, 401, 402, 403, 404, 405, 410, 415 or 422 without a retry hint. A login with other
+      credentials after 401 or 403 is none, nor is the same question put to another host. The service's own answers are
+      not judged: a poll may meet 404 as often as it likes.
+    - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps. Nor where a redirect
+      led to one address, which refused, and then to another: signed anew, perhaps.
+    - Why: The same request gets the same answer: a retry costs time and traffic, and a locked account.
+    - Fix: Retry by a list of statuses, not by "not ok".
+    """
+    tally = Tally("RT02")
+    for operation in view.operations:
+        if not any(_is_permanent(end) for end in operation.ends):
+            continue
+        followed = [r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)]
+        refused = [r for r in followed if not _is_led_elsewhere(r)]
+        again = next((r for r in refused if not _was_login_tried(view, r)), None)
+        if again is not None:
+            tally.accuse(_sent_after_refusal(operation, again))
+        elif refused:
+            tally.pass_over(
+                "another request followed the refusal, and failed: perhaps a login, after which all began anew"
+            )
+        elif followed:
+            tally.pass_over("a redirect led to another address than the one that had refused it: signed anew, perhaps")
+        elif _is_permanent(operation.last) and was_refused_afterwards(view, operation.last.attempt):
+            tally.pass_over("a connection to its host failed afterwards: whether that was its retry is not known")
+        else:
+            tally.hold()
+    return tally.result(
+        noun="operation",
+        did="met a permanent failure and did not repeat the request",
+        otherwise="no permanent failure was scripted and met",
+    )
+
+
+def _sent_after_refusal(operation: OperationView, again: Retry) -> Finding:
+    status = again.before.attempt.status
+    return finding(
+        f"RT02/{status}",
+        f"permanent failure retried: {operation.request} was sent again after {status}",
+        operation=operation.index,
+        marks=[(again.attempt.index, f"sent again after {status}")],
+        why=f"{status} says that this request will not be taken: the same request gets the same answer",
+        fix=f"leave {status} out of what the client retries, and tell the caller",
+        hint=two_operations(operation, again),
+    )
+
+
+def _was_login_tried(view: View, retry: Retry) -> bool:
+    """Whether another request was made between a demand for a login and the retry, and failed."""
+    refused = retry.before.attempt
+    return refused.status in LOGIN and any(
+        between.failed
+        and between.operation != refused.operation
+        and between.scope == refused.scope
+        and view.trace.are_related(between.lineage, refused.lineage)
+        for between in view.trace.attempts[refused.index : retry.attempt.index - 1]
+    )
+
+
+def _may_follow_refusal(retry: Retry) -> bool:
+    """Whether it is a login with other credentials, or the same question put to another host."""
+    return retry.is_login or retry.is_failover
+
+
+def _is_led_elsewhere(retry: Retry) -> bool:
+    """Whether redirects led the refused request to one address, and its repetition to another."""
+    before = retry.before.attempt
+    return before.joined == retry.led_to.joined == "leg" and before.target != retry.led_to.target
+
+
+def _is_permanent(end: Ended) -> bool:
+    attempt = end.attempt
+    return end.how == STATUS and attempt.status in PERMANENT and not attempt.own_answer and end.kind is Kind.REFUSED
+
+
+def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
+    """Judge that a success is not sent again, whatever its headers.
+
+    - Broken by an attempt of the operation that started after a success had been delivered, whatever its headers: a 201
+      or 202 with `Retry-After` says when to look. Nor does it matter whether a 307 or 308 led there.
+    - Does not apply where an equal unsafe request is an operation of its own: whether it was sent again or another one
+      was meant is not known.
+    - Why: The work was done, and the client knew it.
+    - Fix: Decide by the status first: a 2xx ends the loop.
+    """
+    tally = Tally("RT07")
+    repeated = _equals(view)
+    for operation in view.operations:
+        if not operation.has_success:
+            continue
+        again = _sent_after_success(operation) if len(operation.tries) > 1 else None
+        if again is None:
+            if operation.index in repeated:
+                tally.pass_over("an equal request followed a success: it was sent again, or another was meant")
+            else:
+                tally.hold()
+            continue
+        success, number = again
+        tally.accuse(
+            finding(
+                "RT07",
+                f"success sent again: {operation.request} was answered {success.status} and sent once more",
+                operation=operation.index,
+                marks=[(success.index, "success"), (number, "sent again")],
+                why="the work was done and the client knew it: a Retry-After on a success"
+                " says when to look, not to repeat",
+                fix="decide by the status first: a 2xx ends the retry loop",
+            )
+        )
+    return tally.result(
+        noun="operation",
+        did="succeeded and was not sent again",
+        otherwise="no operation succeeded",
+    )
+
+
+def _equals(view: View) -> frozenset[int]:
+    """Find the operations that an equal unsafe one follows or precedes: made again, or one more of its kind."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for operation in view.operations:
+        first = operation.first_sent
+        if first is not None and is_unsafe(first):
+            equal = (first.scope, first.method, first.host, first.target, first.body.sha256)
+            alike.setdefault(equal, []).append(operation.index)
+    return frozenset(index for indices in alike.values() if len(indices) > 1 for index in indices)
+
+
+def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
+    legs = frozenset(operation.operation.legs)
+    success: Attempt | None = None
+    status: int | None = None
+    for end in operation.ends:
+        attempt = end.attempt
+        is_leg = attempt.index in legs
+        if not is_leg and success is not None and success.ended_ns is not None:
+            later = attempt.began_ns - success.ended_ns
+            if later > 0 or (later == 0 and attempt.lineage == success.lineage and attempt.joined != "hedge"):
+                return success, attempt.index
+        # What a 302 or 303 leads to is another request, a login page perhaps.
+        if success is None and end.is_success and (not is_leg or status in SAME_REQUEST):
+            success = attempt
+        status = attempt.status
+    return None
