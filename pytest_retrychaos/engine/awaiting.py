@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
     from typing import Any, ParamSpec, TypeVar
 
+    from pytest_retrychaos.engine.history import Noted
     from pytest_retrychaos.engine.retry import Retry
 
     P = ParamSpec("P")
@@ -41,7 +42,8 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
     bare = frozenset() if policy.has_judge or (policy.breaker and policy.breaker.has_judge) else BARE
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-        run = offered = pause = None
+        run = pause = None
+        earlier: list[Noted] | None = None
         started = 0.0
         if is_prepared:
             if begins_with_run:
@@ -59,20 +61,25 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                 if not is_certain:
                     refuse_blocking(fn, awaitable)
                 result = await awaitable
-            except Misused:
-                if run is not None:
-                    run.cut_short()
-                raise
             except Exception as error:
                 if run is None:
-                    run = Run(policy, started)
-                seconds = run.after_error(error)
+                    earlier = earlier or []
+                    seconds = policy.short_way(error, earlier, started)
+                    if seconds is None:
+                        run = Run(policy, started, earlier)
+                if run is not None:
+                    if isinstance(error, Misused):
+                        run.cut_short()
+                        raise
+                    seconds = run.after_error(error)
                 if seconds is None:
                     raise
                 if pause is None:
                     pause = _pause(policy)
                 await pause(seconds)  # 0 as well: other tasks get their turn
-                if not run.goes_on(error):
+                if run is None and policy.timeout is not None and time.monotonic() - started >= policy.timeout:
+                    run = Run.after_wait(policy, started, earlier or [])
+                if run is not None and not run.goes_on(error):
                     raise
             except BaseException:
                 if run is not None:
@@ -83,7 +90,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                     if begins_with_run and run is not None:
                         run.succeeded()
                     return result
-                run = run or Run(policy, started)
+                run = run or Run(policy, started, earlier)
                 if not await _waits(run, run.after_result(result), result):
                     return result
 

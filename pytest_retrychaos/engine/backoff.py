@@ -83,14 +83,15 @@ class Backoff:
     share: float | None = None
     """How far proportional jitter reaches up and down, as a part of the height."""
 
-    _worked_out = ("_known",)
+    _worked_out = ("remembered",)
     if TYPE_CHECKING:
 
         @property
-        def _known(self) -> dict[int, tuple[float, float]]: ...
+        def remembered(self) -> dict[int, tuple[float, float]]:
+            """Bounds by the number of the retry, of those that a delay was drawn for, where they never change."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_known", {})
+        object.__setattr__(self, "remembered", {})
 
     def bounds(self, retry: int, *, previous: float | None = None) -> tuple[float, float]:
         """Tell the least and the greatest delay before retry number ``retry`` (from 1), in seconds, both included.
@@ -113,7 +114,7 @@ class Backoff:
         ``random`` is a `random.Random`. ``previous`` is the wait before the retry before; without it, decorrelated
         jitter takes its base, as for a first retry.
         """
-        found = self._known.get(retry)
+        found = self.remembered.get(retry)
         if found is None:
             if self.jitter == DECORRELATED:
                 return self._delay_decorrelated(retry, random, previous)
@@ -128,7 +129,7 @@ class Backoff:
         """Tell the bounds and keep them: a policy asks for the same few over and over."""
         found = self.bounds(retry)
         if retry <= REMEMBERED and not isinstance(self.curve, Computed):
-            self._known[retry] = found
+            self.remembered[retry] = found
         return found
 
     def _delay_decorrelated(self, retry: int, random: Chance, previous: float | None) -> float:

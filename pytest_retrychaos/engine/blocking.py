@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
+    from pytest_retrychaos.engine.history import Noted
     from pytest_retrychaos.engine.retry import Retry
 
     P = ParamSpec("P")
@@ -32,7 +33,8 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
     bare = frozenset() if policy.has_judge or (policy.breaker and policy.breaker.has_judge) else BARE
 
     def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-        run = offered = None
+        run = None
+        earlier: list[Noted] | None = None
         started = 0.0
         if is_prepared:
             if begins_with_run:
@@ -49,13 +51,19 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
                 result = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]  # copy no empty dict
             except Exception as error:
                 if run is None:
-                    run = Run(policy, started)
-                seconds = run.after_error(error)
+                    earlier = earlier or []
+                    seconds = policy.short_way(error, earlier, started)
+                    if seconds is None:
+                        run = Run(policy, started, earlier)
+                if run is not None:
+                    seconds = run.after_error(error)
                 if seconds is None:
                     raise
                 if seconds > 0:
                     (policy.sleep or time.sleep)(seconds)  # noqa: TID251 - the engine's time is owned here
-                if not run.goes_on(error):
+                if run is None and policy.timeout is not None and time.monotonic() - started >= policy.timeout:
+                    run = Run.after_wait(policy, started, earlier or [])
+                if run is not None and not run.goes_on(error):
                     raise
             except BaseException:
                 if run is not None:
@@ -66,7 +74,7 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
                     if begins_with_run and run is not None:
                         run.succeeded()
                     return result
-                run = run or Run(policy, started)
+                run = run or Run(policy, started, earlier)
                 try:
                     refuse_coroutine(result, fn)
                 except TypeError:

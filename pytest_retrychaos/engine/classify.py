@@ -58,7 +58,7 @@ AMBIGUOUS_4XX = frozenset({408, 409})
 _UNREACHABLE = frozenset(
     {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.ENETRESET, errno.ETIMEDOUT}
 )
-_CONNECTING_NAMES = frozenset(name for _, name in known_errors.CONNECTING)
+CONNECTING_NAMES = frozenset(name for _, name in known_errors.CONNECTING)
 _DEEPEST = 100
 """How many exceptions of a chain are looked at."""
 
@@ -274,13 +274,13 @@ def _was_connecting(error: BaseException) -> bool:
 
 def runs_through_connect(step: TracebackType | None) -> bool:
     """Tell whether what failed was connecting, by its traceback."""
-    names = _CONNECTING_NAMES
+    names = CONNECTING_NAMES
     while step is not None:
-        if step.tb_frame.f_code.co_name in names and _connects(step.tb_frame):  # the name spares most the second look
+        if step.tb_frame.f_code.co_name in names and connects(step.tb_frame):  # the name spares most the second look
             return True
         step = step.tb_next
     return False
 
 
-def _connects(frame: FrameType) -> bool:
+def connects(frame: FrameType) -> bool:
     return (frame.f_globals.get("__name__"), frame.f_code.co_name) in known_errors.CONNECTING

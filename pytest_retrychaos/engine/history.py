@@ -10,12 +10,16 @@ from pytest_retrychaos.engine.answers import answer_in_result
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from pytest_retrychaos.engine.decisions import Reason
+    from pytest_retrychaos.engine.failures import Failure
 
     Said = str | tuple[type[Exception], tuple[object, ...]]
     """A line, or what makes one where it is asked for: the type of an exception that holds nothing but its text, and
     what it was given."""
     Entry = tuple[int, Said, float]
     """The number of an attempt, what it came to, and the seconds waited after it."""
+    Noted = tuple[Failure, type[Exception], tuple[object, ...], float]
+    """A failure of an exception that holds nothing but its text: what it is, the type, what that was given, and the
+    seconds waited after it."""
 
 KEPT = 10
 """How many attempts are told; of more, the latest."""

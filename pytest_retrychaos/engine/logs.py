@@ -12,15 +12,24 @@ LOGGER = "pytest_retrychaos.engine"
 """Its name. It is told, at the level INFO, of waits, of giving up, and of what happens to circuits."""
 
 
+INFO = 20
+"""`logging.INFO`."""
+
 _found: Logger | None = None
 
 
 def logger() -> Logger | None:
     """Give the engine's logger, where the program uses `logging` and asked for INFO."""
+    log = _found or found_logger()
+    return log if log is not None and log.isEnabledFor(INFO) else None
+
+
+def found_logger() -> Logger | None:
+    """Give the engine's logger, where the program uses `logging`, whatever it asked for."""
     global _found
     if _found is None:
         logging = sys.modules.get("logging")
         if logging is None:
             return None
         _found = logging.getLogger(LOGGER)
-    return _found if _found.isEnabledFor(20) else None
+    return _found

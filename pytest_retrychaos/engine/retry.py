@@ -10,6 +10,7 @@ from pytest_retrychaos.engine.breaker import CircuitBreaker
 from pytest_retrychaos.engine.budget import RetryBudget
 from pytest_retrychaos.engine.callables import is_coroutine_function
 from pytest_retrychaos.engine.failures import check_on, is_no_judge
+from pytest_retrychaos.engine.shortcut import short_way
 from pytest_retrychaos.engine.values import options
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.engine.backoff import Chance
     from pytest_retrychaos.engine.events import Beginning, GivingUp, Waiting
     from pytest_retrychaos.engine.failures import On
+    from pytest_retrychaos.engine.shortcut import ShortWay
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -97,12 +99,16 @@ class Retry:
     giving_up: Callable[[GivingUp], object] | None = None
     """Told of the failure that ends the operation."""
 
-    _worked_out = ("has_judge",)
+    _worked_out = ("has_judge", "short_way")
     if TYPE_CHECKING:
 
         @property
         def has_judge(self) -> bool:
             """Whether ``on`` is a function."""
+
+        @property
+        def short_way(self) -> ShortWay:
+            """Tells what follows a plain failure, see module `shortcut`."""
 
     def __post_init__(self) -> None:
         arguments.count("attempts", self.attempts, way_out="attempts=1 means no retry")
@@ -127,6 +133,7 @@ class Retry:
                 raise TypeError(f"{name}={value!r}: it has to be a {kind.__name__} of this engine")
         if self.random is not None and not callable(getattr(self.random, "random", None)):
             raise TypeError(f"random={self.random!r}: it has to be a random.Random")
+        object.__setattr__(self, "short_way", short_way(self))
 
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``fn`` until it succeeds or the policy gives up; return or raise what its last attempt did.

@@ -1,7 +1,8 @@
 """One operation under way: which attempt runs, since when, what came before, and what follows. It never sleeps.
 
 A driver, blocking or not, asks in this order: `Run.begins` before an attempt, then one of `Run.after_error`,
-`Run.after_result` and `Run.cut_short`; where that gave seconds, it sleeps, and asks `Run.goes_on`.
+`Run.after_result` and `Run.cut_short`; where that gave seconds, it sleeps, and asks `Run.goes_on`. Plain failures may
+go the short way first (see `shortcut`): then a `Run` is made of what was noted there, when it is needed.
 
 This module owns the engine's time and chance: `time.monotonic`, `time.time` and `random` are looked up here, when
 they are needed, unless a policy brings its own.
@@ -26,12 +27,12 @@ from pytest_retrychaos.engine.unknown import OutcomeUnknown, put_beside
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
     from pytest_retrychaos.engine.backoff import Chance
     from pytest_retrychaos.engine.decisions import Reason
-    from pytest_retrychaos.engine.history import Entry, Said
+    from pytest_retrychaos.engine.history import Entry, Noted, Said
     from pytest_retrychaos.engine.retry import Retry
     from pytest_retrychaos.engine.retry_after import Asked
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 def is_watched(policy: Retry) -> bool:
     """Tell whether a policy has to be asked before the first attempt, too, and told of a success.
 
-    Where not, a `Run` is made only when an attempt has failed, and a success costs next to nothing.
+    Where not, a success costs next to nothing, and a failure may go the short way.
     """
     return (
         policy.clock is not None
@@ -56,8 +57,8 @@ class Run:
 
     __slots__ = ("_done", "_entry", "_failure", "_guard", "_history", "_keys", "_started", "number", "policy")
 
-    def __init__(self, policy: Retry, started: float | None = None) -> None:
-        """Begin now, or have begun at ``started``, a reading of `time.monotonic`."""
+    def __init__(self, policy: Retry, started: float | None = None, earlier: Sequence[Noted] | None = None) -> None:
+        """Begin now, or have begun at ``started``, a reading of `time.monotonic`, and failed since as was noted."""
         self.policy = policy
         self.number = 1
         self._started = (policy.clock or time.monotonic)() if started is None else started
@@ -69,6 +70,21 @@ class Run:
         self._keys: dict[str, str] = {}
         self._done: Entry | None = None
         """The last failure after which the request may have been carried out."""
+        for noted in earlier or ():
+            self._recall(noted)
+            self._counts()
+
+    @classmethod
+    def after_wait(cls, policy: Retry, started: float, earlier: Sequence[Noted]) -> Run:
+        """Take over an operation when the wait after the last of its failures is over, to ask whether it `goes_on`."""
+        run = cls(policy, started, earlier[:-1])
+        run._recall(earlier[-1])
+        return run
+
+    def _recall(self, noted: Noted) -> None:
+        """Take over a failure that was noted, and the wait after it."""
+        self._failure, kind, args, seconds = noted
+        self._entry = self.number, (kind, args), seconds
 
     def elapsed(self) -> float:
         """Seconds since the operation began; a clock that jumps back counts as standing."""
@@ -151,6 +167,11 @@ class Run:
                 self._guard.another()
             except CircuitOpen as refusal:
                 self._ends_open(refusal, outcome)
+        self._counts()
+        return True
+
+    def _counts(self) -> None:
+        """Add the attempt that failed to the history, and begin the next one."""
         entry = self._entry
         assert entry is not None
         history = self._history
@@ -163,7 +184,6 @@ class Run:
         if self._failure is not None and self._failure.kind is _AMBIGUOUS:
             self._done = entry
         self.number += 1
-        return True
 
     def _after(self, failure: Failure, outcome: object, said: Said | None, asked: Asked | None) -> float | None:
         """Decide what follows, and carry out all but a wait. ``said`` is the outcome in words, if they are made."""

@@ -258,6 +258,18 @@ def test_the_short_way_judges_as_the_long_one(make, connecting, on):
     assert plain_failure(error, on) == failure_of_error(error, on)
 
 
+def test_the_short_way_takes_no_function_of_ones_own_for_connecting():
+    """One of that name stands in another module."""
+
+    def create_connection():
+        raise ConnectionError("reset")
+
+    with pytest.raises(ConnectionError) as caught:
+        create_connection()
+
+    assert plain_failure(caught.value, None).kind is Kind.AMBIGUOUS
+
+
 @pytest.mark.parametrize(
     "error",
     [
