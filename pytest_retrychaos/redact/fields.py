@@ -41,6 +41,8 @@ def heads(named: Iterable[str]) -> re.Pattern[str]:
 
 def in_text(hides: Redaction, text: str, pattern: re.Pattern[str], found: list[str]) -> str:
     """Hide the values that follow a secret's name in any text: ``token=…``, ``"password": "…"``, ``Cookie: …``."""
+    if ":" not in text and "=" not in text and "," not in text:  # one of them parts a name from its value
+        return text
     pieces: list[str] = []
     place = 0
     for head in pattern.finditer(text.translate(_LOWER)):  # faster than a pattern that takes no notice of case

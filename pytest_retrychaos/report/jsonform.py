@@ -6,6 +6,7 @@ file describes it.
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,9 @@ _END: Final = "\n]\n}\n"
 """Before, between and after the tests, in what `to_json` wrote; no text has a line's end in it."""
 _TIMELINE: Final = ',"timeline":'
 """Begins the last field of a test, in what `encode_test` wrote; inside a text the marks would be escaped."""
+_ALIKE: Final = ("laws", "not_applicable", "findings", "cells", "timeline")
+"""The last fields of a test: many tests of a suite have the same there."""
+_OWN: Final = TestRecord.__slots__[: -len(_ALIKE)]
 
 
 _CODES: Final = frozenset(law.code for law in LAWS)
@@ -55,6 +59,12 @@ _compact: Final = json.JSONEncoder(
     ensure_ascii=True, separators=(",", ":"), check_circular=False, default=_fields
 ).encode
 """Writes a value, dataclasses as objects of their fields, as `trace.codec` reads them."""
+
+
+@functools.lru_cache(maxsize=256)
+def _alike(value: object) -> str:
+    """Write what was written for another test, too, most likely: where it is equal, it is looked up."""
+    return _compact(value)
 
 
 def to_json(document: Document) -> str:
@@ -83,7 +93,7 @@ class Undrawn:
 
 def undrawn(test: TestRecord) -> TestRecord:
     """Write a test's timeline in advance, for `to_json` alone: as one text it takes less room, and is no garbage."""
-    return test if test.timeline is None else _with(test, Undrawn(_compact(test.timeline)))
+    return test if test.timeline is None else _with(test, Undrawn(_alike(test.timeline)))
 
 
 def _with(test: TestRecord, line: Undrawn | None) -> TestRecord:
@@ -132,12 +142,11 @@ def _lines(tests: list[Any], text: str) -> list[str] | None:  # Any: JSON values
 def encode_test(test: TestRecord) -> str:
     """Write one test, on one line."""
     line: object = test.timeline
-    if not isinstance(line, Undrawn):
-        return _compact(test)
-    if line.whole is not None:
+    if isinstance(line, Undrawn) and line.whole is not None:
         return line.whole
-    head = _compact({**_fields(test), "timeline": None})
-    return f"{head.removesuffix('null}')}{line.line}}}"  # it is the last field
+    own = _compact({name: getattr(test, name) for name in _OWN}).removesuffix("}")
+    alike = [f',"{name}":{_alike(getattr(test, name))}' for name in _ALIKE[:-1]]
+    return f"{own}{''.join(alike)}{_TIMELINE}{line.line if isinstance(line, Undrawn) else _alike(line)}}}"
 
 
 def decode_test(text: str, *, draws: bool = True) -> TestRecord:

@@ -56,7 +56,7 @@ def record(
     hide = redact.current().text
     shown = trace.shown() if draws else None  # what is not drawn needs no attempt without its secrets
     marker = again(_without_secrets(trace) if shown is None else shown)
-    laws = _laws(judgements)
+    laws, not_applicable = _laws(judgements)
     return TestRecord(
         id=hide(test.id),  # a parameter stands in it
         file=test.file,
@@ -75,7 +75,7 @@ def record(
         real_ns=0,
         was_judged=judges_by_assert or any(map(_asks, judgements)),
         laws=laws,
-        not_applicable=_not_applicable(judgements, laws),
+        not_applicable=not_applicable,
         findings=tuple(_findings(judgements, reading, marker)),
         cells=cells(trace.attempts, reading, judged),
         timeline=None if shown is None else timeline(shown, reading, _terms(judgements)),
@@ -130,33 +130,30 @@ def cells(attempts: Iterable[Attempt], reading: Reading, judged: int) -> tuple[C
     ])  # fmt: skip
 
 
-def _laws(judgements: Sequence[Judgement]) -> tuple[LawRecord, ...]:
-    """List the laws that applied; what was broken once is broken, whatever a later judgement says."""
+def _laws(judgements: Sequence[Judgement]) -> tuple[tuple[LawRecord, ...], tuple[str, ...]]:
+    """List the laws that applied, and the codes of those that were asked and did not.
+
+    What was broken once is broken, whatever a later judgement says.
+    """
     said: dict[str, LawRecord] = {}
+    asked: set[str] = set()
     hide = redact.current().text
     for judgement in judgements:
         for result in judgement.verdict.results if judgement.verdict is not None else ():
-            if result.ruling is Ruling.HELD and result.code not in said:
+            if result.ruling is not Ruling.HELD:
+                if LEFT_OUT not in result.reason:
+                    asked.add(result.code)
+            elif result.code not in said:
                 said[result.code] = _held(result.code, hide(result.reason))
         for finding in (*judgement.new, *judgement.known, *judgement.expected):
             said[finding.code] = LawRecord(finding.code, "broken", hide(finding.headline))
-    return tuple([said[code] for code in sorted(said)])
+    return tuple([said[code] for code in sorted(said)]), tuple(sorted(asked - said.keys()))
 
 
 @functools.lru_cache(maxsize=1000)
 def _held(code: str, reason: str) -> LawRecord:
     """Make what a law said that was kept: in one suite many tests are told the same."""
     return LawRecord(code, "held", reason)
-
-
-def _not_applicable(judgements: Sequence[Judgement], laws: Iterable[LawRecord]) -> tuple[str, ...]:
-    asked = {
-        one.code
-        for judgement in judgements
-        for one in (judgement.verdict.results if judgement.verdict is not None else ())
-        if LEFT_OUT not in one.reason
-    }
-    return tuple(sorted(asked.difference([law.code for law in laws])))
 
 
 def _findings(judgements: Sequence[Judgement], reading: Reading, marker: str) -> Iterator[FindingRecord]:

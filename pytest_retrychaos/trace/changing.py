@@ -16,7 +16,9 @@ def changed(value: T, /, **fields: Any) -> T:  # Any: fields of unlike types
     As `dataclasses.replace`, for dataclasses with slots, in a third of the time: it copies the slots. `AttributeError`
     for a field that is none.
     """
-    changes = {name: given for name, given in fields.items() if given != getattr(value, name)}
+    changes = {
+        name: given for name, given in fields.items() if given is not (old := getattr(value, name)) and given != old
+    }
     if not changes:
         return value
     kind: Any = type(value)  # Any: mypy takes no type for hashable

@@ -104,7 +104,10 @@ class Numbering:
         """Number the values that stand in a text; ``own`` are those of its attempt, words or not."""
         if own:
             text = replaced(text, own)
-        return _WORD.sub(lambda found: self._words.get(found[0], found[0]), text) if self._words else text
+        words = self._words
+        if not words or words.keys().isdisjoint(_WORD.findall(text)):
+            return text
+        return _WORD.sub(lambda found: words.get(found[0], found[0]), text)
 
     def _raised(self, link: Raised) -> Raised:
         return changed(link, message=self.text(link.message))
@@ -124,7 +127,8 @@ class Numbering:
         for headers in (attempt.headers, attempt.response_headers):
             if not _NAMED.isdisjoint(headers.by_name):
                 for name, value in headers.pairs:
-                    self._header(name.lower(), value, names)
+                    if (lower := name.lower()) in _NAMED:
+                        self._header(lower, value, names)
 
     def _name(self, kind: str, value: str) -> str:
         known = self._known.get((kind, value))
@@ -138,7 +142,8 @@ class Numbering:
     # headers and bodies
 
     def _headers(self, headers: Headers, names: Mapping[str, str], own: Mapping[str, str]) -> Headers:
-        if not (names or self._words) and _NAMED.isdisjoint(headers.by_name):
+        is_plain = not (own or self._words) and _NAMED.isdisjoint(headers.by_name)
+        if is_plain and (not names or names.keys().isdisjoint([value for _, value in headers.pairs])):
             return headers
         pairs = []
         for name, value in headers.pairs:
@@ -159,7 +164,9 @@ class Numbering:
 
     def _bytes(self, content: bytes) -> bytes:
         words = self._in_bytes
-        return _WORD_BYTES.sub(lambda found: words.get(found[0], found[0]), content) if words else content
+        if not words or words.keys().isdisjoint(_WORD_BYTES.findall(content)):
+            return content
+        return _WORD_BYTES.sub(lambda found: words.get(found[0], found[0]), content)
 
     def _body(self, body: Body, own: Mapping[str, str]) -> Body:
         """Number a body. Its digest leaves its own values out already; of others only a whole body's can."""
