@@ -10,7 +10,6 @@ Laws of this module:
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
@@ -32,11 +31,6 @@ BAND: Final = 16
 
 def draw_timeline(timeline: Timeline, marked: Iterable[int] = ()) -> str:
     """Draw one test's run; ``marked`` are attempts that a finding points at."""
-    return _drawn(timeline, frozenset(marked))
-
-
-@functools.lru_cache(maxsize=256)
-def _drawn(timeline: Timeline, marked: frozenset[int]) -> str:
     axis = Axis(_last(timeline))
     top = 4
     parts: list[str] = []
@@ -46,7 +40,7 @@ def _drawn(timeline: Timeline, marked: frozenset[int]) -> str:
     lanes = min(len(timeline.operations), MOST_LANES)
     places = _places(timeline.attempts, axis)
     parts += _waits(timeline, axis, places, top)
-    parts += _attempts(timeline.attempts, places, top, marked)
+    parts += _attempts(timeline.attempts, places, top, set(marked))
     parts += _lane_names(timeline, lanes, top)
     top += LANE * max(lanes, 1) + 3
     parts.append(axis.draw(top + 20, line=top + 8))
@@ -129,7 +123,7 @@ def _pull_back(bars: list[Bar], places: Places, gap: int) -> None:
         edge = begin - shift - gap
 
 
-def _attempts(attempts: Sequence[Bar], places: Places, top: int, marked: frozenset[int]) -> Iterator[str]:
+def _attempts(attempts: Sequence[Bar], places: Places, top: int, marked: set[int]) -> Iterator[str]:
     paths: dict[str, list[str]] = {}
     labels: dict[tuple[int, bool], list[tuple[int, int]]] = {}
     free: dict[int, int] = {}

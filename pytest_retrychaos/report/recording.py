@@ -137,23 +137,23 @@ def _laws(judgements: Sequence[Judgement]) -> tuple[tuple[LawRecord, ...], tuple
     """
     said: dict[str, LawRecord] = {}
     asked: set[str] = set()
-    hide = redact.current().text
+    redaction = redact.current()
     for judgement in judgements:
         for result in judgement.verdict.results if judgement.verdict is not None else ():
             if result.ruling is not Ruling.HELD:
                 if LEFT_OUT not in result.reason:
                     asked.add(result.code)
             elif result.code not in said:
-                said[result.code] = _held(result.code, hide(result.reason))
+                said[result.code] = _held(result.code, result.reason, redaction)
         for finding in (*judgement.new, *judgement.known, *judgement.expected):
-            said[finding.code] = LawRecord(finding.code, "broken", hide(finding.headline))
+            said[finding.code] = LawRecord(finding.code, "broken", redaction.text(finding.headline))
     return tuple([said[code] for code in sorted(said)]), tuple(sorted(asked - said.keys()))
 
 
 @functools.lru_cache(maxsize=1000)
-def _held(code: str, reason: str) -> LawRecord:
+def _held(code: str, reason: str, redaction: redact.Redaction) -> LawRecord:
     """Make what a law said that was kept: in one suite many tests are told the same."""
-    return LawRecord(code, "held", reason)
+    return LawRecord(code, "held", redaction.text(reason))
 
 
 def _findings(judgements: Sequence[Judgement], reading: Reading, marker: str) -> Iterator[FindingRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ class Page:
         for row in document.coverage.rows:
             self.route(row.route)
         self.tests = [ShownTest(test, self) for test in document.tests]
+        self._drawn: dict[object, str] = {}
 
     @functools.cached_property
     def opens(self) -> bool:
@@ -77,6 +78,13 @@ class Page:
     def fault(self, name: str) -> int | str:
         """Give the number of a fault class; nothing for what is about none."""
         return self._faults.get(name, "")
+
+    def drawn(self, test: ShownTest, draw: Callable[[ShownTest], str]) -> str:
+        """Draw what a test did, once for all that did the same: a suite has many such."""
+        key = test.test.timeline, tuple(test.notes.items())
+        if key not in self._drawn:
+            self._drawn[key] = draw(test)
+        return self._drawn[key]
 
     @property
     def missing(self) -> list[str]:
@@ -154,7 +162,8 @@ class ShownTest:
         self.faults = " ".join(map(str, dict.fromkeys(one for one in faults if one != "")))
         self.codes = _broken(test)
         self.held = " ".join([law.code for law in test.laws if law.ruling == "held"])
-        self._notes = _notes(test)
+        self.notes = _notes(test)
+        """What findings note, by the index of the attempt."""
 
     @property
     def words(self) -> str:
@@ -192,7 +201,7 @@ class ShownTest:
         """Its timeline, drawn."""
         from markupsafe import Markup
 
-        return Markup("" if self._timeline is None else draw_timeline(self._timeline, self._notes))
+        return Markup("" if self._timeline is None else draw_timeline(self._timeline, self.notes))
 
     @property
     def herds(self) -> list[Any]:  # Any: as above
@@ -218,7 +227,7 @@ class ShownTest:
                 one.key or "",
                 one.outcome,
                 one.fault or "",
-                self._notes.get(one.index, ""),
+                self.notes.get(one.index, ""),
             )
 
     @property

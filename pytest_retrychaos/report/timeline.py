@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.arrivals import arrivals
-from pytest_retrychaos.laws.ends import Endings, asked_by
+from pytest_retrychaos.laws.ends import Ended, asked_by
 from pytest_retrychaos.laws.policy import FOR_EVER_NS
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.model import SECOND
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.laws import Terms
     from pytest_retrychaos.laws.policy import Policy
     from pytest_retrychaos.report.identity import Reading
-    from pytest_retrychaos.trace import Attempt, Trace
+    from pytest_retrychaos.trace import Trace
 
 MOST_LETTERS: Final = 300
 """Of a fault as it is drawn; a scripted body may be long."""
@@ -37,7 +37,7 @@ def timeline(trace: Trace, reading: Reading, terms: Terms | None) -> Timeline:
     return _kept(
         Timeline(
             operations=tuple([one.name for one in trace.operations]),
-            attempts=tuple(_bars(trace, shown, reading)),
+            attempts=tuple(_bars(trace, view.ends[: len(shown)], reading)),
             waits=tuple([wait for one in view.operations for wait in _waits(one, policy) if wait.before <= len(shown)]),
             effects=tuple(_effects(trace, len(shown))),
             breaker=() if terms is None or terms.breaker is None else spans(view, terms.breaker),
@@ -53,11 +53,10 @@ def _kept(timeline: Timeline) -> Timeline:
     return timeline
 
 
-def _bars(trace: Trace, attempts: tuple[Attempt, ...], reading: Reading) -> Iterator[Bar]:
-    endings = Endings()
+def _bars(trace: Trace, ends: Sequence[Ended], reading: Reading) -> Iterator[Bar]:
     with_host = len({one.host for one in trace.attempts}) > 1
-    for one in attempts:
-        ended = endings.of(one)
+    for ended in ends:
+        one = ended.attempt
         asked = asked_by(ended)
         yield Bar(
             index=one.index,
