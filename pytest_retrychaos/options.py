@@ -7,7 +7,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.laws.table import choose
@@ -56,8 +56,8 @@ class Options:
     @property
     def changed(self) -> tuple[Option, ...]:
         """Those that are not the default, but for the seed, each as Python writes it."""
-        values = [(one.name, getattr(self, one.name), one.default) for one in fields(self) if one.name != "seed"]
-        return tuple(Option(name, _written(value)) for name, value, default in values if value != default)
+        values = [(name, getattr(self, name), default) for name, default in _DEFAULTS]
+        return tuple([Option(name, _written(value)) for name, value, default in values if value != default])
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Options:  # Any: what a user wrote
@@ -108,6 +108,9 @@ class Options:
         """Host and port of ``listen``."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+
+_DEFAULTS: Final = tuple([(one.name, one.default) for one in fields(Options) if one.name != "seed"])
 
 
 def _check_loopback(options: Options) -> None:

@@ -29,6 +29,7 @@ from pytest_retrychaos.record import OperationSheet, Recorder, Sheet
 from pytest_retrychaos.service import Service
 from pytest_retrychaos.trace import RESOLUTION_NS as VIRTUAL_RESOLUTION_NS
 from pytest_retrychaos.trace import WHOLE, Attempt, HerdRecord, Told, Trace
+from pytest_retrychaos.trace.changing import changed
 
 if TYPE_CHECKING:
     from pytest_retrychaos.clock.strands import Strand
@@ -298,7 +299,7 @@ class Run:
                 self.exchange.settle()
                 effects = self.service.effects
         sheets = self.recorder.sheets
-        return tuple(replace(one, operation=_sheet_of(sheets[one.attempt - 1].operation).name) for one in effects)
+        return tuple([changed(one, operation=_sheet_of(sheets[one.attempt - 1].operation).name) for one in effects])
 
     def settle(self) -> None:
         """Carry out every request that is postponed: a real service would not forget it."""

@@ -91,7 +91,7 @@ class Hiding:
         return changed(hidden, credentials=credentials)
 
     def _attempt(self, attempt: Attempt) -> Attempt:
-        texts = {name: self.text(value) for name in _TEXTS if (value := getattr(attempt, name)) is not None}
+        texts = {name: self.text(value) for name in _TEXTS if (value := getattr(attempt, name))}
         return changed(
             attempt,
             **texts,

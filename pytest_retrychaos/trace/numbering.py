@@ -28,7 +28,8 @@ LONG: Final = 16
 
 _WORD: Final = re.compile(rf"[\w-]{{{SHORTEST},}}", re.ASCII)
 _WORD_BYTES: Final = re.compile(_WORD.pattern.encode())
-_NAMED: Final = frozenset({*CREDENTIALS, *NUMBERED_HEADERS})
+_CREDENTIALS: Final = frozenset(CREDENTIALS)
+_NAMED: Final = _CREDENTIALS | NUMBERED_HEADERS
 """Headers, in lower case, whose values get numbers by their names."""
 _ANY: Final = "*"
 """``If-Match: *`` names no version."""
@@ -155,7 +156,7 @@ class Numbering:
         """Number a value that is numbered as a whole; ``None`` where it is not."""
         if not value or value == _ANY:
             return None
-        if name in CREDENTIALS:
+        if name in _CREDENTIALS:
             scheme, blank, rest = value.partition(" ") if name.endswith("authorization") else ("", "", value)
             return scheme + blank + self._name(_kind(rest), rest) if rest else self._name(_kind(value), value)
         if value in names:
