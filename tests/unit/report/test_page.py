@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_retrychaos.report import page
 from pytest_retrychaos.report.asked import report_path
-from tests.unit.report.documents import DOCUMENT
+from tests.unit.report.documents import BROKEN, DOCUMENT
 
 
 def test_the_same_document_is_the_same_page() -> None:
@@ -41,3 +42,14 @@ def test_a_page_that_cannot_be_made_is_refused_before_a_test_runs(
 def test_a_page_is_small() -> None:
     """What every page has, style and script included, takes little room."""
     assert len(page.to_html(DOCUMENT)) < 25_000
+
+
+def test_of_tests_that_did_the_same_each_has_its_own_notes() -> None:
+    """What one test's finding points at stands in its table alone, whichever comes first."""
+    other = replace(BROKEN, id="test_other", findings=())
+
+    for tests in ((BROKEN, other), (other, BROKEN)):
+        drawn = page.to_html(replace(DOCUMENT, tests=tests))
+
+        assert drawn.count("◄ second effect") == 1
+        assert drawn.count("<td>201, committed") == 2

@@ -61,6 +61,18 @@ def test_a_timeline_says_which_effects_came_again_and_what_it_left_out(monkeypat
     assert (len(part.attempts), len(part.effects), len(part.waits)) == (2, 2, 1)
 
 
+def test_equal_timelines_of_several_tests_are_one() -> None:
+    """They are kept until the end of a run, and a suite has many."""
+    made = []
+    for script in ("503, ok", "503, ok", "502, ok"):
+        with Chaos(script, name="test") as chaos:
+            sent(chaos)
+        made.append(timeline(chaos.trace.shown(), Reading(chaos.trace, lambda _: None), None))
+
+    assert made[0] is made[1]
+    assert made[0] != made[2]
+
+
 def test_a_wait_without_a_most_has_none() -> None:
     """A predicate may ask for a longer wait than the backoff: only the least is known."""
     retry = Retry(attempts=2, backoff=fixed(1), on=lambda error: isinstance(error, OSError))
