@@ -460,14 +460,33 @@ def test_the_processes_of_xdist_share_a_search(pytester: pytest.Pytester) -> Non
 @pytest.mark.parametrize("last", ["share1of2", "share2of2"])
 def test_the_report_of_a_shared_search_is_that_of_all_shares(pytester: pytest.Pytester, last: str) -> None:
     """It failed where one share did, which ever ends last; real time is that of all, each with its set-up."""
+    pytester.makeconftest(
+        f"""
+        from pathlib import Path
+
+        class Told:
+            def pytest_runtest_logreport(self, report):
+                if report.when == "teardown" and "{last}" not in report.nodeid:
+                    Path("the-other-has-ended").touch()
+
+        def pytest_configure(config):
+            if not hasattr(config, "workerinput"):  # who waits begins once the process that reports has been told
+                config.pluginmanager.register(Told())
+        """
+    )
     result = run(
         pytester,
         f"""
         import pytest, time
+        from pathlib import Path
 
         @pytest.fixture
         def slow_to_set_up(request):
-            time.sleep(2 if "{last}" in request.node.name else 0.5)
+            began = time.perf_counter_ns()
+            time.sleep(0.5)  # for real: it has to be in the report
+            while "{last}" in request.node.name and not Path("the-other-has-ended").exists():
+                time.sleep(0.01)
+            Path(request.node.name + ".ns").write_text(str(time.perf_counter_ns() - began))
 
         @chaos_explore(depth=1, faults=["503", "reset after-commit"])
         def test_a_charge(chaos, slow_to_set_up):
@@ -482,7 +501,9 @@ def test_the_report_of_a_shared_search_is_that_of_all_shares(pytester: pytest.Py
     result.stdout.fnmatch_lines(["FAILED *::test_a_charge*share2of2*"])
     (test,) = json.loads(pytester.path.joinpath("r.json").read_text())["tests"]
     assert (test["outcome"], test["message"]) == ("failed", "ID04 broken")
-    assert test["real_ns"] >= 2_500_000_000
+    set_ups = [int(written.read_text()) for written in pytester.path.glob("*.ns")]
+    assert len(set_ups) == 2
+    assert test["real_ns"] >= sum(set_ups)
 
 
 def test_bad_company_is_named(pytester: pytest.Pytester) -> None:
