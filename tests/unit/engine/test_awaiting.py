@@ -207,29 +207,6 @@ def test_a_cancellation_that_a_block_made_another_error_is_not_retried():
     assert numbers == [1]
 
 
-def test_a_cancelled_task_may_retry_its_cleaning_up_in_a_block():
-    """The cancellation was there before."""
-    release, script = failing(TimeoutError("late"))
-
-    async def work():
-        try:
-            await asyncio.sleep(100)
-        finally:
-            async for attempt in RETRY:
-                with attempt:
-                    await release("released")
-
-    async def main():
-        task = asyncio.create_task(work())
-        await asyncio.sleep(1)
-        task.cancel()
-        await asyncio.wait([task])
-
-    with Chaos():
-        asyncio.run(main())
-    assert script.calls == 2
-
-
 def test_an_attempt_cut_by_its_own_time_limit_is_retried():
     """`asyncio.timeout` is a cancellation that was taken back."""
     work, script = failing()
@@ -268,7 +245,20 @@ def test_a_cancelled_attempt_gives_a_probe_its_place_back():
         assert asyncio.run(main()) == "paid"
 
 
-def test_a_cancelled_task_may_retry_its_cleaning_up():
+async def by_call(work, value):
+    """Retry a call of the function."""
+    await RETRY.call_async(work, value)
+
+
+async def by_block(work, value):
+    """Retry a block that calls it."""
+    async for attempt in RETRY:
+        with attempt:
+            await work(value)
+
+
+@pytest.mark.parametrize("retried", [by_call, by_block])
+def test_a_cancelled_task_may_retry_its_cleaning_up(retried):
     """What it does after its cancellation is another operation."""
     release, script = failing(TimeoutError("late"))
 
@@ -276,7 +266,7 @@ def test_a_cancelled_task_may_retry_its_cleaning_up():
         try:
             await asyncio.sleep(100)
         finally:
-            await RETRY.call_async(release, "released")
+            await retried(release, "released")
 
     async def main():
         task = asyncio.create_task(work())
