@@ -30,6 +30,15 @@ def failing(*errors):
     return work, script
 
 
+async def cancelled(work, ends_in):
+    """Cancel a task of asyncio after a second, and see what it ends in."""
+    task = asyncio.create_task(work)
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(ends_in):
+        await task
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def run(request):
     """Run a coroutine function on asyncio and on trio, on virtual time; give result and seconds."""
@@ -111,15 +120,8 @@ def test_a_cancellation_during_the_attempt_goes_through():
         calls.append(1)
         await asyncio.sleep(100)
 
-    async def main():
-        task = asyncio.create_task(RETRY.call_async(hang))
-        await asyncio.sleep(1)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
     with Chaos() as chaos:
-        asyncio.run(main())
+        asyncio.run(cancelled(RETRY.call_async(hang), asyncio.CancelledError))
         assert (len(calls), chaos.clock.elapsed) == (1, 1.0)
 
 
@@ -170,15 +172,8 @@ def test_a_cancellation_that_was_made_another_error_is_not_retried(is_hidden):
         except asyncio.CancelledError as cancelled:
             raise ConnectionResetError("the connection was closed") from None if is_hidden else cancelled
 
-    async def main():
-        task = asyncio.create_task(RETRY.call_async(work))
-        await asyncio.sleep(1)
-        task.cancel()
-        with pytest.raises(ConnectionResetError):
-            await task
-
     with Chaos():
-        asyncio.run(main())
+        asyncio.run(cancelled(RETRY.call_async(work), ConnectionResetError))
     assert len(calls) == 1
 
 
@@ -195,15 +190,8 @@ def test_a_cancellation_that_a_block_made_another_error_is_not_retried():
                 except asyncio.CancelledError as cancelled:
                     raise ConnectionResetError("the connection was closed") from cancelled
 
-    async def main():
-        task = asyncio.create_task(work())
-        await asyncio.sleep(1)
-        task.cancel()
-        with pytest.raises(ConnectionResetError):
-            await task
-
     with Chaos():
-        asyncio.run(main())
+        asyncio.run(cancelled(work(), ConnectionResetError))
     assert numbers == [1]
 
 
@@ -268,14 +256,8 @@ def test_a_cancelled_task_may_retry_its_cleaning_up(retried):
         finally:
             await retried(release, "released")
 
-    async def main():
-        task = asyncio.create_task(work())
-        await asyncio.sleep(1)
-        task.cancel()
-        await asyncio.wait([task])
-
     with Chaos():
-        asyncio.run(main())
+        asyncio.run(cancelled(work(), asyncio.CancelledError))
     assert script.calls == 2
 
 
