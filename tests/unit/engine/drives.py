@@ -21,10 +21,6 @@ class Clock:
         self.slept.append(seconds)
         self.now += seconds
 
-    async def sleep_async(self, seconds: float) -> None:
-        """Move on."""
-        self.sleep(seconds)
-
     def __call__(self) -> float:
         """Tell the time."""
         return self.now

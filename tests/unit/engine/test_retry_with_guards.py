@@ -3,81 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import pytest
 import requests
-import trio
 
 from pytest_retrychaos.engine import CircuitBreaker, CircuitOpen, GivingUp, Retry, RetryBudget, State, fixed
-
-
-def _loop(retry, fn):
-    result = None
-    for attempt in retry:
-        with attempt:
-            result = fn()
-    return result
-
-
-async def _loop_async(retry, fn):
-    result = None
-    async for attempt in retry:
-        with attempt:
-            result = fn()
-    return result
-
-
-async def _coroutine(fn):
-    return fn()
-
-
-DRIVES = {
-    "call": lambda retry, fn: retry.call(fn),
-    "decorator": lambda retry, fn: retry(fn)(),
-    "for": _loop,
-    "call_async": lambda retry, fn: asyncio.run(retry.call_async(_coroutine, fn)),
-    "on trio": lambda retry, fn: trio.run(retry.call_async, _coroutine, fn),
-    "async for": lambda retry, fn: asyncio.run(_loop_async(retry, fn)),
-}
-
-
-@pytest.fixture(params=DRIVES)
-def drive(request):
-    """Every way to retry."""
-    return DRIVES[request.param]
+from tests.unit.engine.drives import Script
 
 
 @pytest.fixture
-def policy(clock, request):
-    """Make policies that wait on the clock, one second each time."""
-    name = request.node.callspec.params.get("drive", "") if hasattr(request.node, "callspec") else ""
-    sleep = clock.sleep_async if name in ("call_async", "on trio", "async for") else clock.sleep
-
-    def make(**options):
-        return Retry(**{"attempts": 10, "backoff": fixed(1), "sleep": sleep, "clock": clock, **options})
-
-    return make
+def policy(policy):
+    """Make policies that wait on the clock, one second each time, and make ten attempts."""
+    return functools.partial(policy, attempts=10)
 
 
 @pytest.fixture
 def breaker(clock):
     """A breaker that opens at 3 failures for 30 seconds of the clock."""
     return CircuitBreaker(threshold=3, cooldown=30, clock=clock, name="payments")
-
-
-class Script:
-    """A function that ends as it was told, call by call."""
-
-    def __init__(self, *ends):
-        self.ends = list(ends)
-        self.calls = 0
-
-    def __call__(self):
-        self.calls += 1
-        end = self.ends.pop(0)
-        if isinstance(end, BaseException):
-            raise end
-        return end
 
 
 def answer(status):
@@ -262,7 +206,7 @@ def test_a_function_that_returns_a_coroutine_gives_the_probe_back(policy, breake
     breaker.trip()
     clock.now += 30
     with pytest.raises(TypeError, match="returned a coroutine"):
-        policy(breaker=breaker).call(lambda: _coroutine(str))
+        policy(breaker=breaker).call(lambda: asyncio.sleep(0))
     assert policy(breaker=breaker).call(Script("paid")) == "paid"
     assert breaker.state is State.CLOSED
 
