@@ -278,20 +278,24 @@ def test_an_interrupt_loses_nothing_that_was_found(pytester: pytest.Pytester) ->
     assert not list(pytester.path.glob(".pytest_cache/d/retrychaos/*"))
 
 
+DEADLY = """
+import os
+
+@chaos_explore(faults=["503", "reset after-commit"])
+def test_a_charge(chaos):
+    try:
+        charge(chaos.url)
+        chaos.verify(only=["ID04"])
+    finally:
+        if os.path.exists("deadly") and [one.fault for one in chaos.attempts] == ["reset after-commit", "503"]:
+            {end}
+"""
+"""A test that one of its histories ends, and the process with it, as long as there is a file ``deadly``."""
+
+
 def test_a_history_that_kills_the_interpreter_is_named_by_the_next_run(pytester: pytest.Pytester) -> None:
     """With what was found before; once: the run after that searches again."""
-    test = """
-        import os
-
-        @chaos_explore(faults=["503", "reset after-commit"])
-        def test_a_charge(chaos):
-            try:
-                charge(chaos.url)
-                chaos.verify(only=["ID04"])
-            finally:
-                if os.path.exists("deadly") and [one.fault for one in chaos.attempts] == ["reset after-commit", "503"]:
-                    os._exit(3)
-        """
+    test = DEADLY.format(end="os._exit(3)")
     pytester.path.joinpath("deadly").touch()
     assert run(pytester, test).ret == 3
     pytester.path.joinpath("deadly").unlink()
@@ -314,18 +318,7 @@ def test_a_history_that_kills_the_interpreter_is_named_by_the_next_run(pytester:
 
 def test_a_history_that_kills_a_worker_is_named_at_once(pytester: pytest.Pytester) -> None:
     """By pytest-xdist's controller, which lives on, with what was found before; the next run searches again."""
-    test = """
-        import os
-
-        @chaos_explore(faults=["503", "reset after-commit"])
-        def test_a_charge(chaos):
-            try:
-                charge(chaos.url)
-                chaos.verify(only=["ID04"])
-            finally:
-                if os.path.exists("deadly") and [one.fault for one in chaos.attempts] == ["reset after-commit", "503"]:
-                    os.kill(os.getpid(), 9)
-        """
+    test = DEADLY.format(end="os.kill(os.getpid(), 9)")
     pytester.path.joinpath("deadly").touch()
 
     told = run(pytester, test, "-n1", "--max-worker-restart=0", "--chaos-report=r.json")
