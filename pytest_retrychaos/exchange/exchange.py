@@ -3,45 +3,29 @@
 Laws of this module:
 1. A step is taken once, by one attempt: at connecting where it strikes before sending, else when the request's
    head has arrived (with ``per="operation"`` when its body has, since only that tells the operation).
-2. The service takes effect exactly where the fault table says so, before the fault strikes.
-3. What cannot be simulated, and what a handler did wrong, is kept in `problems`: it cannot be swallowed.
+2. What cannot be simulated, and what a handler did wrong, is kept in `problems`: it cannot be swallowed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Callable
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
-from pytest_retrychaos.exchange.postponed import Postponed
-from pytest_retrychaos.exchange.scripted import dressed
+from pytest_retrychaos.exchange.outcomes import Outcomes, T, Work
 from pytest_retrychaos.exchange.steps import Steps
 from pytest_retrychaos.faults import OK, Kind, Progress, Step
 from pytest_retrychaos.model import Outcome, Request, Response, Wire
 from pytest_retrychaos.record import Recorder, Sheet
-from pytest_retrychaos.service import Answer, Reservation, Service
+from pytest_retrychaos.service import Service
 from pytest_retrychaos.transports.seam import Ticket, Unsent
-
-T = TypeVar("T")
-Work = Generator[None, None, T]
-"""What is done step by step, with pauses in which an answerer may be awaited."""
 
 _AT_CONNECTING = {
     Kind.REFUSE: Wire.REFUSED,
     Kind.CONNECT_TIMEOUT: Wire.NO_HANDSHAKE,
     Kind.DOWN: Wire.REFUSED,
 }
-
-_LOST = {
-    Kind.TIMEOUT: Wire.SILENCE,
-    Kind.RESET: Wire.RESET,
-    Kind.EOF: Wire.EOF,
-    Kind.STALE: Wire.EOF,
-}
-"""Faults by which no answer arrives, and what the client sees instead."""
 
 
 class HandlerFailed(RuntimeError):
@@ -73,7 +57,7 @@ class Exchange:
         self._now = now
         self._wall = wall
         self._traffic = traffic
-        self._postponed = Postponed(service, now, self._finish)
+        self._outcomes = Outcomes(service, now, wall, self.refuse, self._handler_failed)
         self._steps = Steps(board, recorder, now)
 
     # before a request is sent
@@ -129,7 +113,7 @@ class Exchange:
     def arriving(self, head: Request, *, reused: bool) -> Sheet:
         """Take an attempt whose head has arrived, and the step that it meets."""
         self._traffic()
-        if self._postponed:
+        if self._outcomes.postponed:
             self.settle()
         sheet = self.recorder.begin_request(head)
         sheet.reached = True
@@ -191,7 +175,7 @@ class Exchange:
             self._meet(sheet, arrival, arrival.active.of(id(sheet.operation)))
         if not sheet.reached:
             return Outcome(Wire.EOF)
-        outcome = yield from self._carry_out(sheet, request, arrival.step or OK)
+        outcome = yield from self._outcomes.of(sheet, request, arrival.step or OK)
         return None if outcome is None else self._late(outcome)
 
     def _late(self, outcome: Outcome) -> Outcome:
@@ -204,89 +188,7 @@ class Exchange:
         sheet.key_carrier, sheet.key = traits.carrier, traits.key
         sheet.is_read, sheet.is_guarded = traits.is_read, traits.is_guarded
 
-    def _carry_out(self, sheet: Sheet, request: Request, step: Step) -> Work[Outcome | None]:
-        kind = step.kind
-        if kind is Kind.OK:
-            return self._answered(sheet, (yield from self._handle(sheet, request)))
-        if kind is Kind.SLOW and step.before_commit:
-            return self._postpone(sheet, request, step)
-        answer = (yield from self._handle(sheet, request)) if step.commits else None
-        if kind is Kind.DUPLICATE:
-            first = sheet.replayed, sheet.key_conflict
-            yield from self._handle(sheet, request)
-            sheet.replayed, sheet.key_conflict = first  # the client gets the first answer, not the twin's
-        if kind in _LOST:
-            return Outcome(_LOST[kind])
-        if kind is Kind.GARBAGE:
-            sheet.is_damaged = True
-            return Outcome(Wire.GARBAGE)
-        if kind in (Kind.STATUS, Kind.DOWN):
-            response = self._scripted(step, request, answer)
-            sheet.own_answer = answer is not None and (step.status or 0) < 300
-        else:
-            assert answer is not None
-            response, sheet.own_answer = answer.response, True
-        sheet.status, sheet.response = response.status, response
-        if kind is Kind.TRUNCATE:
-            sheet.is_damaged = True
-            return Outcome(Wire.TRUNCATED, response)
-        if kind is Kind.SLOW:
-            return Outcome(Wire.ANSWER, response, delay_ns=step.duration_ns or 0)
-        return Outcome(Wire.ANSWER, response, spread_ns=(step.duration_ns or 0) if kind is Kind.DRIP else 0)
-
-    def _answered(self, sheet: Sheet, answer: Answer) -> Outcome:
-        """Let the client have the service's own answer as it is."""
-        sheet.status, sheet.response, sheet.own_answer = answer.response.status, answer.response, True
-        return Outcome(Wire.ANSWER, answer.response)
-
-    def _handle(self, sheet: Sheet, request: Request) -> Work[Answer]:
-        answer = self.service.answering.reserve(request, attempt=sheet.index)
-        if isinstance(answer, Reservation):
-            if request.answerer is not None:
-                try:
-                    yield
-                except BaseException:
-                    self.service.answering.release(answer)
-                    raise
-            answer = self.service.answering.complete(answer)
-        self._note_answer(sheet, answer)
-        return answer
-
-    def _note_answer(self, sheet: Sheet, answer: Answer) -> None:
-        sheet.committed = sheet.committed or answer.committed
-        sheet.effects += answer.effects
-        sheet.replayed = sheet.replayed or answer.replayed
-        sheet.key_conflict = sheet.key_conflict or answer.key_conflict
-        if answer.error is not None:
-            problem = HandlerFailed(
-                redact.current().text(
-                    f"the handler for {sheet.method} {sheet.target} failed, not the client: "
-                    f"{type(answer.error).__name__}: {answer.error}"
-                )
-            )
-            problem.__cause__ = answer.error
-            self.problems.append(problem)
-
-    def _scripted(self, step: Step, request: Request, answer: Answer | None) -> Response:
-        """Make the answer of a status step: the service's own under another status, or an error."""
-        status = step.status or 0
-        if status < 300 and answer is not None:
-            return dressed(replace(answer.response, status=status), step, self._wall())
-        return dressed(self.service.answering.error_shape(status, request) or Response(status), step, self._wall())
-
     # postponed requests
-
-    def _postpone(self, sheet: Sheet, request: Request, step: Step) -> Outcome | None:
-        if request.answerer is not None and request.answerer.is_awaited:
-            raise self.refuse(
-                f"`{step}` cannot strike {request.host}, an async function: what it does could come after its caller "
-                "has given up, and nobody would await it. Use `slow` without before-commit"
-            )
-        result = self.service.answering.reserve(request, attempt=sheet.index)
-        if isinstance(result, Answer):
-            return self._finish(sheet, result)
-        self._postponed.add(sheet, result, step.duration_ns or 0)
-        return None
 
     def awaited(self, ticket: Ticket) -> int:
         """Tell when a postponed request is carried out."""
@@ -303,11 +205,7 @@ class Exchange:
 
     def settle(self, *, all_of_them: bool = False) -> None:
         """Carry out the postponed requests whose time has come, or all, since none is forgotten."""
-        self._postponed.settle(all_of_them=all_of_them)
-
-    def _finish(self, sheet: Sheet, answer: Answer) -> Outcome:
-        self._note_answer(sheet, answer)
-        return self._answered(sheet, answer)
+        self._outcomes.postponed.settle(all_of_them=all_of_them)
 
     # what is not as it should be
 
@@ -344,6 +242,15 @@ class Exchange:
         error = Refused(text)
         self.problems.append(error)
         return error
+
+    def _handler_failed(self, sheet: Sheet, error: BaseException) -> None:
+        problem = HandlerFailed(
+            redact.current().text(
+                f"the handler for {sheet.method} {sheet.target} failed, not the client: {type(error).__name__}: {error}"
+            )
+        )
+        problem.__cause__ = error
+        self.problems.append(problem)
 
     def wall_ns(self) -> int:
         """Read the wall clock."""
