@@ -5,7 +5,7 @@ Laws of this module:
    it whole; a gate is only a doorbell, and may be rung in vain.
 2. An interrupt is raised by a thread that has the turn: it gets it back first, from whoever has it meanwhile and
    goes on to where it would block. From one that does not come there the turn is taken, and its virtual time ends.
-3. A thread without the turn touches nothing here but by one atomic append: its interrupt.
+3. A thread without the turn does here no more than one atomic step, its interrupt or its end, or seizes the turn.
 4. After the end everyone who waits is told so.
 """
 

@@ -3,8 +3,8 @@
 Laws of this module:
 1. A thread gives the turn away only where it would block. Who gets it is the `scheduler`'s to say; that one thread
    alone has it, the `turn`'s.
-2. A thread without the turn may `wake`, and nothing else.
-3. A thread that is alone waits by moving time: no one is asked, and nothing but the clock changes.
+2. A thread without the turn may `wake`, begin and end, and nothing else.
+3. A thread that is alone, with nothing outside that could wake it, moves time itself: nobody is asked.
 4. After the end everyone repeats its wait in real time.
 """
 
