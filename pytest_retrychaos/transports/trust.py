@@ -107,19 +107,25 @@ def reading_methods(is_mine: Callable[[], bool]) -> Iterator[tuple[str, object]]
 def _bundle(file: Any) -> tuple[object, ...] | None:  # Any: as above
     """Identify a big file as it is now."""
     try:
-        found = os.stat(file)
+        found = os.stat(os.fspath(file))
     except (OSError, TypeError, ValueError):
         return None
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size) if found.st_size >= _BIG else None
 
 
 def _put_off(context: ssl.SSLContext, paths: tuple[Any, str | None]) -> bool:  # Any: as above
-    """Leave a bundle to be read later, if the context is of a class that can; whether it is."""
+    """Leave a bundle to be read later, if the context is of a class that can; whether it is.
+
+    A server reads at once: its callback for server names may change contexts where that is not seen.
+    """
+    if context.protocol is ssl.PROTOCOL_TLS_SERVER:
+        return False
+    file, folder = paths
     with _LOCK:
         if type(context) is _PLAIN:
             context.__class__ = _Unread
             context.bundles = []  # type: ignore[attr-defined]  # of its new class
         if isinstance(context, _Unread):
-            context.bundles.append(paths)
+            context.bundles.append((os.path.abspath(file), folder and os.path.abspath(folder)))
             return True
     return False

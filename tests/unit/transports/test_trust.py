@@ -251,3 +251,25 @@ def test_two_threads_may_be_the_first_to_need_it(bundle: str) -> None:
         thread.join()
     assert len(set(counts)) == 1
     assert counts[0] > 100
+
+
+def test_a_relative_path_means_the_file_it_meant(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the working directory is by the time it is read."""
+    with Chaos("ok"), monkeypatch.context() as directory:
+        directory.chdir(Path(bundle).parent)
+        context = ssl.create_default_context(cafile=Path(bundle).name)
+        assert number_read(context) == 0
+    assert len(context.get_ca_certs()) == certifi.contents().count("BEGIN CERTIFICATE") + 1
+
+
+def test_a_server_reads_at_once_whom_it_trusts(bundle: str) -> None:
+    """A callback for server names may put its context in the place of the one that was wrapped, unseen."""
+    with Chaos("ok"):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=bundle)
+        assert number_read(context) == certifi.contents().count("BEGIN CERTIFICATE") + 1
+
+
+def test_a_number_is_no_path(bundle: str) -> None:
+    """Though it be that of an open file that was read before."""
+    with Chaos("ok"), open(bundle) as file, pytest.raises(TypeError, match="cafile should be a valid"):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.fileno())  # type: ignore[arg-type]
