@@ -12,11 +12,15 @@ import os
 import ssl
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _BIG = 64 * 1024
 """Bytes. What is smaller is read at once: it takes little, and may be a test's own and be gone soon."""
-_PLAIN = ssl.SSLContext
+if TYPE_CHECKING:
+    _PLAIN = ssl.SSLContext
+else:
+    _PLAIN = next(kind for kind in ssl.SSLContext.__mro__ if kind.__module__ == ssl.__name__)
+"""The standard library's own: truststore and gevent put theirs in its place, which read as ever."""
 _LOCK = allocate_lock()
 _SEEN: set[tuple[object, ...] | None] = set()
 """The bundles that were read without an error in this process, as they were then."""

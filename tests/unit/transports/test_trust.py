@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import urllib.request
 from _ssl import _SSLContext
@@ -273,3 +275,28 @@ def test_a_number_is_no_path(bundle: str) -> None:
     """Though it be that of an open file that was read before."""
     with Chaos("ok"), open(bundle) as file, pytest.raises(TypeError, match="cafile should be a valid"):
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file.fileno())  # type: ignore[arg-type]
+
+
+def test_a_class_that_was_put_in_place_before_reads_as_ever() -> None:
+    """As truststore's, whose contexts cannot change their class, put in place before the plugin is loaded."""
+    script = """
+import ssl
+
+class Replaced(ssl.SSLContext):
+    @property
+    def __class__(self):
+        return Replaced
+
+ssl.SSLContext = Replaced
+
+import certifi
+from pytest_retrychaos import Chaos
+
+for _ in range(2):
+    with Chaos("ok"):
+        context = Replaced(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(certifi.where())
+print(super(Replaced, context).cert_store_stats()["x509_ca"])
+"""
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (shown.stdout, shown.stderr) == (f"{certifi.contents().count('BEGIN CERTIFICATE')}\n", "")
