@@ -22,6 +22,7 @@ else:
     _PLAIN = next(kind for kind in ssl.SSLContext.__mro__ if kind.__module__ == ssl.__name__)
 """The standard library's own: truststore and gevent put theirs in its place, which read as ever."""
 _LOCK = allocate_lock()
+os.register_at_fork(after_in_child=_LOCK._at_fork_reinit)  # type: ignore[attr-defined]  # its holder is not there
 _SEEN: set[tuple[object, ...] | None] = set()
 """The bundles that were read without an error in this process, as they were then."""
 _GREETING: set[int] = set()

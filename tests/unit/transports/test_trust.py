@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -21,6 +23,7 @@ import requests
 import trustme
 
 from pytest_retrychaos import Chaos
+from pytest_retrychaos.transports import trust
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nreal"
 
@@ -300,3 +303,16 @@ print(super(Replaced, context).cert_store_stats()["x509_ca"])
 """
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (shown.stdout, shown.stderr) == (f"{certifi.contents().count('BEGIN CERTIFICATE')}\n", "")
+
+
+def test_a_child_reads_though_another_thread_was_reading_at_the_fork(bundle: str) -> None:
+    """The lock stands for that thread, which the child does not have."""
+    with Chaos("ok"):
+        context = read_again(bundle)
+        with trust._LOCK:
+            child = os.fork()
+            if not child:
+                signal.alarm(10)
+                context.get_ca_certs()
+                os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
