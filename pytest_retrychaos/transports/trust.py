@@ -26,7 +26,9 @@ os.register_at_fork(after_in_child=_LOCK._at_fork_reinit)  # type: ignore[attr-d
 _SEEN: set[tuple[object, ...] | None] = set()
 """The bundles that were read without an error in this process, as they were then."""
 _GREETING: set[int] = set()
-"""Threads that make a connection of which it is not known yet whether its peer shows a certificate."""
+"""Threads that make a connection of which it is not known yet whether its peer shows a certificate; if it does,
+`tls.Undecided` reads before it is looked at.
+"""
 
 
 class _Unread(_PLAIN):
@@ -62,8 +64,8 @@ def read(context: Any) -> Any:  # Any: an `ssl.SSLContext`, of which private met
         if isinstance(context, _Unread):
             for file, folder in context.bundles:
                 super(_PLAIN, context).load_verify_locations(file, folder)
-            del context.bundles
             context.__class__ = _PLAIN  # type: ignore[assignment]  # it was one before
+            del context.bundles
     return context
 
 
