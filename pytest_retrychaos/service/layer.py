@@ -42,7 +42,8 @@ class Layer:
         """Every key with a row, so that the database is not asked for one that was never kept."""
         self._gate = threading.Lock()
         with database:  # virtual time begins anew with each run, and how long ago the last one was is not known
-            database.execute("UPDATE keys SET at_ns = ?", (now_ns,))
+            if self._known:
+                database.write("UPDATE keys SET at_ns = ?", (now_ns,))
 
     def admit(
         self, request: Request, key: str | None, settings: Idempotency, now_ns: int
@@ -76,7 +77,7 @@ class Layer:
         arrival = claim.arrival
         self._known.add(claim.slot)
         headers = "\n".join([f"{name}:{value}" for name, value in response.headers.pairs])
-        self._database.execute(
+        self._database.write(
             "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *claim.slot,

@@ -24,7 +24,7 @@ class Ledger:
 
     def add(self, request: Request, attempt: int, key: str | None, at_ns: int) -> None:
         """Write one effect."""
-        self._database.execute(
+        self._database.write(
             "INSERT INTO effects (attempt, method, host, path, target, key, body, at_ns)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (

@@ -246,9 +246,9 @@ class Store:
     def _find(self, path: str) -> Resource | None:
         if path not in self._known:
             return None
-        row = self._database.execute(
+        row = self._database.one(
             "SELECT number, type, content, etag, modified_ns FROM resources WHERE path = ?", (path,)
-        ).fetchone()
+        )
         return None if row is None else Resource(*row)
 
     def _has_children(self, path: str) -> bool:
@@ -257,7 +257,7 @@ class Store:
     def _write(self, path: str, parent: str, number: int, kind: str, content: bytes | None, now_ns: int) -> str:
         self._known.add(path)
         etag = "" if content is None else _etag(content)
-        self._database.execute(
+        self._database.write(
             "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
             " type = excluded.type, content = excluded.content, etag = excluded.etag,"
             " modified_ns = excluded.modified_ns",

@@ -200,7 +200,7 @@ def test_directory_is_refused(tmp_path):
 def fail_in_the_middle(database):
     """Undo the ledger, and fail before that is committed."""
     with database:
-        database.execute("DELETE FROM effects")
+        database.write("DELETE FROM effects")
         raise ZeroDivisionError
 
 
@@ -214,11 +214,41 @@ def test_failed_transaction_leaves_nothing(bench):
     assert len(bench.service.effects) == 1
 
 
+def fail_after_reading(database) -> None:
+    """Undo the ledger, see that it is gone, and fail before that is committed."""
+    with database:
+        database.write("DELETE FROM effects")
+        assert database.one("SELECT count(*) FROM effects") == (0,)
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("file", [None, "store.db"])
+def test_transaction_reads_what_it_wrote_and_is_undone_whole(tmp_path, make_bench, file):
+    """Earlier transactions are kept, in memory too, where they may not have been carried out yet."""
+    bench = make_bench(database=file and tmp_path / file)
+    bench("POST", "/payments", {"a": 1})
+
+    with pytest.raises(ZeroDivisionError):
+        fail_after_reading(bench.service.answering.database)
+    bench("POST", "/payments", {"a": 2})
+
+    assert [effect.body for effect in bench.service.effects] == [b'{"a": 1}', b'{"a": 2}']
+
+
+def test_much_in_memory_is_kept_in_order(bench):
+    """What was written and never read in between is all there, the last word on each resource."""
+    for number in range(100):
+        bench("PUT", f"/items/{number % 7}", {"n": number})
+
+    assert json.loads(bench("GET", "/items").response.body) == [{"n": n} for n in (98, 99, 93, 94, 95, 96, 97)]
+    assert len(bench.service.effects) == 100
+
+
 def fill(database):
     """Write more than fits, in one transaction."""
     with database:
         for number in range(100):
-            database.execute(
+            database.write(
                 "INSERT INTO effects VALUES (?, 1, 'POST', 'h', '/', '/', NULL, ?, 0)", (number, b"x" * 4096)
             )
 
@@ -227,7 +257,7 @@ def test_failure_of_the_file_is_a_store_error(tmp_path):
     """A disk that is full is named with the way out."""
     file = tmp_path / "store.db"
     database = Database(file)
-    database.execute("PRAGMA max_page_count=10")
+    database.one("PRAGMA max_page_count=10")
 
     with pytest.raises(StoreError) as caught:
         fill(database)
