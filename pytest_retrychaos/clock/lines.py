@@ -79,36 +79,30 @@ class Deadlines:
         return None
 
 
-class Waiting:
-    """Who waits for what, the longest first. A key is the identity of what is waited for."""
+class Waiting(dict[int, deque[Strand]]):
+    """Who waits for what, the longest first. A key is the identity of what is waited for.
 
-    def __init__(self) -> None:
-        self._lines: dict[int, deque[Strand]] = {}
-
-    def __contains__(self, key: int) -> bool:
-        return key in self._lines
-
-    def __bool__(self) -> bool:
-        return bool(self._lines)
+    It is a dictionary because every lock that is released looks here.
+    """
 
     def add(self, strand: Strand, key: int) -> None:
         """Let a thread wait for a key."""
-        self._lines.setdefault(key, deque()).append(strand)
+        self.setdefault(key, deque()).append(strand)
 
     def remove(self, strand: Strand) -> None:
         """Take a thread out, if it stands here."""
-        line = self._lines.get(strand.key) if strand.key is not None else None
+        line = self.get(strand.key) if strand.key is not None else None
         if line is not None and strand in line:
             line.remove(strand)
             if not line:
-                del self._lines[strand.key or 0]
+                del self[strand.key or 0]
 
     def take(self, key: int) -> Strand | None:
         """Take out who has waited longest for a key."""
-        line = self._lines.get(key)
+        line = self.get(key)
         if line is None:
             return None
         strand = line.popleft()
         if not line:
-            del self._lines[key]
+            del self[key]
         return strand

@@ -23,7 +23,7 @@ from pytest_retrychaos.clock.waits import deadline, seconds_left, wait
 
 Method = Callable[..., Any]  # Any: a method of a C type, whatever it takes
 _ACQUIRING = ("acquire", "acquire_lock", "__enter__")
-_RELEASING = ("release", "release_lock", "__exit__", "_release_save")
+_RELEASING = ("release", "release_lock", "_release_save")
 _PUTTING = ("put", "put_nowait")
 _NO_LIMIT = -1
 _WAIT = threading.Condition.wait.__code__
@@ -36,16 +36,17 @@ def _bind_acquire(blocking: bool = True, timeout: float = _NO_LIMIT) -> float:
 
 def _acquire(real: Method, make: Callable[[], Any], what: str) -> Method:  # Any: a lock of that type
     def acquire(lock: Any, *args: Any, **kwargs: Any) -> bool:  # Any: as the caller gives it
+        is_plain = not kwargs and (not args or (len(args) == 1 and args[0] is False))
+        if is_plain and real(lock, False):  # it was free: whoever asks, nobody waits
+            return True
         if get_ident() != ACTIVE.owner:
             return real(lock, *args, **kwargs)  # type: ignore[no-any-return]  # a bool
-        if not args and not kwargs:
-            timeout: float = _NO_LIMIT
-        else:
-            real(make(), *args, **kwargs)  # on a free one: raises what the real call would, and never waits
-            timeout = _bind_acquire(*args, **kwargs)
+        if is_plain:
+            return _block(real, lock, 0 if args else _NO_LIMIT, what)
+        real(make(), *args, **kwargs)  # on a free one: raises what the real call would, and never waits
         if real(lock, False):
             return True
-        return _block(real, lock, timeout, what)
+        return _block(real, lock, _bind_acquire(*args, **kwargs), what)
 
     return acquire
 
@@ -86,22 +87,30 @@ def _await_end(real: Method, lock: Any, thread: Any, limit: int | None) -> bool:
 
 def _enter(real: Method, acquire: Method) -> Method:
     def enter(lock: Any) -> bool:  # Any: a lock
-        if get_ident() != ACTIVE.owner or not real(lock, False):
-            return acquire(lock)  # type: ignore[no-any-return]  # a bool
-        return True
+        return True if real(lock, False) else acquire(lock)
 
     return enter
 
 
 def _release(real: Method, is_held: Callable[[Any], bool]) -> Method:  # Any: a lock
-    def release(lock: Any, *args: Any) -> Any:  # Any: a lock; what __exit__ is given
-        result = real(lock, *args)
+    def release(lock: Any) -> Any:  # Any: a lock; what a condition keeps of it
+        result = real(lock)
         turns = ACTIVE.turns
         if turns is not None and id(lock) in turns.waiting and not is_held(lock):
             turns.wake(id(lock))
         return result
 
     return release
+
+
+def _leave(real: Method, is_held: Callable[[Any], bool]) -> Method:  # Any: a lock
+    def leave(lock: Any, *_: object) -> None:  # Any: a lock
+        real(lock)
+        turns = ACTIVE.turns
+        if turns is not None and id(lock) in turns.waiting and not is_held(lock):
+            turns.wake(id(lock))
+
+    return leave
 
 
 def _restore(acquire: Method, release_save: Method, restore: Method) -> Method:
@@ -215,6 +224,7 @@ def lock_patches() -> tuple[TypePatch, ...]:
                 patches.append(TypePatch(kind, name, enter if name == "__enter__" else acquire))
         is_held = own.get("_is_owned", lambda _: False)  # a reentrant one may be held on
         patches += [TypePatch(kind, name, _release(own[name], is_held)) for name in _RELEASING if name in own]
+        patches.append(TypePatch(kind, "__exit__", _leave(own["__exit__"], is_held)))
         if "_acquire_restore" in own:
             restore = _restore(acquire, own["_release_save"], own["_acquire_restore"])
             patches.append(TypePatch(kind, "_acquire_restore", restore))
