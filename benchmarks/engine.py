@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pytest_retrychaos.engine import Retry
-from pytest_retrychaos.engine.failures import plain_failure
+from pytest_retrychaos.engine.classify import CONNECTING_NAMES
 
 ROUNDS, CALLS, FAILURES = 15, 4000, 400
 IMPORTS = 15
@@ -125,7 +125,7 @@ def _caught_async(fn: Work) -> Work:
 HEIGHTS = (0.1, 0.2, 0.4)
 
 
-def _least(fn: Work, *, judges: bool) -> Work:
+def _least(fn: Work) -> Work:
     """Do what no engine can leave out: catch, decide by the type, draw a wait, sleep, and keep what the error said."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -137,15 +137,13 @@ def _least(fn: Work, *, judges: bool) -> Work:
                 number = len(kept)
                 if not isinstance(error, ConnectionError) or number >= 2:
                     raise
-                if judges and plain_failure(error, ConnectionError) is None:
-                    raise
                 kept.append((type(error), error.args))
                 time.sleep(HEIGHTS[number] * random.random())
 
     return wrapper
 
 
-def _least_async(fn: Work, *, judges: bool) -> Work:
+def _least_async(fn: Work) -> Work:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         kept: list[object] = []
         while True:
@@ -155,9 +153,61 @@ def _least_async(fn: Work, *, judges: bool) -> Work:
                 number = len(kept)
                 if not isinstance(error, ConnectionError) or number >= 2:
                     raise
-                if judges and plain_failure(error, ConnectionError) is None:
-                    raise
                 kept.append((type(error), error.args))
+                await asyncio.sleep(HEIGHTS[number] * random.random())
+
+    return wrapper
+
+
+def _least_judging(fn: Work) -> Work:
+    """Do the same, and look at a failure as `plain_failure` does, written out: no call can be cheaper."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        kept: list[object] = []
+        while True:
+            try:
+                return fn(*args, **kwargs)
+            except Exception as error:
+                number = len(kept)
+                if not isinstance(error, ConnectionError) or number >= 2:
+                    raise
+                if error.__cause__ is not None or error.__context__ is not None or error.__dict__:
+                    raise
+                said = error.args
+                if said and (type(said[0]) is not str or len(said) > 1):
+                    raise
+                step = error.__traceback__.tb_next  # type: ignore[union-attr]  # it was just caught
+                while step is not None:
+                    if step.tb_frame.f_code.co_name in CONNECTING_NAMES:
+                        raise
+                    step = step.tb_next
+                kept.append((type(error), said))
+                time.sleep(HEIGHTS[number] * random.random())
+
+    return wrapper
+
+
+def _least_judging_async(fn: Work) -> Work:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        kept: list[object] = []
+        while True:
+            try:
+                return await fn(*args, **kwargs)
+            except Exception as error:
+                number = len(kept)
+                if not isinstance(error, ConnectionError) or number >= 2:
+                    raise
+                if error.__cause__ is not None or error.__context__ is not None or error.__dict__:
+                    raise
+                said = error.args
+                if said and (type(said[0]) is not str or len(said) > 1):
+                    raise
+                step = error.__traceback__.tb_next  # type: ignore[union-attr]  # it was just caught
+                while step is not None:
+                    if step.tb_frame.f_code.co_name in CONNECTING_NAMES:
+                        raise
+                    step = step.tb_next
+                kept.append((type(error), said))
                 await asyncio.sleep(HEIGHTS[number] * random.random())
 
     return wrapper
@@ -169,8 +219,8 @@ def _floors(failures: int, work: Work, work_async: Work) -> dict[str, tuple[Work
         return {ALONE: (work, work_async), WRAPPED: (_wrapped(work), _wrapped_async(work_async))}
     return {
         CAUGHT: (_caught(work), _caught_async(work_async)),
-        LEAST: (_least(work, judges=False), _least_async(work_async, judges=False)),
-        JUDGED: (_least(work, judges=True), _least_async(work_async, judges=True)),
+        LEAST: (_least(work), _least_async(work_async)),
+        JUDGED: (_least_judging(work), _least_judging_async(work_async)),
     }
 
 
@@ -283,15 +333,14 @@ exceptions; the other peers cost many times as much as this engine.
 
 It is out of reach for an engine in Python that judges failures as this one does. "The least loop that retries" catches,
 decides by the type, draws a wait, calls sleep, and keeps type and text of the error: no engine can leave that out, and
-async it alone takes the whole third of the cheapest peer. The next row is the same loop with one more call for each
-failure, `plain_failure` of this engine: it makes sure that the exception holds nothing but its text (else there may be
-an answer, and its `Retry-After`), and reads in the traceback whether the request was sent, frame by frame. Without the
-first a `Retry-After` is missed, without the second a caller is told that nothing was done where a charge may have been.
-Both have to be looked at before the wait: to keep the exception for later would hold its frames, and with them the
-connection. With that the aim is missed, blocking too, before timeout, policy and log have been asked for anything; with
-the judgement written out in the loop, without the call, it takes as long. Beyond that row the engine takes 0.3 µs for
-each failure. Async it also asks whether asyncio or trio runs the task, once an operation: asyncio answers that on
-CPython 3.11 with a system call, which takes 0.3 µs here.
+async it alone takes the whole third of the cheapest peer. The next row is the same loop with this engine's judgement of
+a failure written out in it, without a call: it makes sure that the exception holds nothing but its text (else there may
+be an answer, and its `Retry-After`), and reads in the traceback whether the request was sent, frame by frame. Without
+the first a `Retry-After` is missed, without the second a caller is told that nothing was done where a charge may have
+been. Both have to be looked at before the next attempt: to keep the exception for later would hold its frames, and with
+them the connection. With that the aim is missed, blocking too, before timeout, policy, bounds and log have been asked
+for anything. Async the engine also asks whether asyncio or trio runs the task, once an operation: asyncio answers that
+on CPython 3.11 with a system call, which takes 0.3 µs here.
 """,
     ),
     "The engine: importing it": (
