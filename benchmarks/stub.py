@@ -67,15 +67,15 @@ class _Raw(io.RawIOBase):
 class Stubbed:
     """Let every connection be a stub, for as long as a ``with`` block lasts."""
 
-    def __init__(self, answer: bytes = ANSWER) -> None:
-        self._answer = answer
+    def __init__(self, answer: bytes = ANSWER, kind: type[StubSocket] = StubSocket) -> None:
+        self._answer, self._kind = answer, kind
 
     def __enter__(self) -> None:
         import urllib3.util.connection
 
         self._real = socket.create_connection, urllib3.util.connection.create_connection
-        socket.create_connection = lambda *_, **__: StubSocket(self._answer)  # type: ignore[assignment, return-value]
-        urllib3.util.connection.create_connection = lambda *_, **__: StubSocket(self._answer)  # type: ignore[assignment]
+        socket.create_connection = lambda *_, **__: self._kind(self._answer)  # type: ignore[assignment, return-value]
+        urllib3.util.connection.create_connection = lambda *_, **__: self._kind(self._answer)  # type: ignore[assignment]
 
     def __exit__(self, *_: object) -> None:
         import urllib3.util.connection
