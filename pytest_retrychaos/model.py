@@ -208,3 +208,10 @@ class Effect:
     def at(self) -> float:
         """Seconds since the run began."""
         return self.at_ns / SECOND
+
+
+def host_name(host: str) -> str:
+    """Give a host without its port and brackets, in lower case."""
+    name, colon, port = host.rpartition(":")
+    is_address = host.count(":") > 1 and not host.startswith("[")
+    return (name if colon and port.isdigit() and not is_address else host).strip("[]").lower()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
 from pytest_retrychaos.faults import Kind, Progress, Step
-from pytest_retrychaos.model import Request
+from pytest_retrychaos.model import Request, host_name
 from pytest_retrychaos.record import Recorder
 
 
@@ -74,10 +74,3 @@ class Steps:
         is_retry = last is not None and last.failed and last.scope is not None and self._recorder.is_in_scope
         known = active.known(id(last.operation)) if last is not None and is_retry else None
         return known or active.progress, active.number
-
-
-def host_name(host: str) -> str:
-    """Give a host without its port, as `read_binding` writes it."""
-    name, colon, port = host.rpartition(":")
-    is_address = host.count(":") > 1 and not host.startswith("[")
-    return (name if colon and port.isdigit() and not is_address else host).strip("[]").lower()

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from pytest_retrychaos.model import host_name
 from pytest_retrychaos.report.document import FAULT_CLASSES, NOWHERE, Cell, CellRecord, Coverage, Row, TestRecord
 from pytest_retrychaos.report.faultclass import SCRIPTS, applicable
 from pytest_retrychaos.report.routes import split
@@ -81,7 +82,7 @@ def script_line(route: str, fault: str) -> str:
     if method != "CALL" and fault not in UNBOUND:
         arguments.append(f"route={json.dumps(f'{method} {path}', ensure_ascii=False)}")
     if host and method != "CALL":
-        arguments.append(f"host={json.dumps(host.partition(':')[0])}")
+        arguments.append(f"host={json.dumps(host_name(host))}")
     return f"chaos.script({', '.join(arguments)})"
 
 

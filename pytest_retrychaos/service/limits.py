@@ -39,7 +39,7 @@ class Limit:
         unit, size = next(
             (unit, size) for unit, size in reversed(UNITS.items()) if self.per_ns % size == 0 or unit == "ms"
         )
-        long = "" if self.per_ns == size else f"{self.per_ns / size:g}"
+        long = "" if self.per_ns == size else f"{self.per_ns / size:.9f}".rstrip("0").rstrip(".")
         burst = "" if self.burst == self.count else f", burst={self.burst}"
         return f"{self.count}/{long}{unit}{burst}"
 

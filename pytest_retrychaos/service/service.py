@@ -194,7 +194,10 @@ class Service:
             raise ValueError(
                 f"service.database = {str(file)!r}: the service has had a request already; set it before the first"
             )
-        database = Database(file_named(file))
+        named, now = file_named(file), self.database
+        if named is not None and now is not None and named.exists() and named.samefile(now):
+            return
+        database = Database(named)
         self.answering.database.close()
         self.answering.open(database)
 

@@ -35,6 +35,16 @@ def test_a_store_file_outlives_the_run(tmp_path: Path) -> None:
         assert chaos.ledger == ()
 
 
+def test_a_store_file_may_be_set_twice(tmp_path: Path) -> None:
+    """A fixture and a test may both name it."""
+    file = tmp_path / "service.db"
+    with Chaos(database=file) as chaos:
+        chaos.service.database = file
+        pay(chaos, "k1")
+
+        assert len(chaos.ledger) == 1
+
+
 def test_a_store_file_cannot_be_set_once_there_was_a_request(chaos: Chaos, tmp_path: Path) -> None:
     """What was done so far would be lost."""
     pay(chaos, "k1")

@@ -269,5 +269,6 @@ def test_a_script_line_names_route_and_host_where_they_can_be_bound() -> None:
     assert script_line("POST api.test/v1/a", "permanent") == (
         'chaos.script("422, ok", route="POST /v1/a", host="api.test")'
     )
+    assert script_line("POST [::1]:8080/a", "permanent") == 'chaos.script("422, ok", route="POST /a", host="::1")'
     assert script_line("POST /a", "not-sent") == 'chaos.script("refuse, ok")'
     assert script_line("CALL charge", "permanent") == 'chaos.script("422, ok")'

@@ -32,7 +32,7 @@ def test_limit_is_read_from_text(text, limit):
     assert read_limit(text) == limit
 
 
-@pytest.mark.parametrize("text", ["100/s", "60/m", "5/10s", "1/500ms", "3/h"])
+@pytest.mark.parametrize("text", ["100/s", "60/m", "5/10s", "1/500ms", "3/h", "1/1234567.25ms", "2/2500000h"])
 def test_limit_prints_as_it_is_written(text):
     """What a message shows can be typed."""
     assert str(read_limit(text)) == text
