@@ -99,6 +99,11 @@ class RetryBudget:
             self._tokens = max(0.0, self._tokens - 1)
             return True
 
+    def give_back(self) -> None:
+        """Put a retry back that was granted and not made."""
+        with self._lock:
+            self._tokens = min(self.burst, self._tokens + 1)
+
     def __repr__(self) -> str:
         numbers = f"ratio={self.ratio:g}, per_second={self.per_second:g}, burst={self.burst:g}"
         return f"<RetryBudget({numbers}): {self._tokens:.3g} left>"

@@ -58,3 +58,8 @@ class Guard:
     def pays(self) -> bool:
         """Tell whether the budget grants a retry, and take it out."""
         return self._budget is None or self._budget.withdraw()
+
+    def takes_back(self) -> None:
+        """Take back what was paid for a retry that is not made after all."""
+        if self._budget is not None:
+            self._budget.give_back()

@@ -160,12 +160,15 @@ class Run:
         """Tell, once the wait is over, whether another attempt follows; where not, ``outcome`` stands."""
         timeout = self.policy.timeout
         if timeout is not None and self.elapsed() >= timeout:
+            if self._guard is not None:
+                self._guard.takes_back()
             self._gives_up("timeout", outcome)
             return False
         if self._guard is not None:
             try:
                 self._guard.another()
             except CircuitOpen as refusal:
+                self._guard.takes_back()
                 self._ends_open(refusal, outcome)
         self._counts()
         return True

@@ -289,6 +289,22 @@ def test_an_open_circuit_costs_the_budget_nothing(policy, breaker, clock):
     assert budget.balance == 3.0
 
 
+def test_a_retry_that_is_not_made_after_its_wait_costs_the_budget_nothing(policy, breaker, drive, clock):
+    """Others opened the circuit meanwhile, or the wait took longer than it was to."""
+    budget = RetryBudget(ratio=0.1, per_second=0, burst=5, clock=clock)
+
+    def wait(seconds):
+        breaker.trip()
+        clock.sleep(10 * seconds)
+
+    with pytest.raises(CircuitOpen):
+        drive(policy(breaker=breaker, budget=budget, sleep=wait), Script(TimeoutError("a")))
+    assert budget.balance == 5.0
+    with pytest.raises(TimeoutError):
+        drive(policy(budget=budget, timeout=5, sleep=wait), Script(TimeoutError("b")))
+    assert budget.balance == 5.0
+
+
 def test_under_a_long_outage_the_load_grows_by_the_ratio_only(policy, clock):
     """A thousand operations, each of which alone would be tried ten times."""
     budget = RetryBudget(ratio=0.1, per_second=0, burst=10, clock=clock)
