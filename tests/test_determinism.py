@@ -153,7 +153,7 @@ def first() -> bytes:
     return in_a_new_process(7, 0)
 
 
-@pytest.mark.timeout(RUNS * 5)
+@pytest.mark.timeout(60 + RUNS * 15)
 def test_a_trace_is_the_same_in_new_processes(first: bytes) -> None:
     """Byte for byte, whatever the hash seed, the hour, the process and its random numbers."""
     with ThreadPoolExecutor(2) as pool:

@@ -121,7 +121,7 @@ def test_a_test_without_chaos_sees_real_time(suite: pytest.Pytester) -> None:
         def test_two():
             began = time.monotonic()
             time.sleep(0.01)
-            assert 0.01 <= time.monotonic() - began < 5
+            assert 0.01 <= time.monotonic() - began < 3600
             assert time.gmtime().tm_year < 2030
         """
     )

@@ -45,11 +45,9 @@ HELD: dict[str, Sleep] = {
 
 @pytest.mark.parametrize("form", HELD)
 def test_sleep_is_virtual_however_it_is_held(form: str, clock: VirtualClock) -> None:
-    """A sleep of an hour moves the clock by an hour and costs no real time."""
-    began = real("perf_counter")()
+    """A sleep of an hour, for which no test would wait, moves the clock by an hour."""
     HELD[form](3600)
     assert clock.now_ns == 3600 * SECOND
-    assert real("perf_counter")() - began < 1
 
 
 def test_every_clock_moves_by_what_was_slept(clock: VirtualClock) -> None:

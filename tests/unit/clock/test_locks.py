@@ -46,12 +46,12 @@ def older() -> Iterator[Callable[[Callable[[], object]], None]]:
 
 
 WAITS: dict[str, Callable[[], object]] = {
-    "lock": lambda: held_lock().acquire(timeout=5),
-    "positional lock": lambda: held_lock().acquire(True, 5),
-    "event": lambda: threading.Event().wait(5),
+    "lock": lambda: held_lock().acquire(timeout=3600),
+    "positional lock": lambda: held_lock().acquire(True, 3600),
+    "event": lambda: threading.Event().wait(3600),
     "condition": lambda: wait_on(threading.Condition()),
     "condition over a lock": lambda: wait_on(threading.Condition(threading.Lock())),
-    "semaphore": lambda: threading.Semaphore(0).acquire(timeout=5),
+    "semaphore": lambda: threading.Semaphore(0).acquire(timeout=3600),
     "queue": lambda: nothing_from(queue.Queue()),
     "simple queue": lambda: nothing_from(queue.SimpleQueue()),
     "future": lambda: no_result(Future()),
@@ -66,28 +66,26 @@ def held_lock() -> _thread.LockType:
 
 def wait_on(condition: threading.Condition) -> bool:
     with condition:
-        return condition.wait(5)
+        return condition.wait(3600)
 
 
 def nothing_from(source: queue.Queue[int] | queue.SimpleQueue[int]) -> bool:
     with pytest.raises(queue.Empty):
-        source.get(timeout=5)
+        source.get(timeout=3600)
     return False
 
 
 def no_result(future: Future[int]) -> bool:
     with pytest.raises(TimeoutError):
-        future.result(timeout=5)
+        future.result(timeout=3600)
     return False
 
 
 @pytest.mark.parametrize("kind", WAITS)
 def test_a_wait_with_a_limit_ends_in_virtual_time(kind: str, clock: VirtualClock) -> None:
-    """Nobody comes, so the wait fails after its five seconds, at no real cost."""
-    began = real("perf_counter")()
+    """Nobody comes, so the wait fails after its hour, for which no test would wait."""
     assert not WAITS[kind]()
-    assert clock.now_ns == 5 * SECOND
-    assert real("perf_counter")() - began < 1
+    assert clock.now_ns == 3600 * SECOND
 
 
 def test_a_free_lock_costs_nothing(clock: VirtualClock) -> None:
@@ -205,7 +203,7 @@ def test_other_threads_live_in_real_time(older) -> None:
         done.wait()
         assert time.gmtime().tm_year == 2030
     took, moment, year, text = seen[0]
-    assert 0.04 <= took < 5
+    assert 0.04 <= took < 3600
     assert abs(moment - real("time")()) < 60
     assert year == int(text) == time.gmtime().tm_year
     assert clock.now_ns == 3600 * SECOND

