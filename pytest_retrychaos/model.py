@@ -135,6 +135,10 @@ class Request:
         """Return it with the body that came after its head."""
         return Request(self.method, self.host, self.target, self.headers, body, self.scheme, self.params, self.answerer)
 
+    def with_params(self, params: Mapping[str, str]) -> Request:
+        """Return it with the path parameters of the route that takes it."""
+        return Request(self.method, self.host, self.target, self.headers, self.body, self.scheme, params, self.answerer)
+
     def json(self) -> Any:  # Any: JSON has no narrower type that users could work with
         """Decode the body as JSON; `ValueError` where it is none."""
         return json.loads(self.body)

@@ -75,10 +75,11 @@ def decide(sheet: Sheet, candidates: Candidates, *, is_sender_known: bool = True
             break
         if follows is None and against in (Against.LINE, Against.POSITION):
             follows = operation
-    orphan = _only_orphan(candidates.orphans(), sheet)
-    if isinstance(orphan, OperationSheet):
-        return Decision(orphan, "retry")
-    follows = follows or next(iter(orphan), None)
+    if candidates.orphans is not None:
+        orphan = _only_orphan(candidates.orphans(), sheet)
+        if isinstance(orphan, OperationSheet):
+            return Decision(orphan, "retry")
+        follows = follows or next(iter(orphan), None)
     latest = candidates.latest
     if latest is not None and _is_sent_again(latest, sheet):
         return Decision(latest, "sent again")

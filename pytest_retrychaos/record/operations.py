@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from pytest_retrychaos.record.lineages import Lineage
@@ -81,8 +81,8 @@ class Candidates(NamedTuple):
     """Of its method and path, unless the last attempt went well: the latest with an equal body first, then any."""
     latest: OperationSheet | None = None
     """The last one on its lineage."""
-    orphans: Callable[[], Iterator[OperationSheet]] = lambda: iter(())
-    """Those of its method and path that failed on another lineage, which has ended."""
+    orphans: Callable[[], Sequence[OperationSheet]] | None = None
+    """Finds those of its method and path that failed on another lineage, which has ended; ``None``: none failed."""
 
 
 class Index:
@@ -108,19 +108,20 @@ class Index:
             similar.insert(0, equal)
         of_key = None if sheet.key is None else self._of_key.get((kind, sheet.key))
         latest = self._latest.get(sheet.lineage)
-        return Candidates(self._redirected(sheet), of_key, similar, latest, lambda: self._orphans(sheet))
+        orphans = (lambda: self._orphans(sheet)) if self._failed.get(kind) else None
+        return Candidates(self._redirected(sheet) if self._expected else None, of_key, similar, latest, orphans)
 
     def note_failure(self, operation: OperationSheet) -> None:
         """Note that the last attempt of an operation failed: another lineage may go on with it."""
         if operation.last.identity is not None:
             self._failed.setdefault(_kind(operation.last), {})[operation] = None
 
-    def _orphans(self, sheet: Sheet) -> Iterator[OperationSheet]:
+    def _orphans(self, sheet: Sheet) -> Sequence[OperationSheet]:
         failed = self._failed.get(_kind(sheet), {})
         lineage = sheet.lineage
         if len(failed) > MOST_ORPHANS:
-            return
-        yield from [one for one in failed if _is_left_by_another(one, lineage)]
+            return ()
+        return [one for one in failed if _is_left_by_another(one, lineage)]
 
     def key_user(self, key: str | None) -> OperationSheet | None:
         """Give the latest operation that used a key, in whatever scope."""

@@ -39,6 +39,8 @@ class Scopes:
     def here(self) -> int | None:
         """Give the number of the scope that a request made here belongs to."""
         if not self._sees_callers:
+            if not self._open:
+                return None
             innermost = self._open.keys() - set(self._open.values())
             return innermost.pop() if len(innermost) == 1 else None
         scope = self._here.get()

@@ -25,7 +25,7 @@ class Unsent:
 
     def has_any_of(self, call: int | None) -> bool:
         """Whether one of them comes from a call of the test's."""
-        return any(waiting[-1].call == call for waiting in self._waiting.values())
+        return bool(self._waiting) and any(waiting[-1].call == call for waiting in self._waiting.values())
 
     def _take_kin(self, sheet: Sheet) -> list[Sheet] | None:
         """Take what was not sent on a lineage that has ended, and that this one had begun, or begun by the same.

@@ -84,7 +84,7 @@ class Answering:
         if brought is not None:
             reservation.handler = brought.answer
         elif taken is not None:
-            reservation.request = replace(request, params=taken[1])
+            reservation.request = request.with_params(taken[1]) if taken[1] else request
             reservation.handler = taken[0].handler
         elif app is not None:
             reservation.handler, reservation.effects = app.handler, app.effects

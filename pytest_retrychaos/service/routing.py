@@ -124,8 +124,7 @@ class Router:
                 continue
             match = route.pattern.fullmatch(path)
             if match is not None:
-                values = (unquote(value) for value in match.groups())
-                return route, dict(zip(route.names, values, strict=True))
+                return route, _params(route, match) if route.names else {}
         return None
 
     def mark(self, route: Route) -> None:
@@ -136,3 +135,7 @@ class Router:
     def unused(self) -> tuple[Route, ...]:
         """The routes that no request took, in the order in which they are tried."""
         return tuple(route for route in self._routes if route not in self._used)
+
+
+def _params(route: Route, match: re.Match[str]) -> dict[str, str]:
+    return dict(zip(route.names, [unquote(value) for value in match.groups()], strict=True))

@@ -42,11 +42,11 @@ class Agenda:
 
     def add(self, actions: Iterable[Action], *, first: bool = False) -> None:
         """Put actions at the end, or before all others."""
-        at = self._now()
+        at: int | None = None
         items: list[Item] = []
         for action in actions:
             if isinstance(action, Wait):
-                at += action.ns
+                at = (self._now() if at is None else at) + action.ns
                 items.append(Until(at))
             else:
                 items.append(action)

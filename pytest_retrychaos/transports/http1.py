@@ -11,6 +11,7 @@ Laws of this module:
 
 from __future__ import annotations
 
+import functools
 import re
 from urllib.parse import urlsplit
 
@@ -63,6 +64,7 @@ class Conversation:
         self._body: list[bytes] = []
         self._head: Request | None = None
         self._head_size = 0
+        self._came = 0  # bytes, at last
         self._announced: int | None = None
         self._out: list[Action] = []
 
@@ -76,6 +78,7 @@ class Conversation:
         if self._is_fresh:
             self._is_fresh = False
             self._check_protocol(data)
+        self._came = len(data)
         if self._head is None:
             self._head_size += len(data)
         self._out = []
@@ -187,8 +190,7 @@ class Conversation:
         self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
-        size = sum([len(name) + len(value) + len(b": \r\n") for name, value in self._fields])
-        if len(self._url) + size > LONGEST_HEAD:
+        if self._came + self._head_size > LONGEST_HEAD // 2 and self._is_too_long():
             raise _Rejected(431)
         method = self._parser.get_method().decode("ascii")
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields])
@@ -232,13 +234,18 @@ class Conversation:
 
     # inside
 
+    def _is_too_long(self) -> bool:
+        """Whether a head is longer than is read, each of its fields written with a blank."""
+        size = sum([len(name) + len(value) + len(b": \r\n") for name, value in self._fields])
+        return len(self._url) + size > LONGEST_HEAD
+
     def _names_its_host(self, headers: Headers) -> bool:
         """Whether ``Host`` is there as it has to be: once, and a host (RFC 9112, 3.2)."""
         host = headers.by_name.get("host")
         if host is None:
             return self._parser.get_http_version() < "1.1"
         is_once = len(headers.pairs) == len(headers.by_name) or len(headers.all("host")) == 1
-        return is_once and _HOST.fullmatch(host) is not None
+        return is_once and _is_host(host)
 
     def _request(self, method: str, headers: Headers) -> Request:
         target, host = self._url.decode("latin-1"), headers.get("host") or self.host
@@ -304,6 +311,11 @@ class Conversation:
         self._announced = None
         if close or self._exchange.wants_idle_closed(head.host):
             self.is_over = self._dropped = True
+
+
+@functools.lru_cache(maxsize=64)
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None
 
 
 class _Rejected(Exception):

@@ -46,11 +46,12 @@ _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satis
 
 
 @functools.lru_cache(maxsize=128)
-def _reason(status: int) -> str:
+def _status_line(status: int) -> str:
     try:
-        return _RENAMED.get(status) or http.HTTPStatus(status).phrase
+        reason = _RENAMED.get(status) or http.HTTPStatus(status).phrase
     except ValueError:
-        return "Unknown"
+        reason = "Unknown"
+    return f"HTTP/1.1 {status} {reason}\r\n"
 
 
 @functools.lru_cache(maxsize=8)
@@ -67,23 +68,23 @@ def render(response: Response, head: Request, *, wall_ns: int, close: bool) -> t
     ``Date`` is always there, and ``Content-Length`` unless the answer is chunked or can have no body.
     """
     headers, body = response.headers, response.body
-    lines = [f"HTTP/1.1 {response.status} {_reason(response.status)}"]
-    lines += [f"{name}: {value}" for name, value in headers.pairs]
+    block = _status_line(response.status)
+    for name, value in headers.pairs:
+        block += f"{name}: {value}\r\n"
     present = headers.by_name
     if "date" not in present:
-        lines.append(f"Date: {http_date(wall_ns // SECOND)}")
-    chunked = "chunked" in present.get("transfer-encoding", "").lower()
+        block += f"Date: {http_date(wall_ns // SECOND)}\r\n"
     if response.status in NO_BODY_STATUSES:
         body = b""
-    elif chunked:
+    elif "transfer-encoding" in present and "chunked" in present["transfer-encoding"].lower():
         body = _chunks(body)
     elif "content-length" not in present:
-        lines.append(f"Content-Length: {len(body)}")
+        block += f"Content-Length: {len(body)}\r\n"
     if close and "connection" not in present:
-        lines.append("Connection: close")
+        block += "Connection: close\r\n"
     if head.method == "HEAD":
         body = b""
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), body
+    return f"{block}\r\n".encode("latin-1"), body
 
 
 def can_have_body(response: Response, head: Request) -> bool:
