@@ -86,15 +86,19 @@ class Exchange:
 
     def wants_idle_closed(self, host: str) -> bool:
         """Tell whether the next step for a host can strike only a new connection."""
-        outage = self._steps.outage
-        step = self._steps.next_at_connecting(host) if outage is None else outage.step
+        step = self._next_at_connecting(host)
         return step is not None and strikes_at_connecting(step)
 
     def strikes_handshake(self, host: str) -> bool:
         """Tell whether the next step for a host strikes before there is a connection to it."""
-        outage = self._steps.outage
-        step = self._steps.next_at_connecting(host) if outage is None else outage.step
+        step = self._next_at_connecting(host)
         return step is not None and step.kind in _AT_CONNECTING and strikes_at_connecting(step)
+
+    def _next_at_connecting(self, host: str) -> Step | None:
+        if not self.board.scripts:
+            return None
+        outage = self._steps.outage
+        return self._steps.next_at_connecting(host) if outage is None else outage.step
 
     def _strike(self, host: str, kinds: dict[Kind, Wire], scheme: str = "http") -> Unsent | None:
         taken = self._steps.take_at_connecting(host, kinds)

@@ -211,7 +211,7 @@ class Conversation:
         if not self._names_its_host(headers):
             raise _Rejected(400)
         self.ticket = self._reading = self._exchange.arriving(head, reused=self.served > 0)
-        if present.get("expect", "").lower() == "100-continue":
+        if "expect" in present and present["expect"].lower() == "100-continue":
             self._out.append(Send(b"HTTP/1.1 100 Continue\r\n\r\n"))
 
     def on_body(self, body: bytes) -> None:
@@ -248,7 +248,7 @@ class Conversation:
         return is_once and _is_host(host)
 
     def _request(self, method: str, headers: Headers) -> Request:
-        target, host = self._url.decode("latin-1"), headers.get("host") or self.host
+        target, host = self._url.decode("latin-1"), headers.by_name.get("host") or self.host
         if not target.startswith(("/", "*")):  # absolute form, as sent to a proxy
             try:
                 parts = urlsplit(target)

@@ -209,7 +209,8 @@ class Line:
     def _advance(self) -> None:
         self.due_ns = None
         while self._queue and not self._unsent and self.stage is not Stage.CLOSED:
-            self.due_ns = self._agenda.ripen()
+            if not isinstance(self._queue[0], Send):
+                self.due_ns = self._agenda.ripen()
             item = self._queue[0] if self._queue else None
             if isinstance(item, Send):
                 self._send()

@@ -30,6 +30,7 @@ from pytest_retrychaos.transports.line import Line, Stage, reset
 PATIENCE_S = 5.0
 """Seconds that the thread gets to end."""
 
+_READABLE, _WRITABLE = select.EPOLLIN, select.EPOLLOUT
 _ENDS = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _READS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 """Edge by edge: a socket that was reported waits behind those that have something new."""
@@ -145,7 +146,8 @@ class Loopback:
         self._turn([])
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
-        self._look()
+        if self._doorkeeper.is_busy:
+            self._look()
         for number, mask in events:
             line = self._lines.get(number)
             if line is not None:
@@ -157,22 +159,24 @@ class Loopback:
                     os.eventfd_read(self._wake_up)
         if self._due:
             self._call_due()
-        self._look()
+        if self._doorkeeper.is_busy:
+            self._look()
 
     def _look(self) -> None:
         """See to those who connect: before the next are let in, and after what was done meanwhile."""
-        if self._doorkeeper.is_busy:
-            try:
-                self._doorkeeper.look()
-            except Runaway as ended:
-                self._note_runaway(ended)
-            self._watch_listeners()
+        try:
+            self._doorkeeper.look()
+        except Runaway as ended:
+            self._note_runaway(ended)
+        self._watch_listeners()
 
     def _patience_ms(self) -> int | None:
+        if not self._due and not self._doorkeeper.is_busy:
+            return None
         waits = [self._doorkeeper.patience_s] if self._doorkeeper.is_busy else []
         if self._due:
             waits.append(max(0.0, (self._due[0][0] - self._now()) / SECOND))
-        return math.ceil(min(waits) * 1000) if waits else None
+        return math.ceil(min(waits) * 1000)
 
     def _wake(self) -> None:
         os.eventfd_write(self._wake_up, 1)
@@ -205,10 +209,10 @@ class Loopback:
         """Let a connection do what it can, and keep the books about it; a mask of 0 is its own time."""
         wanted_to_write = line.wants_to_write
         try:
-            if mask & select.EPOLLOUT:
+            if mask & _WRITABLE:
                 line.flush()
             line.read(has_ended=mask & _ENDS != 0)
-            if mask != select.EPOLLIN:
+            if mask != _READABLE:
                 line.advance()
         except Refused:  # the exchange keeps it
             line.reset()
