@@ -1,4 +1,8 @@
-"""Requests a second of the loopback server for one client that keeps its connection, beside pytest-httpserver."""
+"""Requests a second of the loopback server for one client that keeps its connection, beside pytest-httpserver.
+
+The least server, a thread that answers whatever comes by the same bytes, tells what client, sockets and the waking of
+threads leave to a server at most.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,8 +20,9 @@ from pytest_retrychaos import Chaos, Response
 from pytest_retrychaos.clock.cpython import real_twin
 
 NOW = real_twin(time.perf_counter)
-ROUNDS, REQUESTS = 7, 1500
+ROUNDS, REQUESTS = 11, 1500
 BODY = b'{"eur": 0.9}'
+CANNED = b"HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 12:00:00 GMT\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 
 
 def raw(host: str, port: int) -> float:
@@ -79,13 +85,36 @@ def _theirs(client: Callable[[str, int], float]) -> float:
         return client(server.host, server.port)
 
 
+def _least(client: Callable[[str, int], float]) -> float:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_answer_all, args=(listener,), daemon=True)
+        thread.start()
+        spent = client("127.0.0.1", listener.getsockname()[1])
+        thread.join()
+        return spent
+
+
+def _answer_all(listener: socket.socket) -> None:
+    """Answer everything on one connection until it ends."""
+    sock, _ = listener.accept()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with sock:
+        while sock.recv(65_536):
+            sock.sendall(CANNED)
+
+
 def keep_alive() -> list[str]:
-    """Requests a second, each recorded and answered by a route."""
-    lines = ["| client | pytest-retrychaos | pytest-httpserver | times |", "|---|---|---|---|"]
+    """Requests a second, each recorded and answered by a route; medians of the rounds, and of their ratios."""
+    lines = [
+        "| client | pytest-retrychaos | pytest-httpserver | times | the least server | times |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, client in CLIENTS.items():
-        rounds = [(_ours(client), _theirs(client)) for _ in range(ROUNDS)]
-        ours, theirs = (statistics.median(column) for column in zip(*rounds, strict=True))
-        lines.append(f"| {name} | {ours:.0f} | {theirs:.0f} | {ours / theirs:.1f} |")
+        rounds = [(_ours(client), _theirs(client), _least(client)) for _ in range(ROUNDS)]
+        ours, theirs, least = (statistics.median(column) for column in zip(*rounds, strict=True))
+        times = statistics.median(one[0] / one[1] for one in rounds)
+        at_most = statistics.median(one[2] / one[1] for one in rounds)
+        lines.append(f"| {name} | {ours:.0f} | {theirs:.0f} | {times:.1f} | {least:.0f} | {at_most:.1f} |")
     return lines
 
 
