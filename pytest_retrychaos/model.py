@@ -31,7 +31,7 @@ class Headers(Mapping[str, str]):
     __slots__ = ("by_name", "pairs")
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        given = fields.items() if hasattr(fields, "items") else fields
+        given = fields if type(fields) is list or not hasattr(fields, "items") else fields.items()
         self.pairs: tuple[tuple[str, str], ...] = tuple(given)
         index: dict[str, str] = {}
         for name, value in self.pairs:

@@ -22,6 +22,8 @@ T = TypeVar("T")
 Work = Generator[None, None, T]
 """What is done step by step, with pauses in which an answerer may be awaited."""
 
+_OK, _ANSWER = Kind.OK, Wire.ANSWER
+
 _LOST = {
     Kind.TIMEOUT: Wire.SILENCE,
     Kind.RESET: Wire.RESET,
@@ -55,7 +57,7 @@ class Outcomes:
         Pauses each time before the request's own answerer is asked. Closed in a pause, it lets the key go.
         """
         kind = step.kind
-        if kind is Kind.OK:
+        if kind is _OK:
             return self._answered(sheet, (yield from self._handle(sheet, request)))
         if kind is Kind.SLOW and step.before_commit:
             return self._postpone(sheet, request, step)
@@ -86,7 +88,7 @@ class Outcomes:
     def _answered(self, sheet: Sheet, answer: Answer) -> Outcome:
         """Let the client have the service's own answer as it is."""
         sheet.status, sheet.response, sheet.own_answer = answer.response.status, answer.response, True
-        return Outcome(Wire.ANSWER, answer.response)
+        return Outcome(_ANSWER, answer.response)
 
     def _handle(self, sheet: Sheet, request: Request) -> Work[Answer]:
         answer = self._service.answering.reserve(request, attempt=sheet.index)

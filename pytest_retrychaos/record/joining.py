@@ -54,6 +54,9 @@ class Decision(NamedTuple):
     """A failed operation that it may be the same as, where it begins one."""
 
 
+_BEGAN = Decision(None, "began")
+
+
 def decide(sheet: Sheet, candidates: Candidates, *, is_sender_known: bool = True) -> Decision:
     """Decide which operation an attempt belongs to.
 
@@ -83,7 +86,7 @@ def decide(sheet: Sheet, candidates: Candidates, *, is_sender_known: bool = True
     latest = candidates.latest
     if latest is not None and _is_sent_again(latest, sheet):
         return Decision(latest, "sent again")
-    return Decision(None, "began", follows)
+    return _BEGAN if follows is None else Decision(None, "began", follows)
 
 
 def _only_orphan(orphans: Iterable[OperationSheet], sheet: Sheet) -> OperationSheet | Sequence[OperationSheet]:

@@ -170,7 +170,7 @@ class Sheet:
         """Note that the last byte was handed over."""
         if self.last_byte_ns is None:
             self.last_byte_ns = self._now()
-            self._end()
+            self._end(self.last_byte_ns)
 
     def saw_error(self, error: BaseException, *, timeout: float | None = None, silent: bool = False) -> None:
         """Note the error that the client got, the first if there are several."""
@@ -221,10 +221,10 @@ class Sheet:
         self.cut = True
         self._end()
 
-    def _end(self) -> None:
+    def _end(self, now_ns: int | None = None) -> None:
         self.went_well = not self.failed
         if self.ended_ns is None:
-            self.ended_ns = self._now()
+            self.ended_ns = self._now() if now_ns is None else now_ns
             self._on_end(self)
 
     # what it comes to

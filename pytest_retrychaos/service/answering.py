@@ -166,6 +166,8 @@ class Answering:
         return Answer(response, True, count, False, reservation.key, reservation.is_read, late)
 
     def _write(self, reservation: Reservation, response: Response, count: int, *, keep: bool) -> None:
+        if not count and reservation.claim is None:
+            return
         now_ns = self._now()
         for _ in range(count):
             self.ledger.add(reservation.request, reservation.attempt, reservation.key, now_ns)

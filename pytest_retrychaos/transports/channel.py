@@ -45,6 +45,9 @@ class Clock(Waiting, Protocol):
     """Asked before, as often as that may be."""
 
 
+_EOF, _RESET = End.EOF, End.RESET
+
+
 def os_error(number: int) -> OSError:
     """Make the error that the system call would have raised."""
     return OSError(number, os.strerror(number))
@@ -152,11 +155,11 @@ class Channel:
         if self._is_deaf and not self.is_readable:
             return b""
         head = self._queue[0]
-        if head is End.EOF:
+        if head is _EOF:
             if not peek:
                 self._report_eof()
             return b""
-        if head is End.RESET:
+        if head is _RESET:
             self._queue.clear()
             self._queue.append(End.EOF)
             self._reset = True

@@ -26,6 +26,7 @@ from pytest_retrychaos.transports.knocks import Knock, Knocks
 from pytest_retrychaos.transports.nudge import Nudge
 from pytest_retrychaos.transports.seam import Exchange, Unsent
 
+_OPEN = Door.OPEN
 SELDOM_S, OFTEN_S = 0.01, 0.002
 """Between two looks: at any time, and where somebody may come back at once who has just given up."""
 SHUT_EARLY_MS = 30
@@ -84,7 +85,7 @@ class Doorkeeper:
     @property
     def is_busy(self) -> bool:
         """Whether there is something to look for."""
-        return self._struck is not None or self._gate.door is not Door.OPEN
+        return self._struck is not None or self._gate.door is not _OPEN
 
     @property
     def patience_s(self) -> float:

@@ -276,7 +276,7 @@ class Conversation:
             return actions + self._unanswered(outcome.wire, ticket)
         close = close or self._is_last or not self._exchange.keeps_alive or not self._keeps_alive()
         block, body = render(outcome.response, head, wall_ns=self._exchange.wall_ns(), close=close)
-        truncated = outcome.wire is Wire.TRUNCATED
+        truncated = outcome.wire is _TRUNCATED
         if truncated:
             block, body = cut(block, body, bodiless=not can_have_body(outcome.response, head))
         actions += pieces(block, body, outcome.spread_ns, ticket, whole=not truncated)
@@ -330,4 +330,5 @@ class _Unread(Exception):
     """What came is never read."""
 
 
+_TRUNCATED = Wire.TRUNCATED
 _ENDS = {Wire.RESET: End.RESET, Wire.EOF: End.EOF}

@@ -53,6 +53,11 @@ class Stage(Enum):
     CLOSED = "closed"
 
 
+_NEW, _SHAKING_HANDS, _TALKING, _ENDING, _CLOSED = Stage
+_READ = (_TALKING, _ENDING)
+"""Looked up by name, an enum's member costs 0.1 µs on CPython 3.11, for its metaclass is asked first."""
+
+
 class Line:
     """One client's connection."""
 
@@ -77,7 +82,7 @@ class Line:
         self.sock = sock
         self.number = sock.fileno()
         self.conversation = Conversation(exchange, host, "http")
-        self.stage = Stage.NEW
+        self.stage = _NEW
         self.due_ns: int | None = None
         """When it goes on by itself."""
         self.booked_ns: int | None = None
@@ -100,11 +105,11 @@ class Line:
 
     def read(self, *, has_ended: bool = False) -> None:
         """Take what the client wrote; ``has_ended``: it writes no more, so that all of it is taken."""
-        if self.stage is Stage.NEW:
+        if self.stage is _NEW:
             self._begin()
-        if self.stage is Stage.SHAKING_HANDS:
+        if self.stage is _SHAKING_HANDS:
             self._shake_hands()
-        while self.stage in (Stage.TALKING, Stage.ENDING):
+        while self.stage in _READ:
             data = self._received()
             if data is None:
                 return
@@ -136,7 +141,7 @@ class Line:
 
     def _take(self, data: bytes) -> None:
         actions = self.conversation.receive(data)
-        if self.stage is Stage.ENDING:
+        if self.stage is _ENDING:
             self._end_unread()
             return
         if actions:
@@ -164,7 +169,7 @@ class Line:
         elif first[0] == GREETING:
             self._begin_tls()
         else:
-            self.stage = Stage.TALKING
+            self.stage = _TALKING
 
     def _begin_tls(self) -> None:
         self.conversation.scheme = "https"
@@ -173,12 +178,12 @@ class Line:
             self._exchange.not_sent(unsent.ticket, handshake_failure(), None)
             self._answering()
             self.conversation.drop()  # what is still written to it is no HTTP
-            self.stage = Stage.TALKING
+            self.stage = _TALKING
             self._agenda.add([Send(ALERT), End.EOF])
             self.advance()
             return
         self.sock = self._authority.context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
-        self.stage, self._is_secure = Stage.SHAKING_HANDS, True
+        self.stage, self._is_secure = _SHAKING_HANDS, True
 
     def _shake_hands(self) -> None:
         assert isinstance(self.sock, ssl.SSLSocket)
@@ -195,20 +200,20 @@ class Line:
             self.close()
             return
         self.wants_to_write = False
-        self.stage = Stage.TALKING
+        self.stage = _TALKING
 
     # answering
 
     def advance(self) -> None:
         """Do what is due."""
         self._advance()
-        if self._has_ended and self.stage is not Stage.CLOSED:
+        if self._has_ended and self.stage is not _CLOSED:
             look_ns = self._now() + LOOK_NS
             self.due_ns = look_ns if self.due_ns is None else min(self.due_ns, look_ns)
 
     def _advance(self) -> None:
         self.due_ns = None
-        while self._queue and not self._unsent and self.stage is not Stage.CLOSED:
+        while self._queue and not self._unsent and self.stage is not _CLOSED:
             if not isinstance(self._queue[0], Send):
                 self.due_ns = self._agenda.ripen()
             item = self._queue[0] if self._queue else None
@@ -277,7 +282,7 @@ class Line:
         if self._has_ended:
             self.close()
             return
-        self.stage = Stage.ENDING
+        self.stage = _ENDING
         try:
             socket.socket.shutdown(self.sock, socket.SHUT_WR)  # SSLSocket's own would forget how to decrypt
         except OSError:
@@ -287,7 +292,7 @@ class Line:
 
     def drop_idle(self) -> None:
         """Let the server close the connection, if no request is under way on it."""
-        if self.stage is not Stage.SHAKING_HANDS and self.conversation.drop():
+        if self.stage is not _SHAKING_HANDS and self.conversation.drop():
             self._queue.append(End.EOF)  # after an answer that is still on its way
             self.advance()
 
@@ -306,7 +311,7 @@ class Line:
 
     def close(self) -> None:
         """Close the socket."""
-        self.stage = Stage.CLOSED
+        self.stage = _CLOSED
         self._queue.clear()
         self._unsent = b""
         self.due_ns, self.wants_to_write = None, False

@@ -30,6 +30,7 @@ from pytest_retrychaos.transports.line import Line, Stage, reset
 PATIENCE_S = 5.0
 """Seconds that the thread gets to end."""
 
+_CLOSED = Stage.CLOSED
 _READABLE, _WRITABLE = select.EPOLLIN, select.EPOLLOUT
 _ENDS = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _READS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
@@ -225,7 +226,7 @@ class Loopback:
         self._keep_books(line, wanted_to_write=wanted_to_write)
 
     def _keep_books(self, line: Line, *, wanted_to_write: bool) -> None:
-        if line.stage is Stage.CLOSED:
+        if line.stage is _CLOSED:
             self._lines.pop(line.number, None)
             return
         if line.wants_to_write != wanted_to_write:

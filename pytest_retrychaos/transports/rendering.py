@@ -20,14 +20,17 @@ GARBAGE = b"\x00\x8f\xff this is not HTTP \x07\x1b\r\n\r\n\x9c\xe2"
 """What `garbage` sends: no status line."""
 
 
+_NOTHING, _HEADERS, _ALL = Moment.NOTHING, Moment.HEADERS, Moment.ALL
+
+
 def pieces(block: bytes, body: bytes, spread_ns: int, ticket: Ticket, *, whole: bool) -> list[Action]:
     """Send an answer: its header block, then its body at once, or in pieces over a time."""
-    last = Moment.ALL if whole else Moment.NOTHING
+    last = _ALL if whole else _NOTHING
     if not body:
-        came = Moment.HEADERS if block.endswith(b"\r\n\r\n") else Moment.NOTHING
+        came = _HEADERS if block.endswith(b"\r\n\r\n") else _NOTHING
         seen = Send(block, ticket, came | last)
         return [Wait(spread_ns), seen] if spread_ns else [seen]
-    head = Send(block, ticket, Moment.HEADERS)
+    head = Send(block, ticket, _HEADERS)
     if not spread_ns:
         return [head, Send(body, ticket, last)]
     return [head, *_drips(body, spread_ns, ticket, last)]
@@ -38,7 +41,7 @@ def _drips(body: bytes, spread_ns: int, ticket: Ticket, last: Moment) -> Iterato
     for number in range(count):
         start, stop = len(body) * number // count, len(body) * (number + 1) // count
         yield Wait(spread_ns * (number + 1) // count - spread_ns * number // count)
-        yield Send(body[start:stop], ticket, last if number == count - 1 else Moment.NOTHING)
+        yield Send(body[start:stop], ticket, last if number == count - 1 else _NOTHING)
 
 
 _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
