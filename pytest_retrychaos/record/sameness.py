@@ -43,10 +43,8 @@ CURSORS: Final = frozenset(
 """Fields that say which page is meant, in lower case, without ``_`` and ``-``."""
 
 _CREDENTIALS: Final = frozenset(CREDENTIALS)
-_NAMED: Final = re.compile(
-    b'"(?:' + b"|".join(re.escape(name.encode()) for name in sorted(FIELDS)) + b')"', re.IGNORECASE
-)
-"""The names of volatile fields as JSON writes them, unless it escapes a letter."""
+_NAMES: Final = frozenset(name.encode() for name in FIELDS)
+"""The names of volatile fields as JSON writes them between quotes, unless it escapes a letter."""
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
 
 
@@ -131,7 +129,7 @@ def relate(earlier: tuple[Headers, bytes], later: tuple[Headers, bytes]) -> str:
 
 def _may_be_named(body: bytes) -> bool:
     """Tell whether a volatile field may stand in a JSON text; most have none, and need not be decoded for it."""
-    return not body.isascii() or b"\\" in body or _NAMED.search(body) is not None
+    return not body.isascii() or b"\\" in body or not _NAMES.isdisjoint(body.lower().split(b'"'))
 
 
 def _is_volatile(name: str) -> bool:
