@@ -18,11 +18,11 @@ _START = "_retrychaos_start"
 
 
 def _wall_ns() -> int:
-    import _time_machine
-
     if get_ident() != ACTIVE.owner:
         if READS_RUN.get():
             return ACTIVE.clock.wall_ns
+        import _time_machine
+
         return _time_machine.original_time_ns()  # type: ignore[no-any-return]  # an int
     clock = ACTIVE.clock
     count_reading()

@@ -61,7 +61,7 @@ def running_task() -> object:
         if task is not None:
             return task
     trio = sys.modules.get("trio._core._run")
-    return getattr(trio.GLOBAL_RUN_CONTEXT, "task", None) if trio is not None else None
+    return trio.GLOBAL_RUN_CONTEXT.__dict__.get("task") if trio is not None else None
 
 
 def running_loop() -> Any | None:

@@ -58,8 +58,8 @@ class Layer:
             None if slot is None else slot[1],
         )
         with self._gate:
-            record = None if slot is None else self._find(slot)
             running = None if slot is None else self._in_flight.get(slot)
+            record = None if slot is None else self._find(slot)  # after that: who is in flight no longer has kept it
             decision = decide(settings, arrival, record, running, now_ns)
             if isinstance(decision, Replay | Refuse):
                 return decision

@@ -58,7 +58,9 @@ def real_now() -> dict[str, Any]:  # Any: as above
 
 
 def _receive_into(channel: Channel, buffer: Any, limit: int = 0, flags: int = 0) -> int:  # Any: a buffer
-    view = memoryview(buffer).cast("B")
+    view = memoryview(buffer)
+    if view.format != "B" or view.ndim != 1:
+        view = view.cast("B")
     content = channel.receive(limit or len(view), peek=bool(flags & PEEK))
     view[: len(content)] = content
     return len(content)
