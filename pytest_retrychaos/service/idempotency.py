@@ -158,8 +158,7 @@ class Reason(enum.Enum):
     IN_FLIGHT = "in flight"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What the layer looks at in a request; ``kind`` is the body's media class."""
 
     method: str
