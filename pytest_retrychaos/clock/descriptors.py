@@ -25,7 +25,6 @@ from pytest_retrychaos.clock.cpython import (
 from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.loops import prepare, shuffle_due
 from pytest_retrychaos.clock.refusals import refuse_frozen
-from pytest_retrychaos.clock.virtual import SHORTEST_WAIT
 from pytest_retrychaos.clock.waits import running, seconds_left, wait
 from pytest_retrychaos.clock.workers import is_in_loop, running_loop
 from pytest_retrychaos.model import SECOND
@@ -171,9 +170,8 @@ def _epoll(real: Method) -> Method:
 
         found: Ready = real(poller, 0, most)
         if not found and limit and loop is not None and running().skip_to(ACTIVE.clock.now_ns + limit):
-            if limit >= SHORTEST_WAIT:
-                ACTIVE.clock.note_traffic()
-        elif not found and limit != 0:
+            return found
+        if not found and limit != 0:
             number = poller.fileno()
             watched = _epolled(number) if not is_in_loop() or running().outside.has_children() else []
             found = _wait(attempt, bool, limit, [(number, select.POLLIN)], id(poller), watched=watched)

@@ -24,6 +24,7 @@ from pytest_retrychaos.clock.pipes import pipe_swaps
 from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
 from pytest_retrychaos.clock.processes import PROCESSES, patches_of, process_patches
 from pytest_retrychaos.clock.real_sockets import socket_patches
+from pytest_retrychaos.clock.rounds import ROUNDS, round_patches
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.threads import thread_swaps
@@ -140,6 +141,7 @@ class Installation:
             *child_swaps(),
             *pipe_swaps(),
             *loop_swaps(),
+            *round_patches(),
             *process_patches(),
             *cancel_patches(),
         ]
@@ -152,6 +154,7 @@ class Installation:
         self._switch_on(switches)
         self._switch_on([Trio(self._trio_seed, self.turns.switches)])
         came: dict[str, Act] = {LOOPS: self._loops_came, TRIO: self._trio_came, ANYIO: self._loops_came}
+        came[ROUNDS] = lambda _: self._switch_on(round_patches())
         came |= dict.fromkeys(PROCESSES, self._processes_came)
         self._switch_on([Imports(came)])
         self._do(loops_go_home, lambda: None)

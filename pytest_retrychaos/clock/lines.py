@@ -50,30 +50,33 @@ class Deadlines:
     """What is to happen when moments come: waits that end, and alarms."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Strand | Alarm]] = []
+        self.heap: list[tuple[int, int, Strand | Alarm]] = []
+        """By their moments; some of them may not be true any more."""
 
     def add(self, due_ns: int, number: int, item: Strand | Alarm) -> None:
         """Note the end of a thread's wait of that number, or what to call."""
-        heapq.heappush(self._heap, (due_ns, number, item))
+        heapq.heappush(self.heap, (due_ns, number, item))
 
     def earliest(self) -> int | None:
         """Tell the first moment at which something is to happen."""
-        while self._heap:
-            due, number, item = self._heap[0]
+        while self.heap:
+            due, number, item = self.heap[0]
             if not isinstance(item, Strand) or item.number == number:
                 return due
-            heapq.heappop(self._heap)
+            heapq.heappop(self.heap)
         return None
 
     def has_by(self, moment_ns: int) -> bool:
         """Whether something is to happen until then."""
-        earliest = self.earliest() if self._heap else None
+        if not self.heap:
+            return False
+        earliest = self.earliest()
         return earliest is not None and earliest <= moment_ns
 
     def take(self, moment_ns: int) -> Strand | Alarm | None:
         """Take out one that is due by a moment, the earliest first; ``None`` where none is left."""
-        while self._heap and self._heap[0][0] <= moment_ns:
-            _, number, item = heapq.heappop(self._heap)
+        while self.heap and self.heap[0][0] <= moment_ns:
+            _, number, item = heapq.heappop(self.heap)
             if not isinstance(item, Strand) or item.number == number:
                 return item
         return None

@@ -1,4 +1,4 @@
-"""Event loops on virtual time: all that is known of the insides of asyncio's loops and of trio.
+"""Event loops on virtual time: what is known of the insides of asyncio's loops and of trio, but for `rounds`.
 
 They need little, since what they wait with is patched: asyncio reads its clock and waits on a selector, trio
 too. An asyncio loop compares times with a resolution that vanishes in the float of a clock that has run for
@@ -63,7 +63,7 @@ def shuffle_due(loop: Loop, chooser: random.Random, switches: Switches) -> None:
     if len(scheduled) < 2:
         return
     earliest = scheduled[0]._when
-    if all(other._when != earliest for other in scheduled[1:3]):
+    if scheduled[1]._when != earliest and (len(scheduled) == 2 or scheduled[2]._when != earliest):
         return
     places, open_places = [], [0]
     while open_places:

@@ -149,7 +149,11 @@ class Outside:
     def is_quiet(self, turn: Turn) -> bool:
         """Whether nothing can come from outside."""
         return not (
-            self.in_flight or self.children or self._has_sent or self.has_children() or self.older_threads(turn)
+            self.in_flight
+            or self.children
+            or self._has_sent
+            or _thread._count() >= len(turn.members) + self.own_threads
+            or (self.started and self.has_children())
         )
 
     def wait(self, scheduler: Scheduler, due_ns: int | None) -> bool:

@@ -47,7 +47,7 @@ class Scheduler:
         self._outside = outside
         self._switches = switches
         self._ready = Ready()
-        self._deadlines = Deadlines()
+        self.deadlines = Deadlines()
         self._looking: dict[int, Strand] = {}
         """Of those that wait, the ones that no one may announce anything to: only looking finds out."""
 
@@ -73,7 +73,7 @@ class Scheduler:
         if key is not None:
             self.waiting.add(me, key)
         if deadline_ns is not None:
-            self._deadlines.add(deadline_ns, me.number, me)
+            self.deadlines.add(deadline_ns, me.number, me)
 
     def forget(self, me: Strand) -> None:
         """Take a thread that goes on out of every line that it may still stand in."""
@@ -95,11 +95,11 @@ class Scheduler:
             self.make_ready(me, Woke.BY_KEY, at_once=True)
         elif deadline_ns is not None:
             me.number, me.deadline_ns = self._next_number(), deadline_ns
-            self._deadlines.add(deadline_ns, me.number, me)
+            self.deadlines.add(deadline_ns, me.number, me)
 
     def alarm(self, deadline_ns: int, act: Alarm) -> None:
         """Have something done when a moment comes."""
-        self._deadlines.add(deadline_ns, self._next_number(), act)
+        self.deadlines.add(deadline_ns, self._next_number(), act)
 
     def wake(self, key: int, *, everyone: bool = False) -> None:
         """Make ready who has waited longest for a key, or everyone who waits for it."""
@@ -135,7 +135,7 @@ class Scheduler:
 
     def has_due_by(self, moment_ns: int) -> bool:
         """Whether a deadline or an alarm comes until then."""
-        return self._deadlines.has_by(moment_ns)
+        return self.deadlines.has_by(moment_ns)
 
     def pollers(self) -> list[Poller]:
         """List the descriptors that threads wait on, each with its thread's patience."""
@@ -162,7 +162,7 @@ class Scheduler:
                 return second if second is not None and self._switches.second_first() else first
             if self._look():
                 continue
-            due = self._deadlines.earliest()
+            due = self.deadlines.earliest()
             if self.patient and self._tell(due):
                 continue
             if self._outside.wait(self, due):
@@ -197,7 +197,7 @@ class Scheduler:
     def _jump(self, due_ns: int) -> None:
         """Move time to a moment and make everyone ready whose moment it is."""
         self.clock.move_to(due_ns)
-        while (item := self._deadlines.take(due_ns)) is not None:
+        while (item := self.deadlines.take(due_ns)) is not None:
             if isinstance(item, Strand):
                 self.waiting.remove(item)
                 self.make_ready(item, Woke.BY_TIME)

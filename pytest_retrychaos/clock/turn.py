@@ -34,31 +34,32 @@ class Turn:
         """Threads from which the turn was taken: virtual time has ended for them."""
         self.interrupted: deque[Strand] = deque()
         """Threads that have an interrupt to raise, and come before all others."""
-        self._strands: dict[int, Strand] = {id(main): main}
+        self.members: dict[int, Strand] = {id(main): main}
+        """The threads on virtual time that have not ended."""
         self._stir = stir
 
     @property
     def strands(self) -> list[Strand]:
-        """The threads on virtual time that have not ended, the oldest first."""
-        return list(self._strands.values())
+        """The same as a list of its own, the oldest first."""
+        return list(self.members.values())
 
     @property
     def population(self) -> int:
         """How many they are."""
-        return len(self._strands)
+        return len(self.members)
 
     @property
     def is_alone(self) -> bool:
         """Whether there is one only."""
-        return len(self._strands) == 1
+        return len(self.members) == 1
 
     def admit(self, strand: Strand) -> None:
         """Let a thread have the turn, from when it is granted."""
-        self._strands[id(strand)] = strand
+        self.members[id(strand)] = strand
 
     def dismiss(self, strand: Strand) -> None:
         """Take a thread out: it has ended, or could not begin."""
-        self._strands.pop(id(strand), None)
+        self.members.pop(id(strand), None)
 
     def wait_for_first(self, me: Strand) -> None:
         """Wait, in a thread that has just begun, for its first turn."""
@@ -95,7 +96,7 @@ class Turn:
         """
         held = self.granted
         ACTIVE.owner = 0
-        self._strands.pop(id(held), None)
+        self.members.pop(id(held), None)
         self.seized.append(held)
         self.granted = self.main
 

@@ -22,7 +22,7 @@ from pytest_retrychaos.clock.scheduler import Scheduler
 from pytest_retrychaos.clock.strands import Poller, Strand, Woke
 from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.turn import Turn
-from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.clock.virtual import SHORTEST_WAIT, VirtualClock
 from pytest_retrychaos.model import SECOND
 
 _INSTANTS = 1_000
@@ -50,6 +50,8 @@ class Turns:
         self.turn = Turn(self.main, outside.stir)
         self._scheduler = Scheduler(self.turn, clock, outside, self.switches)
         self.waiting = self._scheduler.waiting
+        self._due = self._scheduler.deadlines.heap
+        """Asked in every round of a loop whether it is empty, which it mostly is."""
         self.ends: dict[int, Strand] = {}
         """By the identity of a thread's sentinel: whose it is."""
         self.company: Callable[[], None] = lambda: None
@@ -73,7 +75,7 @@ class Turns:
 
     def sleep_until(self, deadline_ns: int) -> None:
         """Block until a moment of the run."""
-        if self.turn.is_alone and not self.outside.in_flight and not self._scheduler.has_due_by(deadline_ns):
+        if self.is_alone_until(deadline_ns):
             self.clock.move_to(deadline_ns)
             return
         if self.block(None, deadline_ns, "a moment to come") is Woke.BY_END:
@@ -97,24 +99,34 @@ class Turns:
             self._scheduler.patient.pop(id(me), None)
         return None if woke is Woke.BY_END else woke is not Woke.BY_SILENCE
 
+    def is_alone_until(self, deadline_ns: int) -> bool:
+        """Whether no other thread is there, and nothing is due or on its way, until a moment."""
+        return (
+            len(self.turn.members) == 1
+            and not self.outside.in_flight
+            and not (self._due and self._scheduler.deadlines.has_by(deadline_ns))
+        )
+
     def skip_to(self, deadline_ns: int) -> bool:
-        """Move time to a moment, if it is certain that nothing else can happen before; whether it was.
+        """Move time to a later moment, if it is certain that nothing else can happen before; whether it was.
 
         What `block` would do for a thread that is alone, without its cost; the seed's chances go on alike.
         """
-        turn = self.turn
+        turn, clock, main = self.turn, self.clock, self.main
         if (
-            not turn.is_alone
-            or self._scheduler.has_due_by(deadline_ns)
+            len(turn.members) > 1
+            or (self._due and self._scheduler.deadlines.has_by(deadline_ns))
             or self._scheduler.arrivals
             or not self.outside.is_quiet(turn)
-            or turn.granted is not self.main
+            or turn.granted is not main
             or turn.is_over
         ):
             return False
-        if self.main.chance is not None:
-            self.main.chance.random()
-        self.clock.move_to(deadline_ns)
+        if main.chance is not None:
+            main.chance.random()
+        if deadline_ns - clock.now_ns >= SHORTEST_WAIT:
+            clock.note_traffic()
+        clock.now_ns = deadline_ns
         return True
 
     def block(

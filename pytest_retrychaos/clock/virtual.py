@@ -114,7 +114,7 @@ class VirtualClock:
         self.wake: Callable[[int], None] = lambda _: None
         """Announces a key that someone waits for by `wait_for`, while there is a scheduler."""
         self._spun_ns = 0
-        self._graced: weakref.WeakSet[Any] = weakref.WeakSet()  # Any: tasks of several libraries
+        self._graced: weakref.WeakSet[Any] | None = None  # Any: tasks of several libraries
         self._places: set[str] = set()
 
     @property
@@ -168,8 +168,7 @@ class VirtualClock:
         self.readings = 0
         self.watch_at = POLLS_ALLOWED
         self._spun_ns = 0
-        if self._graced:
-            self._graced.clear()
+        self._graced = None
 
     def polled(self, place: str, task: object = None) -> None:
         """Move time for a loop that polls the clock at a place; raise `ClockPolled` after a day of that.
@@ -180,6 +179,8 @@ class VirtualClock:
         Steps begin at a millisecond and grow with the time already spun away, by a twentieth: an hour takes a
         few hundred of them and is overshot by at most that twentieth.
         """
+        if self._graced is None:
+            self._graced = weakref.WeakSet()
         if task is not None and task not in self._graced:
             self._graced.add(task)
             self.watch_at = self.readings + POLLS_ALLOWED

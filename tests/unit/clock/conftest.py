@@ -7,6 +7,8 @@ import _queue
 import _socket
 import _ssl
 import _thread
+import asyncio
+import asyncio.selector_events
 import ctypes
 import os
 import posix
@@ -28,6 +30,9 @@ import time_machine
 from pytest_retrychaos.clock import VirtualClock, current, install
 
 TYPES = (
+    asyncio.BaseEventLoop,
+    asyncio.selector_events.BaseSelectorEventLoop,
+    asyncio.SelectorEventLoop,
     _socket.socket,
     _ssl._SSLSocket,
     subprocess.Popen,

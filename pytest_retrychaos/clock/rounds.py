@@ -1,0 +1,166 @@
+"""A round of asyncio's own loop on virtual time: what ``_run_once`` does, without what it asks in vain.
+
+Laws of this module:
+1. A round calls the same callbacks in the same order at the same moments as the library's does over the functions
+   that are replaced; it draws the same from the seed and counts as many readings of the clock.
+2. A round of which that is not certain is the library's, before anything of it is done: one with a descriptor that
+   is ready, timers due at one moment or many to clear away, other threads, something outside, debug mode, a clock that
+   someone else has replaced.
+3. Where a loop watches nothing but its own pipe, and nobody can have written to that, the system is not asked.
+4. After a round that only ended sleeps, by which no code but asyncio's has run, the next one follows at once.
+5. Where the library's round is not the one that is known here, every round is the library's.
+"""
+
+from __future__ import annotations
+
+import functools
+import select
+import selectors
+import sys
+from collections.abc import Callable
+from heapq import heappop
+from math import ceil
+from typing import Any
+
+from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.cpython import TypePatch
+from pytest_retrychaos.clock.functions import builtin
+from pytest_retrychaos.clock.loops import LOOPS, RESOLUTION
+from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.model import SECOND
+
+Function = Callable[..., Any]  # Any: a method of whatever signature
+Loop = Any  # Any: an event loop, of which private attributes are read
+Module = Any  # Any: a module, of which private names are read
+
+ROUNDS = "asyncio.unix_events"
+"""The module whose loading brings the loop that is meant here."""
+
+_NAMES = (
+    "MAXIMUM_SELECT_TIMEOUT _MIN_CANCELLED_TIMER_HANDLES_FRACTION _MIN_SCHEDULED_TIMER_HANDLES _cancelled "
+    "_clock_resolution _current_handle _debug _format_handle _process_events _ready _run _scheduled _selector "
+    "_stopping _timer_cancelled_count _when append heapify heappop heapq len logger popleft range select "
+    "slow_callback_duration time warning"
+)
+"""What the library's round speaks of in Python 3.11 to 3.13, besides `min` and `max`."""
+_TO_MILLISECONDS = {1e3, 1e-3}
+"""The constants by which `selectors.EpollSelector` rounds a timeout up."""
+_LONGEST = 24 * 3600.0
+"""Seconds: a loop of asyncio's waits no longer at once (``MAXIMUM_SELECT_TIMEOUT``)."""
+_FEW_CANCELLED = 50
+"""Of no more cancelled timers does a loop clear away more than the first (``_MIN_SCHEDULED_TIMER_HANDLES``, halved)."""
+_READINGS = 5
+"""More often a round and the one that follows at once do not read the clock."""
+
+_REAL_EPOLL: Any = select.epoll.poll if hasattr(select, "epoll") else None  # Any: the method of a C type
+
+
+def _has_news(loop: Loop) -> bool:
+    """Ask the system whether a descriptor of a loop's is ready."""
+    selector = loop._selector
+    return bool(_REAL_EPOLL(selector._selector, 0, len(selector._fd_to_key) or 1))
+
+
+def _wakes_at(scheduled: list[Any], clock: VirtualClock) -> int | None:  # Any: timers
+    """Say when the first of a loop's timers ends its wait; ``None`` where that is not so simple."""
+    when: float = scheduled[0]._when
+    if len(scheduled) > 1 and (scheduled[1]._when == when or (len(scheduled) > 2 and scheduled[2]._when == when)):
+        return None  # due at one moment: the seed decides
+    timeout = when - (clock.monotonic_start_ns + clock.now_ns) / SECOND
+    if not 0.0 < timeout <= _LONGEST:
+        return None
+    # Up to milliseconds as `selectors` does it for epoll, then to nanoseconds as the interpreter does.
+    return clock.now_ns + ceil(ceil(timeout * 1e3) * 1e-3 * 1e9)
+
+
+def _run_once(real: Function, base: Module, kind: Any) -> Function:  # Any: the loop's class
+    own_time, monotonic = base.BaseEventLoop.time, builtin("monotonic")
+    epoll: Any = selectors.EpollSelector  # Any: private attributes are read
+    end_sleep = base.futures._set_result_unless_cancelled
+
+    def run_once(loop: Loop) -> object:  # long, and one: it is what every sleep and every step of a task costs
+        try:
+            is_known = loop.time.__func__ is own_time
+        except AttributeError:  # a test's own function, on this one loop
+            return real(loop)
+        if (
+            not is_known
+            or base.time.monotonic is not monotonic
+            or type(loop) is not kind
+            or type(loop._selector) is not epoll
+            or loop._clock_resolution is not RESOLUTION
+            or loop._thread_id != ACTIVE.owner
+            or loop._debug
+        ):
+            return real(loop)
+        clock, turns, scheduled, ready = ACTIVE.clock, ACTIVE.turns, loop._scheduled, loop._ready
+        if (
+            turns is None
+            or clock.readings + _READINGS >= clock.watch_at
+            or loop._timer_cancelled_count > _FEW_CANCELLED
+        ):
+            return real(loop)
+        while scheduled and scheduled[0]._cancelled:
+            loop._timer_cancelled_count -= 1
+            heappop(scheduled)._scheduled = False
+        may_have_news = len(loop._selector._fd_to_key) > 1 or loop._signal_handlers
+        if ready or loop._stopping:
+            may_have_news = may_have_news or not turns.outside.is_quiet(turns.turn)
+            if (may_have_news and _has_news(loop)) or not turns.is_alone_until(0):
+                return real(loop)
+            clock.readings += 2  # a wait for no time, and when it has ended
+        elif scheduled:
+            wakes_ns = _wakes_at(scheduled, clock)
+            if wakes_ns is None or (may_have_news and _has_news(loop)) or not turns.skip_to(wakes_ns):
+                return real(loop)
+            clock.readings += 1
+        else:
+            return real(loop)
+        end = (clock.monotonic_start_ns + clock.now_ns) / SECOND + RESOLUTION
+        while scheduled and scheduled[0]._when < end:
+            handle = heappop(scheduled)
+            handle._scheduled = False
+            ready.append(handle)
+        may_go_on = not may_have_news
+        while True:
+            left = len(ready)  # what these add to it is the next round's
+            while left:
+                left -= 1
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+                    may_go_on = may_go_on and handle._callback is end_sleep
+            if not (may_go_on and ready) or loop._stopping or (scheduled and scheduled[0]._cancelled):
+                return None
+            clock.readings += 2
+
+    return run_once
+
+
+def _constants(function: Function, kind: str) -> tuple[object, ...]:
+    code = getattr(function, "__code__", None)
+    return () if code is None else getattr(code, kind)
+
+
+def _is_known(base: Module) -> bool:
+    loop = base.BaseEventLoop
+    return (
+        set(_constants(loop._run_once, "co_names")) - {"min", "max"} == set(_NAMES.split())
+        and loop.time.__module__ == LOOPS
+        and _constants(loop.time, "co_names") == ("time", "monotonic")
+        and set(_constants(selectors.EpollSelector.select, "co_consts")) >= _TO_MILLISECONDS
+    )
+
+
+@functools.cache
+def _patch(base: Module, kind: Any) -> TypePatch | None:  # Any: the loop's class
+    if _REAL_EPOLL is None or not _is_known(base):
+        return None
+    return TypePatch(base.BaseEventLoop, "_run_once", _run_once(base.BaseEventLoop._run_once, base, kind))
+
+
+def round_patches() -> tuple[TypePatch, ...]:
+    """Make the patch of asyncio's own loop, where it is loaded and known."""
+    unix = sys.modules.get(ROUNDS)
+    patch = None if unix is None else _patch(sys.modules[LOOPS], unix._UnixSelectorEventLoop)
+    return () if patch is None else (patch,)
