@@ -244,8 +244,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show the timeline under a failure, whatever its reason, and the verdict under ``-v``."""
     report = yield
     run = item.stash.get(RUN, None)
-    if run is not None and report.when == "teardown" and (left := run.judge.left_section()):
-        report.sections.append((NOTE, left))
+    if run is not None and report.when == "teardown":
+        if left := run.judge.left_section():
+            report.sections.append((NOTE, left))
+        del item.stash[RUN]  # pytest keeps its items until the session ends, and would keep every run with them
     if report.when != "call":
         return report
     if EXPLORED in item.stash:

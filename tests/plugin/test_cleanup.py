@@ -216,3 +216,27 @@ def test_it(chaos):
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([told])
+
+
+def test_a_run_is_let_go_once_its_test_is_over(pytester: pytest.Pytester) -> None:
+    """Not kept until the session ends, with all that it has recorded; with reports and without."""
+    pytester.makepyfile(
+        """
+        import gc
+        import urllib.request
+        import weakref
+
+        RUNS = []
+
+        def test_one(chaos):
+            urllib.request.urlopen(chaos.url, timeout=5)
+            RUNS.append(weakref.ref(chaos.recorded))
+
+        def test_next(chaos):
+            gc.collect()
+            assert RUNS[0]() is None
+        """
+    )
+
+    for options in ((), ("--chaos-report=r.json",), ("-p", "no:retrychaos-report")):
+        inner.run(pytester, *options).assert_outcomes(passed=2)
