@@ -55,6 +55,7 @@ class Run:
 
     def __init__(self, options: Options, database: str | Path | None = None, *, watchdog: float = WATCHDOG) -> None:
         self.options = options
+        self._changed_options = options.changed
         self._watchdog = watchdog
         self._installation: Installation | None = None
         self.seed = options.seed or 0
@@ -316,24 +317,24 @@ class Run:
     def _trace(self, name: str, ended: Told | None) -> Trace:
         ledger = self.ledger
         operations = self.recorder.freeze_operations()
-        given = self.given_script
-        general = [one for one in self.board.scripts if str(one.binding) == "every request"]
+        scripts = self.board.scripts  # that of the marker, or given to `Chaos`, is the first
+        general = next((one.text for one in scripts if str(one.binding) == "every request"), "")
         return Trace(
             test=name,
             seed=self.seed,
-            script=str(given or general[0].script) if given or general else "",
-            attempts=tuple(sheet.freeze(_sheet_of(sheet.operation).position) for sheet in self.recorder.sheets),
+            script=general,
+            attempts=tuple([sheet.freeze(_sheet_of(sheet.operation).position) for sheet in self.recorder.sheets]),
             operations=operations,
             scopes=tuple(self.recorder.scopes),
-            scripts=tuple(one.record() for one in self.board.scripts),
+            scripts=tuple([one.record() for one in scripts]),
             lineages=self.recorder.freeze_lineages(),
-            effects=tuple(one if len(one.body) <= WHOLE else replace(one, body=one.body[:1024]) for one in ledger),
+            effects=tuple([one if len(one.body) <= WHOLE else replace(one, body=one.body[:1024]) for one in ledger]),
             ended=ended,
             finished_ns=self.clock.now_ns,
             notes=tuple(self.clock.notes),
             stalls=tuple(self.recorder.stalls),
-            script_is_own=given is None and bool(self.board.scripts),
-            options=self.options.changed,
+            script_is_own=self.given_script is None and bool(scripts),
+            options=self._changed_options,
             herds=tuple(self.herds),
             resolution_ns=RESOLUTION_NS if isinstance(self.clock, RealClock) else VIRTUAL_RESOLUTION_NS,
         )

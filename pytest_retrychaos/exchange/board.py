@@ -82,6 +82,9 @@ class ActiveScript:
         """Of the whole service; with ``per="operation"``, of attempts that have no operation yet."""
         self._by_operation: dict[int, Progress] = {}
         self._path = None if binding.path is None else _pattern(binding.path)
+        self._texts = [str(step.once()) for step in script.steps]
+        self.text = str(script)
+        """All of it, as written."""
 
     def end(self) -> None:
         """End its phase: what it had taken the place of is in force again."""
@@ -121,8 +124,8 @@ class ActiveScript:
     def record(self) -> ScriptRecord:
         """Make the trace's record of it."""
         steps = [
-            ScriptStep(str(step.once()), step.count, fired, step.is_fault)
-            for step, fired in zip(self.script.steps, self.fired, strict=True)
+            ScriptStep(text, step.count, fired, step.is_fault)
+            for text, step, fired in zip(self._texts, self.script.steps, self.fired, strict=True)
         ]
         return ScriptRecord(str(self.binding), self.per, self.strict, self.is_closed, tuple(steps))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Final, Protocol
 
 from pytest_retrychaos.model import NO_HEADERS, SECOND, Headers, Response
@@ -37,13 +38,13 @@ class Sheet:
 
     # fmt: off
     __slots__ = (
-        "_kept_body", "_now", "_on_end", "_on_redirect", "_sent_body", "_wall", "announced", "arrived_ns",
-        "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns", "effects",
-        "ended_as", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity", "index",
-        "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "key_conflict", "last_byte_ns",
-        "lineage", "method", "operation", "outer_call", "own_answer", "payload", "reached", "relation", "replayed",
-        "response", "scheme", "scope", "script", "site", "status", "target", "timeout_ns", "volatile", "wall_ns",
-        "was_silent", "went_well",
+        "_answer", "_frozen", "_kept_body", "_now", "_on_end", "_on_redirect", "_sent_body", "_wall", "announced",
+        "arrived_ns", "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns",
+        "effects", "ended_as", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity",
+        "index", "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "key_conflict",
+        "last_byte_ns", "lineage", "method", "operation", "outer_call", "own_answer", "payload", "reached",
+        "relation", "replayed", "response", "scheme", "scope", "script", "site", "status", "target", "timeout_ns",
+        "volatile", "wall_ns", "was_silent", "went_well",
     )
     # fmt: on
 
@@ -89,6 +90,10 @@ class Sheet:
         """What its body is known by: itself without key and volatile values, or the digest of a long one."""
         self._sent_body = b""
         self._kept_body: Body | None = None
+        self._answer: tuple[Response, tuple[str, ...], Body] | None = None
+        """What the kept form of the answer's body was made of, and that."""
+        self._frozen: tuple[tuple[object, ...], Attempt] | None = None
+        """What the last record was made of, and that."""
         self.announced: int | None = None
         self.key: str | None = None
         self.key_carrier: str | None = None
@@ -254,21 +259,30 @@ class Sheet:
         """The values that a digest leaves out."""
         return self.volatile if self.key is None else (self.key, *self.volatile)
 
+    @property
+    def response_headers(self) -> Headers:
+        """Those of the answer that was sent, if one was."""
+        return NO_HEADERS if self.response is None else self.response.headers
+
+    @property
+    def response_body(self) -> Body:
+        """The answer's body as the trace keeps it."""
+        response, leave_out, known = self.response, self.leave_out, self._answer
+        if response is None:
+            return NO_BODY
+        if known is None or known[0] is not response or known[1] != leave_out:
+            known = self._answer = response, leave_out, sameness.keep(response.body, leave_out)
+        return known[2]
+
     def freeze(self, operation: int) -> Attempt:
-        """Make the record of it."""
-        response = self.response
-        return Attempt(
-            index=self.index, operation=operation, joined=self.joined, lineage=self.lineage.number, site=self.site,
-            scope=self.scope, scheme=self.scheme, host=self.host, method=self.method, target=self.target,
-            headers=self.headers, body=self.kept_body, key=self.key, key_carrier=self.key_carrier,
-            credentials=self.credentials, volatile=self.volatile, body_relation=self.relation,
-            is_read=self.is_read, is_guarded=self.is_guarded, fault=self.fault, script=self.script,
-            status=self.status, response_headers=NO_HEADERS if response is None else response.headers,
-            response_body=NO_BODY if response is None else sameness.keep(response.body, self.leave_out),
-            own_answer=self.own_answer, reached=self.reached, committed=self.committed, effects=self.effects,
-            replayed=self.replayed, began_ns=self.began_ns, arrived_ns=self.arrived_ns,
-            headers_ns=self.headers_ns, last_byte_ns=self.last_byte_ns, ended_ns=self.ended_ns,
-            error=self.error, failed=self.failed, cut=self.cut, timeout_ns=self.timeout_ns,
-            was_silent=self.was_silent, wall_ns=self.wall_ns,
-            cancelled_ns=self.cancelled_ns, key_conflict=self.key_conflict,
-        )  # fmt: skip
+        """Make the record of it; while nothing changes, the same one."""
+        fields = operation, *_FIELDS(self)
+        if self._frozen is None or self._frozen[0] != fields:
+            self._frozen = fields, Attempt(fields[1], operation, *fields[2:])
+        return self._frozen[1]
+
+
+_OF_A_SHEET: Final = {"lineage": "lineage.number", "body": "kept_body", "body_relation": "relation"}
+"""Fields of an `Attempt` that have another name here."""
+_FIELDS: Final = attrgetter(*[_OF_A_SHEET.get(name, name) for name in Attempt.__slots__ if name != "operation"])
+"""Reads all but the operation, which has a number only once a record is taken."""
