@@ -18,6 +18,7 @@ from typing import Final
 from pytest_retrychaos import redact
 from pytest_retrychaos.laws.calls import is_call
 from pytest_retrychaos.laws.ends import path_of
+from pytest_retrychaos.redact.redaction import MARK
 from pytest_retrychaos.trace import Attempt
 
 OWN_HOSTS: Final = ("service.test", "localhost", "127.0.0.1", "[::1]")
@@ -61,7 +62,7 @@ def folded(path: str) -> str:
 def _folded(path: str, redaction: redact.Redaction) -> str:
     parts = ["{id}" if _ID.fullmatch(part) else part for part in path.split("/")]
     hidden = [part if part == "{id}" or redaction.text(part) == part else "{secret}" for part in parts]
-    return "/".join(hidden) or "/"
+    return MARK.sub("{secret}", redaction.text("/".join(hidden))) or "/"  # an address in a path has slashes of its own
 
 
 def split(route: str) -> tuple[str, str, str]:

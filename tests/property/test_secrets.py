@@ -20,6 +20,8 @@ from pytest_retrychaos import Chaos, LawsBroken, redact
 from pytest_retrychaos.laws import judge
 from pytest_retrychaos.model import Effect, Headers
 from pytest_retrychaos.redact import Redaction
+from pytest_retrychaos.report.jsonform import encode_test, undrawn
+from pytest_retrychaos.report.recording import Test, record
 from pytest_retrychaos.serving import Lines
 from pytest_retrychaos.text import failure_text, summary, timeline, verdict_text
 from pytest_retrychaos.trace import Body, Option, Raised, Scope, ScriptRecord, ScriptStep, Told, Trace
@@ -132,6 +134,23 @@ def test_a_secret_in_any_field_is_in_no_output(kind: str, surroundings: str, enc
     for output in outputs(planted(text)):
         assert value not in output
         assert quote(value) not in output
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(KINDS)), st.sampled_from(SURROUNDINGS), st.booleans())
+def test_a_secret_in_any_field_is_in_no_report(kind: str, surroundings: str, encoded: bool) -> None:
+    """Of which a picture shows little, but that little may be what was a secret elsewhere."""
+    form, value = KINDS[kind]
+    text = form.format(value)
+    text = surroundings.replace("{}", quote(text) if encoded else text)
+
+    trace = planted(text)
+    at_our_host = tuple([replace(one, host="service.test") for one in trace.attempts])
+    trace = replace(trace, attempts=at_our_host)
+    made = record(Test("t", "t.py", 1), trace, (), declared=lambda _: None, judges_by_assert=True, draws=True)
+
+    assert value not in encode_test(undrawn(made))
+    assert quote(value) not in encode_test(undrawn(made))
 
 
 def in_headers(url: str, value: str) -> None:
