@@ -52,6 +52,8 @@ LOST: Final = {
 
 Marks = Iterable[tuple[int, str]]
 
+_quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def timeline(trace: Trace, operation: int | None = None, marks: Marks = ()) -> str:
     """Write the attempts of a run, or of one operation, as a table: one line each, indented by two.
@@ -122,7 +124,7 @@ def again(trace: Trace) -> str:
 
 def marker(script: str, options: Sequence[Option], seed: int) -> str:
     """Write the marker of a run."""
-    given = [json.dumps(script, ensure_ascii=False)] if script else []
+    given = [_quoted(script)] if script else []
     named = [f"{one.name}={one.value}" for one in options]
     return f"@pytest.mark.chaos({', '.join([*given, *named, f'seed={seed}'])})"
 

@@ -20,16 +20,6 @@ OF_THE_FAILURE: Final = frozenset({"RT01", "RT05", "RT06", "RT09", "BK05", "BK07
 """Laws about how the last failure was taken; the others point at what was sent after it."""
 
 
-def _only_routes(trace: Trace, own: Mapping[int, str | None]) -> Mapping[str, str]:
-    """Give the route of each host at which one alone was seen."""
-    seen: dict[str, set[str]] = {}
-    for attempt in trace.attempts:
-        route = own[attempt.index]
-        if route is not None:
-            seen.setdefault(attempt.host, set()).add(route)
-    return {host: next(iter(routes)) for host, routes in seen.items() if len(routes) == 1}
-
-
 class Reading:
     """The routes and fault classes of one trace."""
 
@@ -39,15 +29,7 @@ class Reading:
         self.faults: Mapping[int, str | None] = {one.index: fault_class(one, endings) for one in trace.attempts}
         """By the index of the attempt."""
         own = {one.index: route_of(one, declared) for one in trace.attempts}
-        of_operation = {
-            number: next((route for index in operation.attempts if (route := own[index]) is not None), None)
-            for number, operation in enumerate(trace.operations)
-        }
-        only = _only_routes(trace, own)
-        self.routes: Mapping[int, str] = {
-            one.index: own[one.index] or of_operation.get(one.operation) or only.get(one.host, NOWHERE)
-            for one in trace.attempts
-        }
+        self.routes: Mapping[int, str] = _filled(trace, own)
         """By the index of the attempt; one that was not sent has the route of its operation, or else the only one that
         was seen at its host."""
 
@@ -72,3 +54,28 @@ class Reading:
         if finding.code in OF_THE_FAILURE:
             return (own or before[::-1] or after or [NOWHERE])[0]
         return (before[::-1] or own or after or [NOWHERE])[0]
+
+
+def _filled(trace: Trace, own: Mapping[int, str | None]) -> Mapping[int, str]:
+    """Give each attempt a route, by the routes that attempts have themselves."""
+    routes = {index: route for index, route in own.items() if route is not None}
+    if len(routes) == len(own):
+        return routes
+    of_operation = {
+        number: next((routes[index] for index in operation.attempts if index in routes), None)
+        for number, operation in enumerate(trace.operations)
+    }
+    only = _only_routes(trace, routes)
+    return {
+        one.index: routes.get(one.index) or of_operation.get(one.operation) or only.get(one.host, NOWHERE)
+        for one in trace.attempts
+    }
+
+
+def _only_routes(trace: Trace, routes: Mapping[int, str]) -> Mapping[str, str]:
+    """Give the route of each host at which one alone was seen."""
+    seen: dict[str, set[str]] = {}
+    for attempt in trace.attempts:
+        if attempt.index in routes:
+            seen.setdefault(attempt.host, set()).add(routes[attempt.index])
+    return {host: next(iter(found)) for host, found in seen.items() if len(found) == 1}

@@ -22,6 +22,7 @@ from pytest_retrychaos.report.document import (
     VERSION,
     Document,
     TestRecord,
+    Timeline,
 )
 from pytest_retrychaos.report.opening import Form
 from pytest_retrychaos.trace import codec
@@ -77,7 +78,7 @@ def to_json(document: Document) -> str:
 
 
 class Undrawn:
-    """Stands for a timeline that nobody draws: it is written as it was read.
+    """Stands for a timeline that was written in advance, or was read and is to be written again.
 
     Most of a report is timelines, and only a page looks at them.
     """
@@ -92,8 +93,19 @@ class Undrawn:
 
 
 def undrawn(test: TestRecord) -> TestRecord:
-    """Write a test's timeline in advance, for `to_json` alone: as one text it takes less room, and is no garbage."""
-    return test if test.timeline is None else _with(test, Undrawn(_alike(test.timeline)))
+    """Write a test's timeline in advance: as one text it takes less room, and is no garbage."""
+    return test if test.timeline is None else _with(test, Undrawn(_compact(test.timeline)))
+
+
+def redrawn(test: TestRecord) -> TestRecord:
+    """Read a test's timeline again where it was written in advance; of equal ones the same."""
+    line: object = test.timeline
+    return changed(test, timeline=_read(line.line)) if isinstance(line, Undrawn) else test
+
+
+@functools.lru_cache(maxsize=256)
+def _read(line: str) -> Timeline:
+    return codec.decode(Timeline, json.loads(line))
 
 
 def _with(test: TestRecord, line: Undrawn | None) -> TestRecord:

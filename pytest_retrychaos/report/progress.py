@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.clock.cpython import real_twin
 from pytest_retrychaos.laws.words import counted, grouped
 from pytest_retrychaos.report.plain import visible
@@ -42,7 +43,8 @@ class Progress:
             return
         self._told = moment
         broken = f", {counted(len(record.findings), 'finding')}" if record.findings else ""
-        text = f"{visible(record.id, 60)}: {grouped(record.runs)} histories run{broken}, {moment - self._began:.0f} s"
+        name = visible(redact.current().text(record.id), 60)
+        text = f"{name}: {grouped(record.runs)} histories run{broken}, {moment - self._began:.0f} s"
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         with contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled():
             reporter.rewrite(text, erase=True)

@@ -44,7 +44,7 @@ def record(
     judges_by_assert: bool,
     draws: bool,
 ) -> TestRecord:
-    """Record one run of the code under test.
+    """Record one run of the code under test, under the test's id as pytest has it, parameters and all.
 
     ``judges_by_assert``: the test's own assertions have judged all that happened. ``draws``: with a timeline. How it
     ended, and what it took in real time, is filled in by who knows it.
@@ -54,11 +54,11 @@ def record(
         len(trace.attempts) if judges_by_assert else max((one.attempts for one in judgements if _asks(one)), default=0)
     )
     hide = redact.current().text
-    shown = trace.shown() if draws else None  # what is not drawn needs no attempt without its secrets
+    shown = trace.drawn() if draws else None
     marker = again(_without_secrets(trace) if shown is None else shown)
     laws, not_applicable = _laws(judgements)
     return TestRecord(
-        id=hide(test.id),  # a parameter stands in it
+        id=test.id,
         file=test.file,
         line=test.line,
         outcome="passed",
@@ -137,10 +137,11 @@ def _laws(judgements: Sequence[Judgement]) -> tuple[tuple[LawRecord, ...], tuple
     """
     said: dict[str, LawRecord] = {}
     asked: set[str] = set()
+    held = Ruling.HELD  # to ask an enumeration for a member takes long
     redaction = redact.current()
     for judgement in judgements:
         for result in judgement.verdict.results if judgement.verdict is not None else ():
-            if result.ruling is not Ruling.HELD:
+            if result.ruling is not held:
                 if LEFT_OUT not in result.reason:
                     asked.add(result.code)
             elif result.code not in said:

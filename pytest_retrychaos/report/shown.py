@@ -24,6 +24,7 @@ from pytest_retrychaos.report.document import (
 )
 from pytest_retrychaos.report.drawing import MOST_LANES, draw_timeline
 from pytest_retrychaos.report.histogram import draw_herd
+from pytest_retrychaos.report.jsonform import redrawn
 
 MOST_ROWS: Final = 200
 """Attempts of one test that stand in its table; the picture shows them all."""
@@ -45,7 +46,7 @@ class Page:
         self._faults = {name: number for number, name in enumerate(FAULT_CLASSES)}
         for row in document.coverage.rows:
             self.route(row.route)
-        self.tests = [ShownTest(test, self) for test in document.tests]
+        self.tests = [ShownTest(redrawn(test), self) for test in document.tests]
         self._drawn: dict[object, str] = {}
 
     @functools.cached_property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -27,30 +26,20 @@ MOST_LETTERS: Final = 300
 
 
 def timeline(trace: Trace, reading: Reading, terms: Terms | None) -> Timeline:
-    """Draw a numbered trace; ``terms`` are those that it was judged by last.
-
-    Equal ones are the same object: a suite has many, and all are kept until its end.
-    """
+    """Draw a trace as `Trace.drawn` or `Trace.shown` gives it; ``terms`` are those that it was judged by last."""
     view = View(trace)
     policy = None if terms is None else terms.policy
     shown = trace.attempts[:MOST_BARS]
-    return _kept(
-        Timeline(
-            operations=tuple([one.name for one in trace.operations]),
-            attempts=tuple(_bars(trace, view.ends[: len(shown)], reading)),
-            waits=tuple([wait for one in view.operations for wait in _waits(one, policy) if wait.before <= len(shown)]),
-            effects=tuple(_effects(trace, len(shown))),
-            breaker=() if terms is None or terms.breaker is None else spans(view, terms.breaker),
-            herds=tuple([_herd(trace, number) for number in range(len(trace.herds))]),
-            finished_ns=trace.finished_ns,
-            omitted=len(trace.attempts) - len(shown),
-        )
+    return Timeline(
+        operations=tuple([one.name for one in trace.operations]),
+        attempts=tuple(_bars(trace, view.ends[: len(shown)], reading)),
+        waits=tuple([wait for one in view.operations for wait in _waits(one, policy) if wait.before <= len(shown)]),
+        effects=tuple(_effects(trace, len(shown))),
+        breaker=() if terms is None or terms.breaker is None else spans(view, terms.breaker),
+        herds=tuple([_herd(trace, number) for number in range(len(trace.herds))]),
+        finished_ns=trace.finished_ns,
+        omitted=len(trace.attempts) - len(shown),
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _kept(timeline: Timeline) -> Timeline:
-    return timeline
 
 
 def _bars(trace: Trace, ends: Sequence[Ended], reading: Reading) -> Iterator[Bar]:

@@ -43,6 +43,15 @@ def hidden(trace: Trace, numbering: Numbering, redaction: Redaction) -> Trace:
     return hiding.trace(once) if hiding.known > known else once
 
 
+def drawn(trace: Trace, numbering: Numbering, redaction: Redaction) -> Trace:
+    """Number and hide what a picture of a trace has; see `Trace.drawn`."""
+    hiding = Hiding(redaction)
+    hiding.learn_credentials(numbering)
+    known = hiding.known
+    once = hiding.drawn(trace, numbering)
+    return hiding.drawn(trace, numbering) if hiding.known > known else once
+
+
 class Hiding:
     """Hides the secrets of one trace, and learns from each place what to look for in the others."""
 
@@ -79,6 +88,61 @@ class Hiding:
             options=tuple([changed(option, value=self.text(option.value)) for option in trace.options]),
             stalls=tuple([changed(stall, place=self.text(stall.place)) for stall in trace.stalls]),
         )
+
+    def drawn(self, trace: Trace, numbering: Numbering) -> Trace:
+        """Number and hide what a picture of a trace has, and look for secrets in all else."""
+        for effect in trace.effects:
+            self._look_into(effect, numbering)
+        for scope in trace.scopes:
+            self._scope(numbering.scope(scope))
+        self._told(numbering.told(trace.ended))
+        for text in (*trace.notes, *[stall.place for stall in trace.stalls]):
+            self.text(numbering.text(text))
+        return changed(
+            trace,
+            script=self.text(trace.script),
+            attempts=tuple([self._line(attempt, numbering) for attempt in trace.attempts]),
+            operations=tuple([changed(one, name=self.text(numbering.text(one.name))) for one in trace.operations]),
+            scripts=tuple([self._script(script) for script in trace.scripts]),
+            options=tuple([changed(option, value=self.text(option.value)) for option in trace.options]),
+        )
+
+    def _look_into(self, effect: Effect, numbering: Numbering) -> None:
+        """Learn from an effect."""
+        names, own = numbering.names(effect.attempt)
+        body = numbering.content(effect.body, own)
+        self._learn_all(self._redaction.body(body, {})[1])
+        for text in (effect.host, numbering.text(effect.target, own), numbering.text(effect.operation)):
+            self._learn_all(self._redaction.find(text).named)
+        if effect.key is not None:
+            self._learn_all(self._redaction.find(names.get(effect.key, effect.key)).named)
+
+    def _line(self, attempt: Attempt, numbering: Numbering) -> Attempt:
+        """Number and hide what a picture has of an attempt, and learn from the rest."""
+        names, own = numbering.names(attempt.index)
+        number, answered = numbering.text, attempt.response_headers
+        for name, value in numbering.others(attempt.index, own):
+            if named := self._redaction.header(name, value).named:
+                self._learn_all(named)
+        self._look_through(numbering.body(attempt.body, own), attempt.headers)
+        self._look_through(numbering.body(attempt.response_body, own), answered)
+        if "retry-after" in answered.by_name or "retry-after-ms" in answered.by_name:
+            answered = self._headers(numbering.headers(answered, names, own))
+        key, target, fault, error = attempt.key, attempt.target, attempt.fault, attempt.error
+        return changed(
+            attempt,
+            host=self.text(attempt.host),
+            target=target and self.text(number(target, own)),
+            key=key and self.text(names.get(key, key)),
+            fault=fault and self.text(fault),
+            error=error and self.text(number(error, own)),
+            response_headers=answered,
+        )
+
+    def _look_through(self, body: Body, headers: Headers) -> None:
+        """Learn from a body."""
+        if body.start:
+            self._learn_all(self._redaction.body(body.start, headers, is_whole=body.is_whole)[1])
 
     def text(self, text: str) -> str:
         """Hide what is secret in a text."""

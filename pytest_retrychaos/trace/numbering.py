@@ -47,6 +47,7 @@ class Numbering:
         self._known: dict[tuple[str, str], str] = {}
         self._counts = {"K": 0, "C": 0, "J": 0, "V": 0}
         self._of_attempt: dict[int, dict[str, str]] = {}
+        self._others: dict[int, list[tuple[str, str]]] = {}
         self._words: dict[str, str] = {}
         for attempt in attempts:
             self._learn(attempt)
@@ -57,20 +58,29 @@ class Numbering:
         """The credentials that were sent, each with its number."""
         return {value: number for (kind, value), number in self._known.items() if kind in "CJ" and value != number}
 
+    def names(self, index: int) -> tuple[dict[str, str], dict[str, str]]:
+        """Give the numbers of one attempt's own values, and of those among them that are found in texts, too."""
+        names = self._of_attempt.get(index)
+        return (names, _recognisable(names)) if names else ({}, {})
+
+    def others(self, index: int, own: Mapping[str, str]) -> list[tuple[str, str]]:
+        """List the fields of an attempt and of its answer that have no number as a whole, as `headers` leaves them."""
+        found = self._others[index]
+        return [(name, self.text(value, own)) for name, value in found] if own or self._words else found
+
     def attempt(self, attempt: Attempt) -> Attempt:
         """Number an attempt."""
-        names = self._of_attempt[attempt.index]
-        own = _recognisable(names)
+        names, own = self.names(attempt.index)
         return changed(
             attempt,
             key=_named(attempt.key, names),
             credentials=_named(attempt.credentials, names),
             volatile=tuple([names[value] for value in attempt.volatile]),
             target=None if attempt.target is None else self.text(attempt.target, own),
-            headers=self._headers(attempt.headers, names, own),
-            body=self._body(attempt.body, own),
-            response_headers=self._headers(attempt.response_headers, names, own),
-            response_body=self._body(attempt.response_body, own),
+            headers=self.headers(attempt.headers, names, own),
+            body=self.body(attempt.body, own),
+            response_headers=self.headers(attempt.response_headers, names, own),
+            response_body=self.body(attempt.response_body, own),
             error=None if attempt.error is None else self.text(attempt.error, own),
         )
 
@@ -80,13 +90,12 @@ class Numbering:
 
     def effect(self, effect: Effect) -> Effect:
         """Number an effect as the attempt that had it."""
-        names = self._of_attempt.get(effect.attempt, {})
-        own = _recognisable(names)
+        names, own = self.names(effect.attempt)
         return changed(
             effect,
             key=_named(effect.key, names),
             target=self.text(effect.target, own),
-            body=still_json(effect.body, self._bytes(replaced(effect.body, _in_bytes(own)))),
+            body=self.content(effect.body, own),
             operation=self.text(effect.operation),
         )
 
@@ -125,11 +134,12 @@ class Numbering:
             if value not in names:
                 names[value] = self._name("V", value)
         self._of_attempt[attempt.index] = names
-        for headers in (attempt.headers, attempt.response_headers):
-            if not _NAMED.isdisjoint(headers.by_name):
-                for name, value in headers.pairs:
-                    if (lower := name.lower()) in _NAMED:
-                        self._header(lower, value, names)
+        others = self._others[attempt.index] = []
+        for pair in (*attempt.headers.pairs, *attempt.response_headers.pairs):
+            if (lower := pair[0].lower()) in _NAMED:
+                self._header(lower, pair[1], names)
+            elif pair[1] not in names:
+                others.append(pair)
 
     def _name(self, kind: str, value: str) -> str:
         known = self._known.get((kind, value))
@@ -142,7 +152,8 @@ class Numbering:
 
     # headers and bodies
 
-    def _headers(self, headers: Headers, names: Mapping[str, str], own: Mapping[str, str]) -> Headers:
+    def headers(self, headers: Headers, names: Mapping[str, str], own: Mapping[str, str]) -> Headers:
+        """Number the fields of a message; ``names`` and ``own`` are those of its attempt."""
         is_plain = not (own or self._words) and _NAMED.isdisjoint(headers.by_name)
         if is_plain and (not names or names.keys().isdisjoint([value for _, value in headers.pairs])):
             return headers
@@ -163,14 +174,22 @@ class Numbering:
             return names[value]
         return self._name("V", value) if name in NUMBERED_HEADERS else None
 
+    def content(self, content: bytes, own: Mapping[str, str]) -> bytes:
+        """Number what stands in bytes; ``own`` are those of their attempt."""
+        by_own = replaced(content, _in_bytes(own)) if own else content
+        return still_json(content, self._bytes(by_own))
+
     def _bytes(self, content: bytes) -> bytes:
         words = self._in_bytes
         if not words or words.keys().isdisjoint(_WORD_BYTES.findall(content)):
             return content
         return _WORD_BYTES.sub(lambda found: words.get(found[0], found[0]), content)
 
-    def _body(self, body: Body, own: Mapping[str, str]) -> Body:
-        """Number a body. Its digest leaves its own values out already; of others only a whole body's can."""
+    def body(self, body: Body, own: Mapping[str, str]) -> Body:
+        """Number a body; ``own`` are those of its attempt.
+
+        Its digest leaves its own values out already; of others only a whole body's can.
+        """
         if not body.start:
             return body
         by_own = replaced(body.start, _in_bytes(own)) if own else body.start

@@ -16,6 +16,7 @@ from pytest_retrychaos.laws import Finding
 from pytest_retrychaos.report.declared import declared_by
 from pytest_retrychaos.report.document import NOWHERE, CellRecord, LawRecord, TestRecord
 from pytest_retrychaos.report.identity import Reading
+from pytest_retrychaos.report.jsonform import redrawn, undrawn
 from pytest_retrychaos.report.recording import Test, record, together
 from pytest_retrychaos.report.timeline import timeline
 from tests.unit.report.documents import BROKEN, FINDING
@@ -61,16 +62,21 @@ def test_a_timeline_says_which_effects_came_again_and_what_it_left_out(monkeypat
     assert (len(part.attempts), len(part.effects), len(part.waits)) == (2, 2, 1)
 
 
-def test_equal_timelines_of_several_tests_are_one() -> None:
-    """They are kept until the end of a run, and a suite has many."""
-    made = []
+def test_timelines_are_read_again_as_they_were_and_equal_ones_as_one() -> None:
+    """They are kept as texts until the end of a run, and a suite has many."""
+    drawn, read = [], []
     for script in ("503, ok", "503, ok", "502, ok"):
         with Chaos(script, name="test") as chaos:
             sent(chaos)
-        made.append(timeline(chaos.trace.shown(), Reading(chaos.trace, lambda _: None), None))
+        declared = declared_by(chaos.service.answering.router)
+        test = Test("test", "test.py", 1)
+        made = record(test, chaos.trace, (), declared=declared, judges_by_assert=False, draws=True)
+        drawn.append(made.timeline)
+        read.append(redrawn(undrawn(made)).timeline)
 
-    assert made[0] is made[1]
-    assert made[0] != made[2]
+    assert read == drawn
+    assert read[0] is read[1]
+    assert read[0] != read[2]
 
 
 def test_a_wait_without_a_most_has_none() -> None:
