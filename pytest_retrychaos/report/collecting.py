@@ -9,7 +9,7 @@ Law of this module: a run without a chaos test costs one look at each report, an
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pytest_retrychaos.report.document import Identity, TestRecord
     from pytest_retrychaos.report.finish import Outcome
     from pytest_retrychaos.report.progress import Progress
+    from pytest_retrychaos.report.waiting import Line, Waiting
+    from pytest_retrychaos.trace import Trace
 
 RUN: pytest.StashKey[Chaos] = pytest.StashKey()
 """The run of a test that uses the fixture."""
@@ -56,9 +58,10 @@ class Collecting:
         self._is_worker = hasattr(config, "workerinput")
         self._only_looks = any(config.getoption(name, default=False) for name in ONLY_LOOKING)
         self._process = os.getpid()
-        self._made: dict[str, TestRecord] = {}
+        self._made: dict[str, TestRecord | Waiting] = {}
         """By node, until the report of the tear-down has come."""
         self._tests: dict[str, TestRecord | str] = {}
+        self._line: Line | None = None
         self._ends: dict[str, dict[str, Any]] = {}  # Any: what `_end_of` says of a test
         self._phases: dict[str, list[pytest.TestReport]] = {}
         self._reruns: dict[str, int] = {}
@@ -85,42 +88,59 @@ class Collecting:
         """Attach a test's record to the report of its tear-down, and its codes and scripts as JUnit properties."""
         if call.when == "setup":
             item.stash[ASSERTED] = False
-        record = self._record(item) if call.when == "teardown" and (RUN in item.stash or RECORD in item.stash) else None
-        if record is not None:
-            item.user_properties += _properties(record)
+        made = self._record(item) if call.when == "teardown" and (RUN in item.stash or RECORD in item.stash) else None
+        if made is not None:
+            item.user_properties += _properties(made)
         report = yield
         if call.when == "call":
             error = None if call.excinfo is None else call.excinfo.value
             judged = report.passed and _asserts(getattr(getattr(item, "function", None), "__code__", None))
             item.stash[ASSERTED] = judged or isinstance(error, AssertionError)
-        if record is not None:
-            self._hand_over(record, report)
+        if made is not None:
+            self._hand_over(made, report)
         return report
 
-    def _hand_over(self, record: TestRecord, report: pytest.TestReport) -> None:
+    def _hand_over(self, made: TestRecord | Waiting, report: pytest.TestReport) -> None:
         from pytest_retrychaos.report.jsonform import encode_test, undrawn
 
-        if self._is_worker or os.getpid() != self._process:
-            setattr(report, ATTRIBUTE, encode_test(record))
+        if isinstance(made, tuple):
+            self._made[report.nodeid] = made
+        elif self._is_here:
+            self._made[report.nodeid] = undrawn(made)
         else:
-            self._made[report.nodeid] = undrawn(record)
+            setattr(report, ATTRIBUTE, encode_test(made))
 
-    def _record(self, item: pytest.Item) -> TestRecord | None:
+    @property
+    def _is_here(self) -> bool:
+        """Whether the reports come in in this very process."""
+        return not self._is_worker and os.getpid() == self._process
+
+    def _record(self, item: pytest.Item) -> TestRecord | Waiting:
+        from pytest_retrychaos.report.waiting import may_wait, waiting
+
         run = item.stash.get(RUN, None)
         if run is None:
             record = item.stash[RECORD]
             del item.stash[RECORD]
             return record
-        return self._record_run(item, run, judges_by_assert=item.stash.get(ASSERTED, False))
+        trace = run.trace
+        make = self._recording(item, run, trace, judges_by_assert=item.stash.get(ASSERTED, False))
+        return waiting(trace, make) if self._is_here and may_wait(trace, run.judge.judgements) else make()
 
-    def _record_run(self, item: pytest.Item, run: Chaos, *, judges_by_assert: bool) -> TestRecord:
+    def _recording(
+        self, item: pytest.Item, run: Chaos, trace: Trace, *, judges_by_assert: bool
+    ) -> Callable[[], TestRecord]:
+        """Give what makes the record of a run, from nothing that may change."""
+        from functools import partial
+
         from pytest_retrychaos.report.declared import declared_by
         from pytest_retrychaos.report.recording import Test, record
 
         file, line, _ = item.location
-        return record(
+        return partial(
+            record,
             Test(_id_of(item) if self._is_worker else item.nodeid, file, (line or 0) + 1),
-            run.trace,
+            trace,
             run.judge.judgements,
             declared=declared_by(run.service.answering.router),
             judges_by_assert=judges_by_assert,
@@ -139,7 +159,7 @@ class Collecting:
             return
         ended = run.judge.ended
         fails = ended is not None and any(one.type == "builtins.AssertionError" for one in ended.raised[:1])
-        made = self._record_run(item, run, judges_by_assert=fails)
+        made = self._recording(item, run, run.trace, judges_by_assert=fails)()
         before = item.stash.get(RECORD, None)
         item.stash[RECORD] = record = made if before is None else together(before, made)
         if not self._is_worker:
@@ -171,13 +191,23 @@ class Collecting:
 
     def _end(self, phases: list[pytest.TestReport]) -> None:
         test = phases[-1].nodeid
-        made: TestRecord | str | None = getattr(phases[-1], ATTRIBUTE, None) or self._made.pop(test, None)
+        made: TestRecord | Waiting | str | None = getattr(phases[-1], ATTRIBUTE, None) or self._made.pop(test, None)
         if any(_is_rerun(one) for one in phases):
             self._reruns[test] = self._reruns.get(test, 0) + 1
             return
-        if made is not None:
+        if isinstance(made, tuple):
+            self._let_wait(test, made)
+        elif made is not None:
             self._tests[test] = made
+        if made is not None:
             self._ends[test] = {**_end_of(phases), "reruns": self._reruns.get(test, 0)}
+
+    def _let_wait(self, test: str, made: Waiting) -> None:
+        if self._line is None:
+            from pytest_retrychaos.report.waiting import Line
+
+            self._line = Line(self._tests)
+        self._line.add(test, made)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not be collected: its tests are missing."""
@@ -209,6 +239,8 @@ class Collecting:
             return
         from pytest_retrychaos.report.finish import finish, make_document
 
+        if self._line is not None:
+            self._line.make()
         self._problems += _ended_early(session, int(exitstatus))
         document = make_document(
             self._gathered(),
@@ -226,14 +258,13 @@ class Collecting:
         asked = self._asked
         if self._only_looks:
             return False
-        return bool(self._tests or asked.reports or asked.fail_under is not None or asked.baseline is not None)
+        return bool(self._ends or asked.reports or asked.fail_under is not None or asked.baseline is not None)
 
     def _gathered(self) -> Iterator[TestRecord]:
         """Give the tests that ended, without secrets in their ids; the shares of one that was spread are one."""
-        from dataclasses import replace
-
         from pytest_retrychaos.report.jsonform import decode_test
         from pytest_retrychaos.report.recording import together
+        from pytest_retrychaos.trace.changing import changed
 
         tests: dict[str, TestRecord] = {}
         for test, made in self._tests.items():
@@ -241,14 +272,14 @@ class Collecting:
             end = self._ends[test]
             before = tests.get(record.id)
             if before is not None:
-                first = before if before.outcome != "passed" else replace(before, **end)
+                first = before if before.outcome != "passed" else changed(before, **end)
                 real_ns = before.real_ns + end["real_ns"]
                 record = together(before, record)
                 end = {"outcome": first.outcome, "message": first.message, "reruns": first.reruns, "real_ns": real_ns}
-            tests[record.id] = replace(record, **end)
+            tests[record.id] = changed(record, **end)
         hide = redact.current().text  # all at once, as it takes a third of the time between tests
         for record in tests.values():
-            yield _of_many_runs(replace(record, id=hide(record.id)))
+            yield _of_many_runs(changed(record, id=hide(record.id)))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the summary section; under ``-q`` only what failed."""
@@ -289,11 +320,11 @@ def _asserts(code: CodeType | None) -> bool:
     return any(_asserts(one) for one in code.co_consts if isinstance(one, CodeType))
 
 
-def _properties(record: TestRecord) -> list[tuple[str, object]]:
+def _properties(made: TestRecord | Waiting) -> list[tuple[str, object]]:
     """Give what pytest's JUnit report says of a test beside its outcome."""
-    found: list[tuple[str, object]] = [("chaos_script", script) for script in record.scripts]
-    broken = dict.fromkeys(finding.law for finding in record.findings)
-    return [*found, ("chaos_seed", record.seed), ("chaos_broken", " ".join(broken))]
+    found: list[tuple[str, object]] = [("chaos_script", script) for script in made.scripts]
+    broken = {} if isinstance(made, tuple) else dict.fromkeys(finding.law for finding in made.findings)
+    return [*found, ("chaos_seed", made.seed), ("chaos_broken", " ".join(broken))]
 
 
 def _is_rerun(report: pytest.TestReport) -> bool:

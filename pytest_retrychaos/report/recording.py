@@ -20,6 +20,8 @@ from pytest_retrychaos.trace.changing import changed
 if TYPE_CHECKING:
     from pytest_retrychaos.judging import Judgement
 
+EVERY_REQUEST: Final = "every request"
+"""What a script is bound to that is bound to nothing."""
 LEFT_OUT: Final = "left out"
 """Stands in the reason of a law that was not asked (`laws.judge_by`)."""
 
@@ -64,7 +66,7 @@ def record(
         outcome="passed",
         message="",
         seed=trace.seed,
-        scripts=tuple([hide(_written(script)) for script in (shown or trace).scripts]),
+        scripts=tuple([hide(written(script)) for script in (shown or trace).scripts]),
         again=marker,
         runs=1,
         reruns=0,
@@ -101,10 +103,10 @@ def _asks(judgement: Judgement) -> bool:
     return verdict is None or any(result.code != "NV01" for result in verdict.results)
 
 
-def _written(script: ScriptRecord) -> str:
+def written(script: ScriptRecord) -> str:
     """Write a script as the test did."""
     steps = [f"{one.text}{_count(one.wanted)}" for one in script.steps]
-    where = "" if script.where == "every request" else f"{script.where}: "
+    where = "" if script.where == EVERY_REQUEST else f"{script.where}: "
     return where + ", ".join(steps)
 
 

@@ -505,3 +505,24 @@ def test_declared_and_omitted_cells_make_the_matrix(pytester: pytest.Pytester) -
         "POST /refunds/{refund}": [],
     }
     assert (document.coverage.judged, document.coverage.applicable) == (3, 19)
+
+
+def test_an_interrupted_run_reports_every_test_that_ended(pytester: pytest.Pytester) -> None:
+    """Those whose records had yet to be made, too."""
+    pytester.makepyfile(
+        f"""{CLIENT}
+@pytest.mark.parametrize("number", range(30))
+@pytest.mark.chaos("503, ok")
+def test_a_charge(chaos, number):
+    charge(chaos.url, "k")
+    if number == 11:
+        raise KeyboardInterrupt
+"""
+    )
+
+    run(pytester, "--chaos-report=r.json")
+
+    document = from_json((pytester.path / "r.json").read_text(encoding="utf-8"))
+    names = [test.id.partition("::")[2] for test in document.tests if test.attempts]
+    assert sorted(names) == sorted(f"test_a_charge[{number}]" for number in range(11))
+    assert document.problems == ("the run was interrupted",)
