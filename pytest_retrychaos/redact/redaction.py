@@ -37,6 +37,9 @@ class Hidden(NamedTuple):
     named: tuple[str, ...] = ()
 
 
+_UNKNOWN: Final = Hidden("")
+
+
 class Redaction:
     """Hides secrets. Pure, but for what it remembers to be faster: the same text always gives the same.
 
@@ -50,8 +53,9 @@ class Redaction:
         self._names = frozenset(normal(one) for one in self.named if is_plain(one))
         self._patterns = [_pattern(one) for one in self.named if not is_plain(one)]
         self._heads = fields.heads(one for one in self.named if is_plain(one))
-        self._known: dict[str, Hidden] = {}
-        self._known_headers: dict[tuple[str, str], Hidden] = {}
+        self._known: dict[str, Hidden | None] = {}
+        """``None`` where there is nothing to hide: most texts are such, and the collector has nothing to look at."""
+        self._known_headers: dict[tuple[str, str], Hidden | None] = {}
         self._known_bodies: dict[tuple[bytes, str, bool], tuple[bytes, tuple[str, ...]]] = {}
 
     def mark(self, value: str | bytes) -> str:
@@ -84,12 +88,14 @@ class Redaction:
 
     def find(self, text: str) -> Hidden:
         """Hide every secret in a text, and tell which stood under a secret's name."""
-        known = self._known.get(text)
-        if known is not None:
+        known = self._known.get(text, _UNKNOWN)
+        if known is None:
+            return Hidden(text)
+        if known is not _UNKNOWN:
             return known
         found: list[str] = []
         result = Hidden(_settled(lambda given: self._once(given, found), text), tuple(found))
-        _remember(self._known, text, result, len(text))
+        _remember(self._known, text, None if result == (text, ()) else result, len(text))
         return result
 
     def _once(self, text: str, found: list[str]) -> str:
@@ -98,10 +104,13 @@ class Redaction:
 
     def header(self, name: str, value: str) -> Hidden:
         """Hide what is secret in a header."""
-        result = self._known_headers.get((name, value))
-        if result is None:
-            result = self._header(name, value)
-            _remember(self._known_headers, (name, value), result, len(value))
+        known = self._known_headers.get((name, value), _UNKNOWN)
+        if known is None:
+            return Hidden(value)
+        if known is not _UNKNOWN:
+            return known
+        result = self._header(name, value)
+        _remember(self._known_headers, (name, value), None if result == (value, ()) else result, len(value))
         return result
 
     def _header(self, name: str, value: str) -> Hidden:
