@@ -56,6 +56,8 @@ class Outside:
         """Whether a wait is under way that ends by itself, or that of a child process."""
         self.own_threads = 0
         """How many threads of this package's own there are: nobody waits for them."""
+        self.silent = 0
+        """The identity of a loop that had nothing in its own pipe, and to which nobody can have written since."""
         self._silent: set[int] = set()
         """Descriptors of real sockets that were waited for in vain."""
         self._flight_left = patience
@@ -81,6 +83,7 @@ class Outside:
     def sent(self, sock: Any) -> None:  # Any: a socket of whatever class
         """Note that something was sent: time does not jump over the answer."""
         self._has_sent = True
+        self.silent = 0
         self.peers.ask(sock)
         number = sock.fileno()
         if number not in self._silent and self.peers.is_request(sock):

@@ -6,7 +6,8 @@ Laws of this module:
 2. A round of which that is not certain is the library's, before anything of it is done: one with a descriptor that
    is ready, timers due at one moment or many to clear away, other threads, something outside, debug mode, a clock that
    someone else has replaced.
-3. Where a loop watches nothing but its own pipe, and nobody can have written to that, the system is not asked.
+3. Where a loop watches nothing but its own pipe, and nobody can have written to that since it was found empty, the
+   system is not asked: what lay there would come later, and beside something else, which draws from the seed.
 4. After a round that only ended sleeps, by which no code but asyncio's has run, the next one follows at once.
 5. Where the library's round is not the one that is known here, every round is the library's.
 """
@@ -47,6 +48,12 @@ _TO_MILLISECONDS = {1e3, 1e-3}
 """The constants by which `selectors.EpollSelector` rounds a timeout up."""
 _LONGEST = 24 * 3600.0
 """Seconds: a loop of asyncio's waits no longer at once (``MAXIMUM_SELECT_TIMEOUT``)."""
+_LIMITS = {
+    "MAXIMUM_SELECT_TIMEOUT": 24 * 3600,
+    "_MIN_SCHEDULED_TIMER_HANDLES": 100,
+    "_MIN_CANCELLED_TIMER_HANDLES_FRACTION": 0.5,
+}
+"""The limits of the library's round that is known."""
 _FEW_CANCELLED = 50
 """Of no more cancelled timers does a loop clear away more than the first (``_MIN_SCHEDULED_TIMER_HANDLES``, halved)."""
 _READINGS = 5
@@ -73,6 +80,19 @@ def _wakes_at(scheduled: list[Any], clock: VirtualClock) -> int | None:  # Any: 
     return clock.now_ns + ceil(ceil(timeout * 1e3) * 1e-3 * 1e9)
 
 
+def _run_watched(base: Module, loop: Loop, handle: Any) -> None:  # Any: a callback's handle
+    """Call what is left of a round in the middle of which debug mode has begun."""
+    try:
+        loop._current_handle = handle
+        start = loop.time()
+        handle._run()
+        took = loop.time() - start
+        if took >= loop.slow_callback_duration:
+            base.logger.warning("Executing %s took %.3f seconds", base._format_handle(handle), took)
+    finally:
+        loop._current_handle = None
+
+
 def _run_once(real: Function, base: Module, kind: Any) -> Function:  # Any: the loop's class
     own_time, monotonic = base.BaseEventLoop.time, builtin("monotonic")
     epoll: Any = selectors.EpollSelector  # Any: private attributes are read
@@ -87,7 +107,8 @@ def _run_once(real: Function, base: Module, kind: Any) -> Function:  # Any: the 
             not is_known
             or base.time.monotonic is not monotonic
             or type(loop) is not kind
-            or type(loop._selector) is not epoll
+            or type(selector := loop._selector) is not epoll
+            or "select" in selector.__dict__
             or loop._clock_resolution is not RESOLUTION
             or loop._thread_id != ACTIVE.owner
             or loop._debug
@@ -100,36 +121,47 @@ def _run_once(real: Function, base: Module, kind: Any) -> Function:  # Any: the 
             or loop._timer_cancelled_count > _FEW_CANCELLED
         ):
             return real(loop)
+        outside, watched, me = turns.outside, selector._fd_to_key, id(loop)
+        is_open = len(watched) > 1 or loop._signal_handlers  # the system may make something ready
+        is_silent = outside.silent == me and not is_open
+        outside.silent = 0
         while scheduled and scheduled[0]._cancelled:
             loop._timer_cancelled_count -= 1
             heappop(scheduled)._scheduled = False
-        may_have_news = len(loop._selector._fd_to_key) > 1 or loop._signal_handlers
         if ready or loop._stopping:
-            may_have_news = may_have_news or not turns.outside.is_quiet(turns.turn)
-            if (may_have_news and _has_news(loop)) or not turns.is_alone_until(0):
+            is_quiet = not is_open and outside.is_quiet(turns.turn)
+            if (not (is_silent and is_quiet) and _has_news(loop)) or not turns.is_alone_until(0):
                 return real(loop)
             clock.readings += 2  # a wait for no time, and when it has ended
         elif scheduled:
+            is_quiet = not is_open
             wakes_ns = _wakes_at(scheduled, clock)
-            if wakes_ns is None or (may_have_news and _has_news(loop)) or not turns.skip_to(wakes_ns):
+            if wakes_ns is None or (not is_silent and _has_news(loop)) or not turns.skip_to(wakes_ns):
                 return real(loop)
             clock.readings += 1
         else:
             return real(loop)
+        if is_quiet:
+            outside.silent = me
         end = (clock.monotonic_start_ns + clock.now_ns) / SECOND + RESOLUTION
         while scheduled and scheduled[0]._when < end:
             handle = heappop(scheduled)
             handle._scheduled = False
             ready.append(handle)
-        may_go_on = not may_have_news
+        may_go_on = True
         while True:
             left = len(ready)  # what these add to it is the next round's
             while left:
                 left -= 1
                 handle = ready.popleft()
-                if not handle._cancelled:
+                if handle._cancelled:
+                    continue
+                if loop._debug:  # since a moment ago
+                    _run_watched(base, loop, handle)
+                else:
                     handle._run()
-                    may_go_on = may_go_on and handle._callback is end_sleep
+                may_go_on = may_go_on and handle._callback is end_sleep
+            may_go_on = may_go_on and outside.silent == me and len(watched) == 1
             if not (may_go_on and ready) or loop._stopping or (scheduled and scheduled[0]._cancelled):
                 return None
             clock.readings += 2
@@ -142,25 +174,43 @@ def _constants(function: Function, kind: str) -> tuple[object, ...]:
     return () if code is None else getattr(code, kind)
 
 
-def _is_known(base: Module) -> bool:
+def _is_known(base: Module, function: Function) -> bool:
     loop = base.BaseEventLoop
     return (
-        set(_constants(loop._run_once, "co_names")) - {"min", "max"} == set(_NAMES.split())
+        set(_constants(function, "co_names")) - {"min", "max"} == set(_NAMES.split())
+        and tuple(getattr(base, name, None) for name in _LIMITS) == tuple(_LIMITS.values())
         and loop.time.__module__ == LOOPS
         and _constants(loop.time, "co_names") == ("time", "monotonic")
         and set(_constants(selectors.EpollSelector.select, "co_consts")) >= _TO_MILLISECONDS
     )
 
 
+def _remove_signal_handler(real: Function) -> Function:
+    def remove_signal_handler(loop: Loop, sig: Any) -> Any:  # Any: as the caller gives it
+        if ACTIVE.turns is not None:
+            ACTIVE.turns.outside.silent = 0  # the interpreter itself may have written to the loop's pipe
+        return real(loop, sig)
+
+    return remove_signal_handler
+
+
 @functools.cache
-def _patch(base: Module, kind: Any) -> TypePatch | None:  # Any: the loop's class
-    if _REAL_EPOLL is None or not _is_known(base):
-        return None
-    return TypePatch(base.BaseEventLoop, "_run_once", _run_once(base.BaseEventLoop._run_once, base, kind))
+def _patches(base: Module, kind: Any, real: Function) -> tuple[TypePatch, ...]:  # Any: the loop's class
+    name = "remove_signal_handler"
+    return (
+        TypePatch(base.BaseEventLoop, "_run_once", _run_once(real, base, kind)),
+        TypePatch(kind, name, _remove_signal_handler(kind.__dict__[name])),
+    )
 
 
 def round_patches() -> tuple[TypePatch, ...]:
-    """Make the patch of asyncio's own loop, where it is loaded and known."""
+    """Make the patches of asyncio's own loop, where it is loaded and its round is the one that is known.
+
+    It is asked anew for each run: a tool may have put its own round in place since the last one.
+    """
     unix = sys.modules.get(ROUNDS)
-    patch = None if unix is None else _patch(sys.modules[LOOPS], unix._UnixSelectorEventLoop)
-    return () if patch is None else (patch,)
+    if unix is None or _REAL_EPOLL is None:
+        return ()
+    base = sys.modules[LOOPS]
+    real = base.BaseEventLoop._run_once
+    return _patches(base, unix._UnixSelectorEventLoop, real) if _is_known(base, real) else ()

@@ -266,6 +266,114 @@ def test_debug_mode_that_begins_in_the_middle_is_followed() -> None:
     assert alone(run_debug) == ["1.000 seconds"]
 
 
+def run_rounds_of_a_tool() -> list[bool]:
+    with install(VirtualClock()):
+        asyncio.run(naps(1))
+    rounds, real = list[int](), asyncio.BaseEventLoop._run_once  # type: ignore[attr-defined]  # private: the round
+
+    def measured(loop: asyncio.BaseEventLoop) -> None:
+        rounds.append(1)
+        real(loop)
+
+    asyncio.BaseEventLoop._run_once = measured  # type: ignore[attr-defined]  # as above
+    with install(VirtualClock()):
+        asyncio.run(naps(10))
+    return [len(rounds) > 20, asyncio.BaseEventLoop._run_once is measured]  # type: ignore[attr-defined]  # as above
+
+
+def test_another_round_that_comes_between_two_runs_stays() -> None:
+    """What was known of the round in the first run is not held to be so in the second."""
+    assert alone(run_rounds_of_a_tool) == [True, True]
+
+
+def run_selects_of_a_test() -> int:
+    async def main() -> int:
+        loop, looks = asyncio.get_running_loop(), list[int]()
+        selector = loop._selector  # type: ignore[attr-defined]  # private: what it waits with
+        real = selector.select
+        selector.select = lambda timeout: (looks.append(1), real(timeout))[1]
+        await naps(10)
+        return len(looks)
+
+    with install(VirtualClock()):
+        return asyncio.run(main())
+
+
+def test_a_select_that_a_test_gives_a_loop_s_selector_is_called() -> None:
+    """In each round: two for every sleep."""
+    assert alone(run_selects_of_a_test) == 20
+
+
+def run_pipe_from_before() -> list[object]:
+    loop, chance, clock = asyncio.new_event_loop(), random.Random(1), VirtualClock()
+    readings: list[int] = []
+    loop.call_soon_threadsafe(lambda: readings.append(clock.readings))
+
+    async def main() -> None:
+        await asyncio.sleep(1)
+        reading, writing = os.pipe()
+        loop.add_reader(reading, os.read, reading, 1)
+        os.write(writing, b"a")
+        await asyncio.sleep(1)
+        loop.remove_reader(reading)
+
+    with install(clock, chooser=chance):
+        loop.run_until_complete(main())
+    loop.close()
+    return [readings, chance.random()]
+
+
+def test_what_lay_in_a_loop_s_pipe_before_the_run_is_read_in_its_first_round() -> None:
+    """Later it would come beside another descriptor, and the seed would decide between them."""
+    assert alone(run_pipe_from_before) == [[1], 0.2550690257394217]
+
+
+def run_signal_of_another() -> list[str]:
+    came: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(1)
+        loop.add_signal_handler(signal.SIGUSR1, came.append, "first")
+        os.kill(os.getpid(), signal.SIGUSR1)
+        loop.remove_signal_handler(signal.SIGUSR1)
+        await asyncio.sleep(1)
+        loop.add_signal_handler(signal.SIGUSR1, came.append, "second")
+        await asyncio.sleep(1)
+        loop.remove_signal_handler(signal.SIGUSR1)
+
+    with install(VirtualClock()):
+        asyncio.run(main())
+    return came
+
+
+def test_a_signal_is_not_told_to_a_handler_that_came_after_it() -> None:
+    """The loop forgets one whose handler was taken away before its next round."""
+    assert alone(run_signal_of_another) == []
+
+
+def run_debug_in_a_round() -> list[str]:
+    told: list[str] = []
+    clock = VirtualClock()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.slow_callback_duration = 0.5
+        loop.call_soon(loop.set_debug, True)
+        loop.call_soon(clock.advance, 1 * SECOND)
+        await asyncio.sleep(2)
+
+    asyncio.log.logger.addFilter(lambda record: told.append(record.getMessage().rpartition(" took ")[2]) or False)
+    with install(clock):
+        asyncio.run(main())
+    return told
+
+
+def test_debug_mode_that_begins_in_the_middle_of_a_round_is_followed() -> None:
+    """By the callbacks that are left of that round."""
+    assert alone(run_debug_in_a_round) == ["1.000 seconds"]
+
+
 def run_time_outs() -> int:
     async def main() -> int:
         keep = asyncio.ensure_future(asyncio.sleep(100))
