@@ -141,10 +141,10 @@ def trace_of(scenario: Callable[[], None], seed: int) -> str:
         return chaos.trace.to_json()
 
 
-def in_a_new_process(seed: int, hash_seed: int) -> list[bytes]:
-    """Run the scenarios under a hash seed, and collect garbage all the time."""
+def in_a_new_process(seed: int, hash_seed: int, times: int = 1) -> list[bytes]:
+    """Run the scenarios under a hash seed, so often, and collect garbage all the time."""
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
-    command = [sys.executable, __file__, str(seed), str(20 + 7 * (hash_seed % 9))]
+    command = [sys.executable, __file__, str(seed), str(20 + 7 * (hash_seed % 9)), str(times)]
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.splitlines()
@@ -167,6 +167,13 @@ def test_concurrent_traces_are_the_same_in_new_processes(first: list[bytes]) -> 
         assert not differing, scenario.__name__
 
 
+def test_concurrent_traces_are_the_same_again_in_one_process(first: list[bytes]) -> None:
+    """Whatever ran before: libraries begin threads of their own and read certificates in the first run alone."""
+    traces = in_a_new_process(7, 1, times=3)
+
+    assert [trace == first[number % len(first)] for number, trace in enumerate(traces)] == [True] * 9
+
+
 @pytest.mark.parametrize("place", range(len(SCENARIOS)), ids=[scenario.__name__ for scenario in SCENARIOS])
 def test_every_operation_came_to_its_end(place: int, first: list[bytes]) -> None:
     """What is compared is not empty: each fault fired, and every charge was made once."""
@@ -186,5 +193,5 @@ def test_another_seed_gives_another_interleaving(first: list[bytes]) -> None:
 
 if __name__ == "__main__":
     gc.set_threshold(int(sys.argv[2]) if len(sys.argv) > 2 else 700)
-    for each in SCENARIOS:
+    for each in SCENARIOS * int(sys.argv[3] if len(sys.argv) > 3 else 1):
         print(trace_of(each, int(sys.argv[1])))

@@ -28,8 +28,9 @@ OUTSIDERS = (
     "hypothesis.stateful",
     "pytest_timeout",
 )
-THREADS = ("pytest_timeout", "execnet", "multiprocessing", "concurrent.futures.process")
-"""Whose threads live in real time, whoever starts them: they watch over a test, or serve other processes."""
+THREADS = ("pytest_timeout", "execnet", "multiprocessing", "concurrent.futures.process", "pycares")
+"""Whose threads live in real time, whoever starts them: they watch over a test, serve other processes, or begin once in
+a process and serve it to its end."""
 _NAMES = ("sleep", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
 
 

@@ -101,11 +101,11 @@ class Scheduler:
         """Have something done when a moment comes."""
         self.deadlines.add(deadline_ns, self._next_number(), act)
 
-    def wake(self, key: int, *, everyone: bool = False) -> None:
+    def wake(self, key: int, *, everyone: bool = False, at_once: bool = False) -> None:
         """Make ready who has waited longest for a key, or everyone who waits for it."""
         strand = self.waiting.take(key)
         while strand is not None:
-            self.make_ready(strand, Woke.BY_KEY)
+            self.make_ready(strand, Woke.BY_KEY, at_once=at_once)
             strand = self.waiting.take(key) if everyone else None
 
     def make_ready(self, strand: Strand, why: Woke, *, at_once: bool = False) -> None:
@@ -153,7 +153,7 @@ class Scheduler:
         held = turn.granted
         while turn.granted is held:
             while self.arrivals:
-                self.wake(self.arrivals.popleft())
+                self.wake(self.arrivals.popleft(), at_once=True)
             if turn.interrupted:
                 return turn.interrupted[0]
             first = self._ready.first()

@@ -2,7 +2,7 @@
 
 Most clients read the same bundle of authorities whenever they are made. That takes 30 ms, some ten times what all else
 in a short test does, and where nothing but the simulated service is called nobody ever asks what was in it. A context
-with a bundle left to read is of a class that reads it before anything can depend on it, in the run and after it.
+with a bundle left to read has methods of its own that read it before anything can depend on it, in the run and after.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
+import weakref
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -31,41 +32,49 @@ _GREETING: set[int] = set()
 """
 
 
-class _Unread(_PLAIN):
-    """A context that has bundles left to read; once it has read them it is a plain one again."""
+class _Unread:
+    """What a context has left to read, and what stands in the way of whatever depends on it until then.
 
-    bundles: list[tuple[Any, str | None]]
+    Its methods are the context's own attributes meanwhile: it stays of the library's very class, by which anyio
+    tells whether it may be used without a thread.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = weakref.ref(context)
+        self.bundles: list[tuple[str, str | None]] = []
 
     def _wrap_socket(self, *arguments: Any, **named: Any) -> Any:  # Any: private, and another one in each version
-        return read(self)._wrap_socket(*arguments, **named)
+        return read(self._context())._wrap_socket(*arguments, **named)
 
     def _wrap_bio(self, *arguments: Any, **named: Any) -> Any:  # Any: as above
         if get_ident() in _GREETING:
-            return super()._wrap_bio(*arguments, **named)  # type: ignore[misc]  # private
-        return read(self)._wrap_bio(*arguments, **named)
+            plain: Any = _PLAIN  # Any: a private method
+            return plain._wrap_bio(self._context(), *arguments, **named)
+        return read(self._context())._wrap_bio(*arguments, **named)
 
     def get_ca_certs(self, *arguments: Any, **named: Any) -> Any:  # Any: the type depends on the argument
-        return read(self).get_ca_certs(*arguments, **named)
+        return read(self._context()).get_ca_certs(*arguments, **named)
 
     def cert_store_stats(self) -> dict[str, int]:
-        return read(self).cert_store_stats()  # type: ignore[no-any-return]  # as annotated
+        return read(self._context()).cert_store_stats()  # type: ignore[no-any-return]  # as annotated
 
 
-_Unread.__name__ = _Unread.__qualname__ = _PLAIN.__name__  # for messages and reprs
-_Unread.__module__ = _PLAIN.__module__
+_MARK = "_retrychaos_unread"
+_STANDING_IN = ("_wrap_socket", "_wrap_bio", "get_ca_certs", "cert_store_stats")
 
 
 def read(context: Any) -> Any:  # Any: an `ssl.SSLContext`, of which private methods are called
-    """Read what a context has left to read, and give it back as a plain one.
+    """Read what a context has left to read, and give it back as it ever was.
 
     Raises `OSError` where a bundle has gone since.
     """
     with _LOCK:
-        if isinstance(context, _Unread):
-            for file, folder in context.bundles:
+        unread = getattr(context, "__dict__", {}).get(_MARK)
+        if unread is not None:
+            for file, folder in unread.bundles:
                 super(_PLAIN, context).load_verify_locations(file, folder)
-            context.__class__ = _PLAIN  # type: ignore[assignment]  # it was one before
-            del context.bundles
+            for name in (*_STANDING_IN, _MARK):
+                del context.__dict__[name]
     return context
 
 
@@ -121,7 +130,7 @@ def _bundle(file: Any) -> tuple[object, ...] | None:  # Any: as above
 
 
 def _put_off(context: ssl.SSLContext, paths: tuple[Any, str | None]) -> bool:  # Any: as above
-    """Leave a bundle to be read later, if the context is of a class that can; whether it is.
+    """Leave a bundle to be read later, if the context is of the library's own class; whether it is.
 
     A server reads at once: its callback for server names may change contexts where that is not seen.
     """
@@ -129,10 +138,11 @@ def _put_off(context: ssl.SSLContext, paths: tuple[Any, str | None]) -> bool:  #
         return False
     file, folder = paths
     with _LOCK:
-        if type(context) is _PLAIN:
-            context.__class__ = _Unread
-            context.bundles = []  # type: ignore[attr-defined]  # of its new class
-        if isinstance(context, _Unread):
-            context.bundles.append((os.path.abspath(file), folder and os.path.abspath(folder)))
-            return True
-    return False
+        if type(context) is not _PLAIN:
+            return False
+        unread = context.__dict__.get(_MARK)
+        if unread is None:
+            unread = context.__dict__[_MARK] = _Unread(context)
+            context.__dict__.update({name: getattr(unread, name) for name in _STANDING_IN})
+        unread.bundles.append((os.path.abspath(file), folder and os.path.abspath(folder)))
+    return True
