@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
-import weakref
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -40,23 +39,23 @@ class _Unread:
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = weakref.ref(context)
+        self._context = context  # a circle, which reading ends: who calls a method may hold nothing else
         self.bundles: list[tuple[str, str | None]] = []
 
     def _wrap_socket(self, *arguments: Any, **named: Any) -> Any:  # Any: private, and another one in each version
-        return read(self._context())._wrap_socket(*arguments, **named)
+        return read(self._context)._wrap_socket(*arguments, **named)
 
     def _wrap_bio(self, *arguments: Any, **named: Any) -> Any:  # Any: as above
         if get_ident() in _GREETING:
             plain: Any = _PLAIN  # Any: a private method
-            return plain._wrap_bio(self._context(), *arguments, **named)
-        return read(self._context())._wrap_bio(*arguments, **named)
+            return plain._wrap_bio(self._context, *arguments, **named)
+        return read(self._context)._wrap_bio(*arguments, **named)
 
     def get_ca_certs(self, *arguments: Any, **named: Any) -> Any:  # Any: the type depends on the argument
-        return read(self._context()).get_ca_certs(*arguments, **named)
+        return read(self._context).get_ca_certs(*arguments, **named)
 
     def cert_store_stats(self) -> dict[str, int]:
-        return read(self._context()).cert_store_stats()  # type: ignore[no-any-return]  # as annotated
+        return read(self._context).cert_store_stats()  # type: ignore[no-any-return]  # as annotated
 
 
 _MARK = "_retrychaos_unread"

@@ -223,6 +223,20 @@ def test_who_asks_what_was_read_is_told_as_ever(look: Callable[[ssl.SSLContext],
     assert look(later) == real
 
 
+def test_a_context_is_of_the_library_s_own_class_whatever_it_has_left_to_read(bundle: str) -> None:
+    """By that anyio tells whether it may be used without a thread."""
+    with Chaos("ok"):
+        context = ssl.create_default_context(cafile=bundle)
+        assert number_read(context) == 0
+        assert type(context) is ssl.SSLContext
+
+
+def test_a_context_that_nobody_holds_is_asked_what_was_read(bundle: str) -> None:
+    """As in a call of what a call has just made."""
+    with Chaos("ok"):
+        assert ssl.create_default_context(cafile=bundle).cert_store_stats()["x509_ca"] > 100
+
+
 def test_several_bundles_are_all_read(bundle: str, tmp_path: Path) -> None:
     """And what is small is read at once."""
     small = tmp_path / "own.pem"
