@@ -120,8 +120,10 @@ def _read(view: View, policy: BreakerPolicy, per: Per) -> list[Circuit]:
     ]
 
 
-def _merit(read: list[Circuit]) -> tuple[int, int]:
-    return -sum(circuit.slip is not None for circuit in read), sum(circuit.held.total() for circuit in read)
+def _merit(read: list[Circuit]) -> tuple[int, int, int]:
+    """Rank a reading by how few slips it has, how late they come, and how much was held."""
+    slipped = [circuit.explained for circuit in read if circuit.slip is not None]
+    return -len(slipped), sum(slipped), sum(circuit.held.total() for circuit in read)
 
 
 def _told(slip: Slip, policy: BreakerPolicy) -> Finding:

@@ -81,6 +81,8 @@ class Circuit:
         self.tries = Tries(policy)
         self.opening: Opening | None = None
         self.slip: Slip | None = None
+        self.explained = 0
+        """How many events there were before the slip."""
         self.held: Counter[str] = Counter()
         self.unclear: dict[str, str] = {}
         self._probe: Call | None = None
@@ -102,6 +104,7 @@ class Circuit:
         """Go through one more event."""
         if self.slip is None:
             MACHINE[self.state][event.kind](self, event)
+        self.explained += self.slip is None
         if event.kind == "begin":
             self._last_begun = event.call
         self._under_way += (event.kind == "begin") - (event.kind == "end")

@@ -121,6 +121,13 @@ def test_the_engines_breaker_is_never_accused(faults, starts, threshold, tries, 
     tries=1,
     library="circuitbreaker",
 )
+@example(  # a breaker inside a retrier: read as one around it, it would have let a call through sooner
+    faults=["ok", "ok", "ok", "ok", "503", "timeout"],
+    starts=[*[(0.0, False)] * 4, (0.0, True), (9.9, True), (9.9, False)],
+    threshold=1,
+    tries=2,
+    library="circuitbreaker",
+)
 def test_breakers_of_others_are_accused_of_their_probes_alone(faults, starts, threshold, tries, library):
     """They let more than one through (CB03); what else they do is right."""
     if library == "purgatory":
