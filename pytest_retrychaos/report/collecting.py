@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.report.document import Identity, TestRecord
     from pytest_retrychaos.report.finish import Outcome
     from pytest_retrychaos.report.progress import Progress
-    from pytest_retrychaos.report.waiting import Line, Waiting
+    from pytest_retrychaos.report.records import End, Records, Waiting
     from pytest_retrychaos.trace import Trace
 
 RUN: pytest.StashKey[Chaos] = pytest.StashKey()
@@ -58,11 +58,9 @@ class Collecting:
         self._is_worker = hasattr(config, "workerinput")
         self._only_looks = any(config.getoption(name, default=False) for name in ONLY_LOOKING)
         self._process = os.getpid()
-        self._made: dict[str, TestRecord | Waiting] = {}
+        self._made: dict[str, Waiting] = {}
         """By node, until the report of the tear-down has come."""
-        self._tests: dict[str, TestRecord | str] = {}
-        self._line: Line | None = None
-        self._ends: dict[str, dict[str, Any]] = {}  # Any: what `_end_of` says of a test
+        self._records: Records | None = None
         self._phases: dict[str, list[pytest.TestReport]] = {}
         self._reruns: dict[str, int] = {}
         self._problems: list[str] = []
@@ -88,7 +86,7 @@ class Collecting:
         """Attach a test's record to the report of its tear-down, and its codes and scripts as JUnit properties."""
         if call.when == "setup":
             item.stash[ASSERTED] = False
-        made = self._record(item) if call.when == "teardown" and (RUN in item.stash or RECORD in item.stash) else None
+        made = self._left_by(item) if call.when == "teardown" and (RUN in item.stash or RECORD in item.stash) else None
         if made is not None:
             item.user_properties += _properties(made)
         report = yield
@@ -100,32 +98,26 @@ class Collecting:
             self._hand_over(made, report)
         return report
 
-    def _hand_over(self, made: TestRecord | Waiting, report: pytest.TestReport) -> None:
-        from pytest_retrychaos.report.jsonform import encode_test, undrawn
-
-        if isinstance(made, tuple):
+    def _hand_over(self, made: Waiting, report: pytest.TestReport) -> None:
+        if not self._is_worker and os.getpid() == self._process:  # where the reports come in
             self._made[report.nodeid] = made
-        elif self._is_here:
-            self._made[report.nodeid] = undrawn(made)
-        else:
-            setattr(report, ATTRIBUTE, encode_test(made))
+            return
+        from pytest_retrychaos.report.jsonform import encode_test
 
-    @property
-    def _is_here(self) -> bool:
-        """Whether the reports come in in this very process."""
-        return not self._is_worker and os.getpid() == self._process
+        setattr(report, ATTRIBUTE, encode_test(made.make()))
 
-    def _record(self, item: pytest.Item) -> TestRecord | Waiting:
-        from pytest_retrychaos.report.waiting import may_wait, waiting
+    def _left_by(self, item: pytest.Item) -> Waiting:
+        """Give the record of what a test has left in its stash."""
+        from pytest_retrychaos.report.records import ready, waiting
 
         run = item.stash.get(RUN, None)
         if run is None:
             record = item.stash[RECORD]
             del item.stash[RECORD]
-            return record
+            return ready(record)
         trace = run.trace
         make = self._recording(item, run, trace, judges_by_assert=item.stash.get(ASSERTED, False))
-        return waiting(trace, make) if self._is_here and may_wait(trace, run.judge.judgements) else make()
+        return waiting(trace, run.judge.judgements, make)
 
     def _recording(
         self, item: pytest.Item, run: Chaos, trace: Trace, *, judges_by_assert: bool
@@ -191,23 +183,15 @@ class Collecting:
 
     def _end(self, phases: list[pytest.TestReport]) -> None:
         test = phases[-1].nodeid
-        made: TestRecord | Waiting | str | None = getattr(phases[-1], ATTRIBUTE, None) or self._made.pop(test, None)
+        made: Waiting | str | None = getattr(phases[-1], ATTRIBUTE, None) or self._made.pop(test, None)
         if any(_is_rerun(one) for one in phases):
             self._reruns[test] = self._reruns.get(test, 0) + 1
-            return
-        if isinstance(made, tuple):
-            self._let_wait(test, made)
         elif made is not None:
-            self._tests[test] = made
-        if made is not None:
-            self._ends[test] = {**_end_of(phases), "reruns": self._reruns.get(test, 0)}
+            if self._records is None:
+                from pytest_retrychaos.report.records import Records
 
-    def _let_wait(self, test: str, made: Waiting) -> None:
-        if self._line is None:
-            from pytest_retrychaos.report.waiting import Line
-
-            self._line = Line(self._tests)
-        self._line.add(test, made)
+                self._records = Records()
+            self._records.add(test, made, _end_of(phases, self._reruns.get(test, 0)))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not be collected: its tests are missing."""
@@ -239,11 +223,9 @@ class Collecting:
             return
         from pytest_retrychaos.report.finish import finish, make_document
 
-        if self._line is not None:
-            self._line.make()
         self._problems += _ended_early(session, int(exitstatus))
         document = make_document(
-            self._gathered(),
+            () if self._records is None else self._records.gathered(),
             problems=self._problems,
             began=self._began,
             seed=main_seed(self._config),
@@ -258,28 +240,7 @@ class Collecting:
         asked = self._asked
         if self._only_looks:
             return False
-        return bool(self._ends or asked.reports or asked.fail_under is not None or asked.baseline is not None)
-
-    def _gathered(self) -> Iterator[TestRecord]:
-        """Give the tests that ended, without secrets in their ids; the shares of one that was spread are one."""
-        from pytest_retrychaos.report.jsonform import decode_test
-        from pytest_retrychaos.report.recording import together
-        from pytest_retrychaos.trace.changing import changed
-
-        tests: dict[str, TestRecord] = {}
-        for test, made in self._tests.items():
-            record = decode_test(made, draws=False) if isinstance(made, str) else made
-            end = self._ends[test]
-            before = tests.get(record.id)
-            if before is not None:
-                first = before if before.outcome != "passed" else changed(before, **end)
-                real_ns = before.real_ns + end["real_ns"]
-                record = together(before, record)
-                end = {"outcome": first.outcome, "message": first.message, "reruns": first.reruns, "real_ns": real_ns}
-            tests[record.id] = changed(record, **end)
-        hide = redact.current().text  # all at once, as it takes a third of the time between tests
-        for record in tests.values():
-            yield _of_many_runs(changed(record, id=hide(record.id)))
+        return bool(self._records or asked.reports or asked.fail_under is not None or asked.baseline is not None)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the summary section; under ``-q`` only what failed."""
@@ -300,16 +261,6 @@ def _id_of(item: pytest.Item) -> str:
     return item.nodeid.removesuffix(f"@{group}") if group else item.nodeid
 
 
-def _of_many_runs(record: TestRecord) -> TestRecord:
-    """Say of an explored test what it broke, in whatever share; which is plainest is told with each finding."""
-    from dataclasses import replace
-
-    if record.runs == 1 or record.outcome != "failed" or not record.findings:
-        return record
-    codes = dict.fromkeys(finding.law for finding in record.findings if finding.status == "new")
-    return replace(record, message=f"{', '.join(codes)} broken") if codes else record
-
-
 def _asserts(code: CodeType | None) -> bool:
     """Whether a test has an assertion of its own: ``assert``, ``self.assertEqual``, ``pytest.raises``."""
     if code is None:
@@ -320,19 +271,20 @@ def _asserts(code: CodeType | None) -> bool:
     return any(_asserts(one) for one in code.co_consts if isinstance(one, CodeType))
 
 
-def _properties(made: TestRecord | Waiting) -> list[tuple[str, object]]:
+def _properties(made: Waiting) -> list[tuple[str, object]]:
     """Give what pytest's JUnit report says of a test beside its outcome."""
     found: list[tuple[str, object]] = [("chaos_script", script) for script in made.scripts]
-    broken = {} if isinstance(made, tuple) else dict.fromkeys(finding.law for finding in made.findings)
-    return [*found, ("chaos_seed", made.seed), ("chaos_broken", " ".join(broken))]
+    return [*found, ("chaos_seed", made.seed), ("chaos_broken", " ".join(made.broken))]
 
 
 def _is_rerun(report: pytest.TestReport) -> bool:
     return str(report.outcome) == "rerun"  # pytest-rerunfailures' word
 
 
-def _end_of(phases: list[pytest.TestReport]) -> dict[str, Any]:  # Any: fields of `TestRecord`
+def _end_of(phases: list[pytest.TestReport], reruns: int) -> End:
     """Say how a test ended, and what it took in real time."""
+    from pytest_retrychaos.report.records import End
+
     by_phase = {report.when: report for report in phases}
     failed = next((report for report in phases if report.failed), None)
     call = by_phase.get("call", phases[0])
@@ -343,11 +295,8 @@ def _end_of(phases: list[pytest.TestReport]) -> dict[str, Any]:  # Any: fields o
         outcome = "xpassed" if call.passed else "xfailed"
     elif any(report.skipped for report in phases):
         outcome = "skipped"
-    return {
-        "outcome": outcome,
-        "message": "" if failed is None else _first_line(failed),
-        "real_ns": round(sum(report.duration for report in phases) * 1_000_000_000),
-    }
+    message = "" if failed is None else _first_line(failed)
+    return End(outcome, message, reruns, round(sum(report.duration for report in phases) * 1_000_000_000))
 
 
 def _first_line(report: pytest.TestReport) -> str:
