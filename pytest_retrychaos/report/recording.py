@@ -16,6 +16,7 @@ from pytest_retrychaos.report.timeline import timeline
 from pytest_retrychaos.text import again
 from pytest_retrychaos.trace import Attempt, ScriptRecord, Trace
 from pytest_retrychaos.trace.changing import changed
+from pytest_retrychaos.trace.hiding import drawn
 
 if TYPE_CHECKING:
     from pytest_retrychaos.judging import Judgement
@@ -56,7 +57,7 @@ def record(
         len(trace.attempts) if judges_by_assert else max((one.attempts for one in judgements if _asks(one)), default=0)
     )
     hide = redact.current().text
-    shown = trace.drawn() if draws else None
+    shown = drawn(trace, redact.current()) if draws else None
     marker = again(_without_secrets(trace) if shown is None else shown)
     laws, not_applicable = _laws(judgements)
     return TestRecord(

@@ -26,7 +26,7 @@ MOST_LETTERS: Final = 300
 
 
 def timeline(trace: Trace, reading: Reading, terms: Terms | None) -> Timeline:
-    """Draw a trace as `Trace.drawn` or `Trace.shown` gives it; ``terms`` are those that it was judged by last."""
+    """Draw a trace as `hiding.drawn` or `Trace.shown` gives it; ``terms`` are those that it was judged by last."""
     view = View(trace)
     policy = None if terms is None else terms.policy
     shown = trace.attempts[:MOST_BARS]

@@ -10,7 +10,7 @@ from pytest_retrychaos import redact
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.trace import codec
 from pytest_retrychaos.trace.changing import changed
-from pytest_retrychaos.trace.hiding import drawn, hidden
+from pytest_retrychaos.trace.hiding import hidden
 from pytest_retrychaos.trace.numbering import Numbering
 from pytest_retrychaos.trace.values import (
     RESOLUTION_NS,
@@ -89,15 +89,6 @@ class Trace:
         """
         numbering = Numbering(self.attempts)
         return hidden(self._numbered(numbering), numbering, redact.current())
-
-    def drawn(self) -> Trace:
-        """Return the trace with what a picture has of it as `shown` gives it, in two thirds of the time.
-
-        That is scripts, options, the names of operations, and of an attempt host, target, key, fault, error, and an
-        answer's headers with ``Retry-After``. All else is as it was, only looked through for secrets that stand in
-        those, too: write none of it.
-        """
-        return drawn(self, Numbering(self.attempts), redact.current())
 
     def _numbered(self, numbering: Numbering) -> Trace:
         return changed(
