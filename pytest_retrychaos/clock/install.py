@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from _thread import get_ident
 from collections.abc import Callable, Iterable
@@ -209,8 +210,9 @@ def install(
     are ready goes on; without one it is the first in line. ``patience`` and ``grace`` are real seconds: how
     long threads older than the clock are waited for where a wait has no limit, and before time jumps to its
     limit (halved each time that it was in vain, down to a millisecond; not at all while they sleep as they did when
-    the clock began). ``watchdog`` is how long, in real seconds, a thread may hold the turn before it is reported; 0 is
-    for ever. ``switches`` says when another goes on than ``chooser`` has decided.
+    the clock began). ``watchdog`` is how long, in real seconds, a thread may hold the turn before it is reported, and
+    older threads are waited for that may get something from child processes; 0 is for ever. ``switches`` says when
+    another goes on than ``chooser`` has decided.
 
     Raises `Refused` where a clock is installed already, an event loop that keeps its own time runs in this
     thread, or another tool holds the clock; `Unsupported` on an interpreter whose insides differ; `ValueError`
@@ -222,7 +224,7 @@ def install(
     if loop is not None:
         prepare(loop)
     trio_seed = None if chooser is None else chooser.getrandbits(64)  # drawn whether trio is loaded or not
-    outside = Outside(patience=patience, grace=grace)
+    outside = Outside(patience=patience, grace=grace, longest=watchdog or math.inf)
     turns = Turns(clock, outside, chooser, switches)
     installation = Installation(clock, turns, outside, Watchdog(turns, watchdog), trio_seed)
     try:

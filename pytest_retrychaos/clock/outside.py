@@ -40,9 +40,11 @@ REAL_POLL: Any = type(select.poll()).poll if hasattr(select, "poll") else None  
 class Outside:
     """What may come from outside, and how long that is waited for."""
 
-    def __init__(self, *, patience: float, grace: float) -> None:
+    def __init__(self, *, patience: float, grace: float, longest: float = math.inf) -> None:
         self.patience = patience
         """Real seconds for what only something outside can bring about."""
+        self.longest = longest
+        """The same where child processes may be at work for it, as those of a pool are."""
         self.grace = grace
         """Real seconds that older threads get before time jumps to a deadline."""
         self.in_flight: set[int] = set()
@@ -200,7 +202,11 @@ class Outside:
             return self._grace_left if self._may_bring(scheduler.turn) else 0.0
         if scheduler.clock.meets_silence() and self._sleepers.sleep_on():
             return 0.0
-        return self.patience if self.older_threads(scheduler.turn) else self.grace
+        return self.patience_for_older() if self.older_threads(scheduler.turn) else self.grace
+
+    def patience_for_older(self) -> float:
+        """Give the real seconds for which older threads are waited for where nothing else can end a wait."""
+        return max(self.patience, self.longest) if self.has_children() else self.patience
 
     def _waited_in_vain(self, pollers: list[Poller], seconds: float) -> None:
         least = min(LEAST_GRACE, self.grace)

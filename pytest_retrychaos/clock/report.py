@@ -24,7 +24,7 @@ def deadlock(turn: Turn, outside: Outside) -> Deadlock:
     older = outside.older_threads(turn)
     if len(strands) == 1:
         why = (
-            f"no other thread has ended the wait within {outside.patience:g} s of real time"
+            f"no other thread has ended the wait within {outside.patience_for_older():g} s of real time"
             if older
             else "there is no other thread that could end the wait"
         )

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.resource_tracker
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from pytest_retrychaos.clock import VirtualClock, install
+from pytest_retrychaos.clock import Deadlock, VirtualClock, install
 
 SECOND = 1_000_000_000
 QUICK = [sys.executable, "-c", "import time; time.sleep(0.1); print('done')"]
@@ -217,6 +218,27 @@ def test_what_a_pool_of_processes_gives_one_by_one_is_waited_for(name: str, cloc
         thread.start()
         assert (results.next(60), woke) == (2, [])
     thread.join()
+
+
+@pytest.mark.usefixtures("_tracker")
+def test_work_of_processes_may_take_longer_than_threads_are_waited_for() -> None:
+    """A pool's own thread hands over what a process has done."""
+    done: queue.Queue[int] = queue.Queue()
+    with install(VirtualClock(), patience=0.02), multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.apply_async(_later, [1], callback=done.put)
+        assert done.get() == 1
+
+
+@pytest.mark.usefixtures("_tracker")
+def test_a_wait_that_no_process_ends_is_a_deadlock_after_the_watchdogs_time() -> None:
+    """That they live does not say that they will ever do something for it."""
+    nothing: queue.Queue[int] = queue.Queue()
+    with (
+        install(VirtualClock(), patience=0.02, watchdog=0.3),
+        multiprocessing.get_context("fork").Pool(1),
+        pytest.raises(Deadlock, match=r"no other thread has ended the wait within 0\.3 s of real time"),
+    ):
+        nothing.get()
 
 
 def test_nothing_is_left_of_a_child_that_ends_after_the_clock() -> None:
