@@ -9,7 +9,7 @@ Law of this module: a run without a chaos test costs one look at each report, an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_retrychaos.report.finish import Outcome
     from pytest_retrychaos.report.progress import Progress
     from pytest_retrychaos.report.records import End, Records, Waiting
-    from pytest_retrychaos.trace import Trace
 
 RUN: pytest.StashKey[Chaos] = pytest.StashKey()
 """The run of a test that uses the fixture."""
@@ -108,33 +107,24 @@ class Collecting:
 
     def _left_by(self, item: pytest.Item) -> Waiting:
         """Give the record of what a test has left in its stash."""
-        from pytest_retrychaos.report.records import ready, waiting
-
         run = item.stash.get(RUN, None)
-        if run is None:
-            record = item.stash[RECORD]
-            del item.stash[RECORD]
-            return ready(record)
-        trace = run.trace
-        make = self._recording(item, run, trace, judges_by_assert=item.stash.get(ASSERTED, False))
-        return waiting(trace, run.judge.judgements, make)
+        if run is not None:
+            return self._left_in(run, item, judges_by_assert=item.stash.get(ASSERTED, False))
+        from pytest_retrychaos.report.records import ready
 
-    def _recording(
-        self, item: pytest.Item, run: Chaos, trace: Trace, *, judges_by_assert: bool
-    ) -> Callable[[], TestRecord]:
-        """Give what makes the record of a run, from nothing that may change."""
-        from functools import partial
+        record = item.stash[RECORD]
+        del item.stash[RECORD]
+        return ready(record)
 
-        from pytest_retrychaos.report.declared import declared_by
-        from pytest_retrychaos.report.recording import Test, record
+    def _left_in(self, run: Chaos, item: pytest.Item, *, judges_by_assert: bool) -> Waiting:
+        from pytest_retrychaos.report.records import waiting  # one import: it is asked for after every test
 
         file, line, _ = item.location
-        return partial(
-            record,
-            Test(_id_of(item) if self._is_worker else item.nodeid, file, (line or 0) + 1),
-            trace,
+        return waiting(
+            (_id_of(item) if self._is_worker else item.nodeid, file, (line or 0) + 1),
+            run.trace,
             run.judge.judgements,
-            declared=declared_by(run.service.answering.router),
+            run.service.answering.router,
             judges_by_assert=judges_by_assert,
             draws=self._asked.draws,
         )
@@ -151,7 +141,7 @@ class Collecting:
             return
         ended = run.judge.ended
         fails = ended is not None and any(one.type == "builtins.AssertionError" for one in ended.raised[:1])
-        made = self._recording(item, run, run.trace, judges_by_assert=fails)()
+        made = self._left_in(run, item, judges_by_assert=fails).make()
         before = item.stash.get(RECORD, None)
         item.stash[RECORD] = record = made if before is None else together(before, made)
         if not self._is_worker:

@@ -7,16 +7,19 @@ twice the time of one made right after another. Only a few wait: Python's collec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_retrychaos import redact
+from pytest_retrychaos.report.declared import declared_by
 from pytest_retrychaos.report.document import TestRecord
 from pytest_retrychaos.report.jsonform import decode_test, undrawn
-from pytest_retrychaos.report.recording import EVERY_REQUEST, together, written
+from pytest_retrychaos.report.recording import EVERY_REQUEST, Test, record, together, written
 from pytest_retrychaos.trace.changing import changed
 
 if TYPE_CHECKING:
     from pytest_retrychaos.judging import Judgement
+    from pytest_retrychaos.service.routing import Router
     from pytest_retrychaos.trace import Trace
 
 AT_ONCE: Final = 8
@@ -33,17 +36,37 @@ class Waiting(NamedTuple):
     """Codes of laws."""
 
 
-def waiting(trace: Trace, judgements: Sequence[Judgement], make: Callable[[], TestRecord]) -> Waiting:
-    """Let the record of a run wait; it is made at once where only it can tell what is said of the test before."""
+def waiting(
+    place: tuple[str, str, int],
+    trace: Trace,
+    judgements: Sequence[Judgement],
+    router: Router,
+    *,
+    judges_by_assert: bool,
+    draws: bool,
+) -> Waiting:
+    """Let the record of a run wait; it is made at once where only it can tell what is said of the test before.
+
+    ``place`` is where the test stands: id, file, line. See `recording.record` for the rest.
+    """
+    make = partial(
+        record,
+        Test(*place),
+        trace,
+        judgements,
+        declared=declared_by(router),
+        judges_by_assert=judges_by_assert,
+        draws=draws,
+    )
     if _broke_nothing(judgements) and _holds_no_text(trace):
         return Waiting(make, trace.seed, tuple([written(script) for script in trace.scripts]))
     return ready(make())
 
 
-def ready(record: TestRecord) -> Waiting:
+def ready(made: TestRecord) -> Waiting:
     """Give a record that was made."""
-    broken = tuple(dict.fromkeys(finding.law for finding in record.findings))
-    return Waiting(lambda: record, record.seed, record.scripts, broken)
+    broken = tuple(dict.fromkeys(finding.law for finding in made.findings))
+    return Waiting(lambda: made, made.seed, made.scripts, broken)
 
 
 def _broke_nothing(judgements: Sequence[Judgement]) -> bool:
@@ -90,17 +113,18 @@ class Records:
         self._make()
         tests: dict[str, TestRecord] = {}
         for test, made in self._made.items():
-            record = decode_test(made, draws=False) if isinstance(made, str) else made
-            ended = changed(record, **self._ends[test]._asdict())
-            before = tests.get(record.id)
-            tests[record.id] = ended if before is None else _shared(before, ended)
+            ended = changed(
+                decode_test(made, draws=False) if isinstance(made, str) else made, **self._ends[test]._asdict()
+            )
+            before = tests.get(ended.id)
+            tests[ended.id] = ended if before is None else _shared(before, ended)
         hide = redact.current().text  # all at once, as it takes a third of the time between tests
-        for record in tests.values():
-            yield _of_many_runs(changed(record, id=hide(record.id)))
+        for one in tests.values():
+            yield _of_many_runs(changed(one, id=hide(one.id)))
 
     def _make(self) -> None:
-        for test, record in self._waiting.items():
-            self._made[test] = undrawn(record.make())
+        for test, one in self._waiting.items():
+            self._made[test] = undrawn(one.make())
         self._waiting.clear()
 
 

@@ -8,29 +8,20 @@ import pytest
 import requests
 
 from pytest_retrychaos import Chaos, LawsBroken
-from pytest_retrychaos.report.declared import declared_by
 from pytest_retrychaos.report.document import TestRecord
 from pytest_retrychaos.report.jsonform import encode_test
-from pytest_retrychaos.report.recording import Test, record
 from pytest_retrychaos.report.records import AT_ONCE, End, Records, Waiting, ready, waiting
-from pytest_retrychaos.trace.changing import changed
+
+
+def _left(chaos: Chaos, name: str = "test", line: int = 1) -> Waiting:
+    router = chaos.service.answering.router
+    place = name, "test.py", line
+    return waiting(place, chaos.trace, chaos.judge.judgements, router, judges_by_assert=True, draws=True)
 
 
 def _waits(chaos: Chaos) -> bool:
-    made: list[bool] = []
-
-    def make() -> TestRecord:
-        made.append(True)
-        return _recorded(chaos, 1)
-
-    waiting(chaos.trace, chaos.judge.judgements, make)
-    return not made
-
-
-def _recorded(chaos: Chaos, line: int) -> TestRecord:
-    test = Test(f"test[{line}]", "test.py", line)
-    declared = declared_by(chaos.service.answering.router)
-    return record(test, chaos.trace, (), declared=declared, judges_by_assert=True, draws=True)
+    left = _left(chaos)
+    return left.make() is not left.make()
 
 
 def _ended(outcome: str, real_ns: int = 1) -> End:
@@ -75,11 +66,13 @@ def test_enough_records_are_made_at_once_and_the_others_when_asked() -> None:
         requests.get(f"{chaos.url}/rates", timeout=5)
 
     def one(number: int, line: int) -> Waiting:
+        left = _left(chaos, f"test[{number}]", line)
+
         def make() -> TestRecord:
             made.append(line)
-            return changed(_recorded(chaos, line), id=f"test[{number}]")
+            return left.make()
 
-        return waiting(chaos.trace, (), make)
+        return left._replace(make=make)
 
     records = Records()
     for number in range(AT_ONCE):
@@ -98,7 +91,7 @@ def test_shares_of_one_test_are_one_that_ended_as_the_first_that_did_not_pass() 
     """What they took is added up, whether they came from here or from another process."""
     with Chaos("503, ok", name="test") as chaos:
         requests.get(f"{chaos.url}/rates", timeout=5)
-    shares = [changed(_recorded(chaos, 1), id="test") for _ in range(3)]
+    shares = [_left(chaos).make() for _ in range(3)]
     records = Records()
     for place, (share, outcome) in enumerate(zip(shares, ("passed", "error", "failed"), strict=True)):
         records.add(f"test@{place}", ready(share) if place else encode_test(share), _ended(outcome, 10**place))
