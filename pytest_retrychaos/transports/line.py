@@ -54,8 +54,10 @@ class Stage(Enum):
 
 
 _NEW, _SHAKING_HANDS, _TALKING, _ENDING, _CLOSED = Stage
-_READ = (_TALKING, _ENDING)
 """Looked up by name, an enum's member costs 0.1 µs on CPython 3.11, for its metaclass is asked first."""
+
+_READ = (_TALKING, _ENDING)
+"""What the client writes meanwhile is read as HTTP."""
 
 
 class Line:
