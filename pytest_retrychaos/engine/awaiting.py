@@ -17,7 +17,8 @@ from pytest_retrychaos.engine.callables import (
 )
 from pytest_retrychaos.engine.failures import BARE
 from pytest_retrychaos.engine.loops import running_sleep
-from pytest_retrychaos.engine.run import Run, is_watched
+from pytest_retrychaos.engine.run import Run
+from pytest_retrychaos.engine.shortcut import has_mute_frame
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
@@ -37,60 +38,91 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
     if not is_plain(fn, is_async=True):
         refuse_generator(fn)
         keyword, is_certain = asks_for_attempt(fn), is_coroutine_function(fn)
-    begins_with_run = keyword is not None or is_watched(policy)
-    is_prepared = begins_with_run or policy.timeout is not None
-    bare = frozenset() if policy.has_judge or (policy.breaker and policy.breaker.has_judge) else BARE
+    if keyword is not None or policy.short_way is None:
+        return _retrying_by_run(policy, fn, is_certain, keyword)
+    short_way, timeout, is_mute = policy.short_way, policy.timeout, is_certain and has_mute_frame(fn)
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-        run = pause = None
+        pause = None
         earlier: list[Noted] | None = None
-        started = 0.0
-        if is_prepared:
-            if begins_with_run:
-                run = Run(policy)
-                offered = None if keyword in kwargs else keyword
-            else:
-                started = time.monotonic()
+        started = 0.0 if timeout is None else time.monotonic()
         while True:
-            if begins_with_run and run is not None:
-                run.begins()
-                if offered is not None:
-                    kwargs[offered] = Attempt(run)
             try:
                 awaitable = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]  # copy no empty dict
                 if not is_certain:
                     refuse_blocking(fn, awaitable)
                 result = await awaitable
             except Exception as error:
-                if run is None:
-                    earlier = earlier or []
-                    seconds = policy.short_way(error, earlier, started)
-                    if seconds is None:
-                        run = Run(policy, started, earlier)
-                if run is not None:
+                earlier = earlier or []
+                seconds = short_way(error, earlier, started, is_mute)
+                if seconds is None:
                     if isinstance(error, Misused):
-                        run.cut_short()
                         raise
-                    seconds = run.after_error(error)
+                    run = Run(policy, started, earlier)
+                    goes_on = await _waits(run, run.after_error(error), error)
+                else:
+                    pause = pause or _pause(policy)
+                    await pause(seconds)  # 0 as well: other tasks get their turn
+                    if timeout is None or time.monotonic() - started < timeout:
+                        continue
+                    run = Run.after_wait(policy, started, earlier)
+                    goes_on = run.goes_on(error)
+                if not goes_on:
+                    raise
+            else:
+                if type(result) in BARE:
+                    return result
+                run = Run(policy, started, earlier)
+                if not await _waits(run, run.after_result(result), result):
+                    return result
+            return await _retrying_by_run(policy, fn, is_certain, begun=run)(*args, **kwargs)  # not in `except`
+
+    return retried
+
+
+def _retrying_by_run(
+    policy: Retry,
+    fn: Callable[P, Awaitable[T]],
+    is_certain: bool,
+    keyword: str | None = None,
+    begun: Run | None = None,
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make the coroutine function that retries ``fn`` as a `Run` decides, perhaps one that has ``begun``.
+
+    ``keyword`` is that by which ``fn`` asks for its attempt.
+    """
+
+    async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
+        pause = None
+        run = begun or Run(policy)
+        offered = None if keyword in kwargs else keyword
+        while True:
+            run.begins()
+            if offered is not None:
+                kwargs[offered] = Attempt(run)
+            try:
+                awaitable = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]  # copy no empty dict
+                if not is_certain:
+                    refuse_blocking(fn, awaitable)
+                result = await awaitable
+            except Misused:
+                run.cut_short()
+                raise
+            except Exception as error:
+                seconds = run.after_error(error)
                 if seconds is None:
                     raise
-                if pause is None:
-                    pause = _pause(policy)
+                pause = pause or _pause(policy)
                 await pause(seconds)  # 0 as well: other tasks get their turn
-                if run is None and policy.timeout is not None and time.monotonic() - started >= policy.timeout:
-                    run = Run.after_wait(policy, started, earlier or [])
-                if run is not None and not run.goes_on(error):
+                if not run.goes_on(error):
                     raise
             except BaseException:
-                if run is not None:
-                    run.cut_short()
+                run.cut_short()
                 raise
             else:
-                if type(result) in bare:
-                    if begins_with_run and run is not None:
-                        run.succeeded()
+                if type(result) in policy.bare:
+                    run.succeeded()
                     return result
-                run = run or Run(policy, started, earlier)
                 if not await _waits(run, run.after_result(result), result):
                     return result
 

@@ -132,6 +132,12 @@ class Backoff:
             self.remembered[retry] = found
         return found
 
+    def lasting_bounds(self, retries: int) -> list[tuple[float, float]]:
+        """Tell the bounds before the first retries; of none where a function or the wait before may change them."""
+        if self.jitter == DECORRELATED or isinstance(self.curve, Computed):
+            return []
+        return [self.bounds(retry) for retry in range(1, retries + 1)]
+
     def _delay_decorrelated(self, retry: int, random: Chance, previous: float | None) -> float:
         before = self.curve.height(1) if previous is None else previous
         low, high = self.bounds(retry, previous=before)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pytest_retrychaos.engine.attempt import Attempt
 from pytest_retrychaos.engine.callables import asks_for_attempt, is_plain, refuse_coroutine, refuse_deferred
 from pytest_retrychaos.engine.failures import BARE
-from pytest_retrychaos.engine.run import Run, is_watched
+from pytest_retrychaos.engine.run import Run
+from pytest_retrychaos.engine.shortcut import has_mute_frame
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
@@ -28,53 +29,70 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
     if not is_plain(fn, is_async=False):
         refuse_deferred(fn)
         keyword = asks_for_attempt(fn)
-    begins_with_run = keyword is not None or is_watched(policy)
-    is_prepared = begins_with_run or policy.timeout is not None
-    bare = frozenset() if policy.has_judge or (policy.breaker and policy.breaker.has_judge) else BARE
+    if keyword is not None or policy.short_way is None:
+        return _retrying_by_run(policy, fn, keyword)
+    short_way, timeout, is_mute = policy.short_way, policy.timeout, has_mute_frame(fn)
 
     def retried(*args: P.args, **kwargs: P.kwargs) -> T:
-        run = None
         earlier: list[Noted] | None = None
-        started = 0.0
-        if is_prepared:
-            if begins_with_run:
-                run = Run(policy)
-                offered = None if keyword in kwargs else keyword
-            else:
-                started = time.monotonic()
+        started = 0.0 if timeout is None else time.monotonic()
         while True:
-            if begins_with_run and run is not None:
-                run.begins()
-                if offered is not None:
-                    kwargs[offered] = Attempt(run)
             try:
                 result = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]  # copy no empty dict
             except Exception as error:
-                if run is None:
-                    earlier = earlier or []
-                    seconds = policy.short_way(error, earlier, started)
-                    if seconds is None:
-                        run = Run(policy, started, earlier)
-                if run is not None:
-                    seconds = run.after_error(error)
+                earlier = earlier or []
+                seconds = short_way(error, earlier, started, is_mute)
                 if seconds is None:
+                    run = Run(policy, started, earlier)
+                    goes_on = _waits(run, run.after_error(error), error)
+                else:
+                    if seconds > 0:
+                        (policy.sleep or time.sleep)(seconds)  # noqa: TID251 - the engine's time is owned here
+                    if timeout is None or time.monotonic() - started < timeout:
+                        continue
+                    run = Run.after_wait(policy, started, earlier)
+                    goes_on = run.goes_on(error)
+                if not goes_on:
                     raise
-                if seconds > 0:
-                    (policy.sleep or time.sleep)(seconds)  # noqa: TID251 - the engine's time is owned here
-                if run is None and policy.timeout is not None and time.monotonic() - started >= policy.timeout:
-                    run = Run.after_wait(policy, started, earlier or [])
-                if run is not None and not run.goes_on(error):
+            else:
+                if type(result) in BARE:
+                    return result
+                refuse_coroutine(result, fn)
+                run = Run(policy, started, earlier)
+                if not _waits(run, run.after_result(result), result):
+                    return result
+            return _retrying_by_run(policy, fn, begun=run)(*args, **kwargs)  # not in `except`: it would be a context
+
+    return retried
+
+
+def _retrying_by_run(
+    policy: Retry, fn: Callable[P, T], keyword: str | None = None, begun: Run | None = None
+) -> Callable[P, T]:
+    """Make the function that retries ``fn`` as a `Run` decides, perhaps one that has ``begun``.
+
+    ``keyword`` is that by which ``fn`` asks for its attempt.
+    """
+
+    def retried(*args: P.args, **kwargs: P.kwargs) -> T:
+        run = begun or Run(policy)
+        offered = None if keyword in kwargs else keyword
+        while True:
+            run.begins()
+            if offered is not None:
+                kwargs[offered] = Attempt(run)
+            try:
+                result = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]  # copy no empty dict
+            except Exception as error:
+                if not _waits(run, run.after_error(error), error):
                     raise
             except BaseException:
-                if run is not None:
-                    run.cut_short()
+                run.cut_short()
                 raise
             else:
-                if type(result) in bare:
-                    if begins_with_run and run is not None:
-                        run.succeeded()
+                if type(result) in policy.bare:
+                    run.succeeded()
                     return result
-                run = run or Run(policy, started, earlier)
                 try:
                     refuse_coroutine(result, fn)
                 except TypeError:

@@ -78,7 +78,7 @@ _PLAIN: dict[type, tuple[Choice, Choice] | None] = {}
 _MOST_TYPES = 512
 _TEXT = frozenset({str, int})
 _STR = (BaseException.__str__, OSError.__str__)
-_INSIDE = (*ATTRIBUTES, "reason", "kwargs", "__getattr__", "__getattribute__")
+_INSIDE = (*ATTRIBUTES, "reason", "kwargs", "__getattr__", "__getattribute__", "__class__", "__traceback__")
 """Where a type may keep more than the text, or make it up."""
 
 
@@ -94,7 +94,7 @@ def plain_failure(error: Exception, on: On) -> Failure | None:
     if known is None or error.__cause__ is not None or error.__context__ is not None or error.__dict__:
         return None
     args = error.args
-    if args and (type(args[0]) is not str or len(args) > 1) and not _is_text(error):
+    if args and (type(args[0]) is not str or len(args) > 1) and not holds_text(error):
         return None
     connecting, choice = known
     if connecting is not choice:
@@ -108,7 +108,21 @@ def plain_failure(error: Exception, on: On) -> Failure | None:
     return choice[2] if on is None else choice[isinstance(error, on)]  # type: ignore[arg-type]  # it is no function
 
 
-def _is_text(error: Exception) -> bool:
+def retried_plainly(kind: type[Exception], on: On) -> tuple[Failure, Failure] | tuple[None, None]:
+    """Tell what `plain_failure` makes of exceptions of a type, raised while connecting and elsewhere.
+
+    Nothing where the policy does not retry them, or where more than the type is to be looked at.
+    """
+    known = _PLAIN[kind] if kind in _PLAIN else _look_at(kind)
+    types = () if on is None else on if isinstance(on, tuple) else (on,)
+    if known is None or any(type(one) is not type for one in types):  # of another metaclass: it may ask the exception
+        return None, None
+    column = 2 if on is None else issubclass(kind, on)  # type: ignore[arg-type]  # it is no function
+    connecting, elsewhere = known[0][column], known[1][column]
+    return (connecting, elsewhere) if connecting.is_retryable and elsewhere.is_retryable else (None, None)
+
+
+def holds_text(error: Exception) -> bool:
     """Tell whether an exception was given text and numbers, and says no more than that: an OSError may name a file."""
     return all(type(one) in _TEXT for one in error.args) and getattr(error, "filename", None) is None
 

@@ -9,7 +9,7 @@ from pytest_retrychaos.engine.backoff import Backoff, exponential
 from pytest_retrychaos.engine.breaker import CircuitBreaker
 from pytest_retrychaos.engine.budget import RetryBudget
 from pytest_retrychaos.engine.callables import is_coroutine_function
-from pytest_retrychaos.engine.failures import check_on, is_no_judge
+from pytest_retrychaos.engine.failures import BARE, check_on, is_no_judge
 from pytest_retrychaos.engine.shortcut import short_way
 from pytest_retrychaos.engine.values import options
 
@@ -99,7 +99,7 @@ class Retry:
     giving_up: Callable[[GivingUp], object] | None = None
     """Told of the failure that ends the operation."""
 
-    _worked_out = ("has_judge", "short_way")
+    _worked_out = ("has_judge", "bare", "short_way")
     if TYPE_CHECKING:
 
         @property
@@ -107,7 +107,11 @@ class Retry:
             """Whether ``on`` is a function."""
 
         @property
-        def short_way(self) -> ShortWay:
+        def bare(self) -> frozenset[type]:
+            """Types whose values are a success without a look at them."""
+
+        @property
+        def short_way(self) -> ShortWay | None:
             """Tells what follows a plain failure, see module `shortcut`."""
 
     def __post_init__(self) -> None:
@@ -133,6 +137,8 @@ class Retry:
                 raise TypeError(f"{name}={value!r}: it has to be a {kind.__name__} of this engine")
         if self.random is not None and not callable(getattr(self.random, "random", None)):
             raise TypeError(f"random={self.random!r}: it has to be a random.Random")
+        is_judged = self.has_judge or (self.breaker is not None and self.breaker.has_judge)
+        object.__setattr__(self, "bare", frozenset() if is_judged else BARE)
         object.__setattr__(self, "short_way", short_way(self))
 
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

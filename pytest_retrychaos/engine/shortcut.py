@@ -11,8 +11,10 @@ Most failures are plain, and making a `Run` and asking it takes three times as l
 from __future__ import annotations
 
 import time
+from types import FunctionType
 
-from pytest_retrychaos.engine.failures import plain_failure
+from pytest_retrychaos.engine.classify import CONNECTING_NAMES, connects
+from pytest_retrychaos.engine.failures import holds_text, retried_plainly
 from pytest_retrychaos.engine.history import KEPT
 from pytest_retrychaos.engine.logs import INFO, found_logger
 from pytest_retrychaos.engine.run import chance, is_watched
@@ -21,40 +23,67 @@ TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_retrychaos.engine.failures import Failure
     from pytest_retrychaos.engine.history import Noted
     from pytest_retrychaos.engine.retry import Retry
 
-    ShortWay = Callable[[Exception, list[Noted], float], float | None]
+    ShortWay = Callable[[Exception, list[Noted], float, bool], float | None]
+
+_MOST_TYPES = 64
+"""Of exceptions, that a policy knows: some programs make them at run time."""
 
 
-def short_way(policy: Retry) -> ShortWay:
+def short_way(policy: Retry) -> ShortWay | None:
     """Make the function that tells how long to wait after a failure, and adds that to what was noted before.
 
-    It is given the exception, the failures noted since the operation began, and when that was; it gives ``None`` where
-    `Run` has to be asked: what is not plain or not retried, the last attempt, a wait that might reach the timeout, a
-    backoff that remembers no bounds (yet), and where the log is read.
+    It is given the exception, the failures noted since the operation began, when that was, and whether what failed
+    `has_mute_frame`; it gives ``None`` where `Run` has to be asked: what is not plain or not retried, the last attempt,
+    a wait that might reach the timeout, a backoff whose bounds change, and where the log is read. A policy that has
+    somebody to ask has no such function.
     """
     if policy.has_judge or is_watched(policy):
-        return _leave
+        return None
     on, timeout, source = policy.on, policy.timeout, policy.random
-    remembered = policy.backoff.remembered
+    waits = policy.backoff.lasting_bounds(min(policy.attempts - 1, KEPT))
     log = found_logger()
-    most = min(policy.attempts, KEPT + 1)
+    known: dict[type, tuple[Failure, Failure] | tuple[None, None]] = {}
+    """What failures of a type come to, raised while connecting and elsewhere."""
 
-    def seconds_after(error: Exception, earlier: list[Noted], started: float) -> float | None:
+    def look_at(kind: type[Exception]) -> tuple[Failure, Failure] | tuple[None, None]:
+        found = retried_plainly(kind, on)
+        if len(known) < _MOST_TYPES:
+            known[kind] = found
+        return found
+
+    def seconds_after(error: Exception, earlier: list[Noted], started: float, is_mute: bool) -> float | None:
         nonlocal source, log
-        number = len(earlier) + 1
-        bounds = remembered.get(number)
-        if bounds is None or number >= most:
+        try:
+            low, high = waits[len(earlier)]
+            connecting, failure = known[type(error)]
+        except IndexError:
             return None
-        failure = plain_failure(error, on)
-        if failure is None or not failure.is_retryable:
+        except KeyError:
+            connecting, failure = look_at(type(error))
+        if failure is None or connecting is None:
             return None
+        # `plain_failure` written out: the call would take a tenth as long as all of this
+        if error.__cause__ is not None or error.__context__ is not None or error.__dict__:
+            return None
+        args = error.args
+        if args and (type(args[0]) is not str or len(args) > 1) and not holds_text(error):
+            return None
+        step = error.__traceback__.tb_next  # type: ignore[union-attr]  # it was just caught
+        if is_mute and step is not None:
+            step = step.tb_next
+        while step is not None:
+            if step.tb_frame.f_code.co_name in CONNECTING_NAMES and connects(step.tb_frame):
+                failure = connecting
+                break
+            step = step.tb_next
         if log is None:
             log = found_logger()
         if log is not None and log.isEnabledFor(INFO):
             return None
-        low, high = bounds
         if timeout is not None:
             elapsed = time.monotonic() - started
             if elapsed < 0 or high >= timeout - elapsed:
@@ -65,11 +94,15 @@ def short_way(policy: Retry) -> ShortWay:
                 source = chance()
             drawn = low + (high - low) * source.random()
             seconds = drawn if drawn < high else high
-        earlier.append((failure, type(error), error.args, seconds))
+        earlier.append((failure, type(error), args, seconds))
         return seconds
 
     return seconds_after
 
 
-def _leave(*_: object) -> None:
-    """Leave every failure to `Run`."""
+def has_mute_frame(fn: object) -> bool:
+    """Tell whether the frame of ``fn``, second in the traceback of its failures, tells nothing: it does not connect.
+
+    What is no function of Python's may have no frame there.
+    """
+    return type(fn) is FunctionType and fn.__code__.co_name not in CONNECTING_NAMES

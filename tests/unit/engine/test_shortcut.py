@@ -106,7 +106,6 @@ def test_the_short_way_comes_to_what_the_long_way_comes_to(monkeypatch, drive, e
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
     given = {"attempts": 10, "sleep": clock.sleep, "wall_clock": lambda: 0.0, **options}
-    Retry(**{**given, "attempts": 20, "timeout": None}).call(Script(*fresh([reset] * 12), 1))  # remembers bounds
 
     short, long = (
         story(drive, Retry(**given, random=Random(7), **hook), clock, ends, moves)
@@ -126,7 +125,6 @@ def test_a_wait_that_ends_past_the_timeout_ends_the_operation(monkeypatch, drive
         clock.sleep(seconds + 5 * (len(clock.slept) == 3))
 
     retry = Retry(attempts=9, backoff=fixed(1), timeout=7, sleep=oversleep)
-    Retry(attempts=9, backoff=retry.backoff, sleep=lambda _: None).call(Script(*fresh([reset] * 8), 1))
 
     with pytest.raises(ConnectionError) as caught:
         drive(retry, Script(*fresh([reset] * 9)))
@@ -139,40 +137,65 @@ def test_a_wait_that_ends_past_the_timeout_ends_the_operation(monkeypatch, drive
     ]
 
 
+def caught(error):
+    """Give an error as a driver catches it."""
+    try:
+        raise error
+    except Exception as raised:
+        return raised
+
+
 def test_a_plain_failure_takes_the_short_way():
     """It is noted as its type and what that was given, never as the exception, which would hold its frames."""
-    retry = Retry(backoff=fixed(1), sleep=lambda _: None)
-    retry.call(Script(reset(), 1))
-    earlier = []
+    retry, earlier = Retry(backoff=fixed(1)), []
 
-    assert retry.short_way(reset(), earlier, 0.0) == 1
+    assert retry.short_way(caught(reset()), earlier, 0.0, True) == 1
 
     assert [noted[1:] for noted in earlier] == [(ConnectionError, ("reset",), 1.0)]
 
 
 @pytest.mark.parametrize(
-    ("error", "options"),
+    ("make", "options"),
     [
-        (caused(), {}),
-        (wrong(), {}),
-        (reset(), {"on": TimeoutError}),
-        (reset(), {"on": lambda _: True}),
-        (reset(), {"attempts": 1}),
-        (reset(), {"timeout": 0.05}),
-        (reset(), {"before_wait": lambda _: None}),
-        (reset(), {"clock": lambda: 0.0}),
+        (caused, {}),
+        (wrong, {}),
+        (reset, {"on": TimeoutError}),
+        (reset, {"attempts": 1}),
+        (reset, {"timeout": 0.05}),
+        (reset, {"backoff": computed(lambda n: n, cap=9)}),
+        (reset, {"backoff": exponential(1, jitter="decorrelated")}),
     ],
 )
-def test_what_is_left_to_the_long_way_has_drawn_and_noted_nothing(error, options):
+def test_what_is_left_to_the_long_way_has_drawn_and_noted_nothing(make, options):
     """The long way draws for itself."""
-    Retry(sleep=lambda _: None).call(Script(reset(), 1))
     retry = Retry(random=Random(7), **options)
     earlier = []
 
-    assert retry.short_way(error, earlier, time.monotonic()) is None
+    assert retry.short_way(caught(make()), earlier, time.monotonic(), True) is None
 
     assert earlier == []
     assert retry.random.random() == Random(7).random()
+
+
+@pytest.mark.parametrize("options", [{"on": lambda _: True}, {"before_wait": lambda _: None}, {"clock": lambda: 0.0}])
+def test_a_policy_that_has_somebody_to_ask_has_no_short_way(options):
+    """A judge, a hook, a clock."""
+    assert Retry(**options).short_way is None
+
+
+def test_a_coroutine_that_connects_is_seen_behind_the_function_that_made_it():
+    """That has returned, and has no frame in the traceback that could be passed over."""
+
+    async def pause(seconds):
+        """Not at all."""
+
+    space = {"__name__": "socket", "step": Script(reset(), refused())}
+    exec("async def create_connection():\n    return step()\n", space)
+
+    with pytest.raises(ConnectionRefusedError) as raised:
+        Retry(attempts=2, sleep=pause).call_async(lambda: space["create_connection"]()).send(None)
+
+    assert raised.value.__context__ is None  # nothing was sent, so nothing may have been carried out
 
 
 def test_a_program_that_reads_the_log_is_told_of_every_failure(caplog):
