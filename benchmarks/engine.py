@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import statistics
@@ -54,7 +55,7 @@ def _policies() -> dict[str, Callable[[Work], Work]]:
 
 ALONE, WRAPPED = "the function alone", "in a wrapper that does nothing"
 CAUGHT, LEAST = "exceptions raised and caught, no engine", "the least loop that retries"
-JUDGED = "the same, judging failures as this engine does"
+JUDGED = "the same, judging failures and asking the log"
 FLOORS = (ALONE, WRAPPED, CAUGHT, LEAST, JUDGED)
 OWN = ("pytest-retrychaos", "the same with timeout=120", "the same on the default")
 
@@ -123,6 +124,7 @@ def _caught_async(fn: Work) -> Work:
 
 
 HEIGHTS = (0.1, 0.2, 0.4)
+LOG = logging.getLogger("pytest_retrychaos.engine")
 
 
 def _least(fn: Work) -> Work:
@@ -160,7 +162,7 @@ def _least_async(fn: Work) -> Work:
 
 
 def _least_judging(fn: Work) -> Work:
-    """Do the same, and look at a failure as the engine's short way does, written out: no call can be cheaper."""
+    """Do the same, look at a failure as the engine's short way does, and ask the log, all without a call of its own."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         kept: list[object] = []
@@ -181,6 +183,8 @@ def _least_judging(fn: Work) -> Work:
                     if step.tb_frame.f_code.co_name in CONNECTING_NAMES:
                         raise
                     step = step.tb_next
+                if LOG.isEnabledFor(logging.INFO):
+                    raise
                 kept.append((type(error), said))
                 time.sleep(HEIGHTS[number] * random.random())
 
@@ -207,6 +211,8 @@ def _least_judging_async(fn: Work) -> Work:
                     if step.tb_frame.f_code.co_name in CONNECTING_NAMES:
                         raise
                     step = step.tb_next
+                if LOG.isEnabledFor(logging.INFO):
+                    raise
                 kept.append((type(error), said))
                 await asyncio.sleep(HEIGHTS[number] * random.random())
 
@@ -332,20 +338,19 @@ Nobody sleeps. The aim is not met beside google-api-core, which asks a predicate
 exceptions; the other peers cost many times as much as this engine.
 
 "The least loop that retries" catches, decides by the type, draws a wait, calls sleep, and keeps type and text of the
-error: no engine can leave that out, and async it alone takes the whole third of the cheapest peer. Blocking, a third
-leaves 0.8 µs for judging two failures. The next row is the floor of an engine that judges as this one does: the same
-loop with the judgement of a failure written out in it, without a call. It makes sure that the exception holds nothing
-but its text (else there may be an answer, and its `Retry-After`), and reads in the traceback whether the request was
-sent, frame by frame below the function's own. Without the first a `Retry-After` is missed, without the second a caller
-is told that nothing was done where a charge may have been. Both have to be looked at before the next attempt: to keep
-the exception for later would hold its frames, and with them the connection. That takes 0.6 to 0.8 µs, so that the floor
-alone comes to 3.0 to 3.2 times blocking, and to 2.4 async.
+error: no engine can leave that out, and async it alone takes the whole third of the cheapest peer. The next row is the
+same loop with what an engine has to ask here that judges failures and tells the log, written out in it, without a call.
+It makes sure that the exception holds nothing but its text (else there may be an answer, and its `Retry-After`), reads
+in the traceback whether the request was sent, frame by frame below the function's own, and asks the logger whether
+anybody reads it. Without the first a `Retry-After` is missed, without the second a caller is told that nothing was done
+where a charge may have been. Both have to be looked at before the next attempt: to keep the exception for later would
+hold its frames, and with them the connection. That row comes to 2.8 to 2.9 times blocking and 2.2 to 2.3 async (six
+runs), so that 3 times is out of reach for an engine in Python that does this. Without the logger it was 3.0 to 3.2.
 
-This engine takes a fifth to a quarter more than the floor blocking, and two fifths to a half more async. It asks the
-logger after each failure whether anybody reads it: that alone takes 0.13 µs in two of them, about what the floor leaves
-of the third. The rest are one call for each failure (written out in the loop it would be 0.05 µs less), types and
-bounds as a policy has them rather than as constants, and what is noted. Async the engine also asks whether asyncio or
-trio runs the task, once an operation: asyncio answers that on CPython 3.11 with a system call, which takes 0.3 µs here.
+This engine takes a seventh more than that row blocking, and a third more async: one call for each failure (written out
+in the loop it would be 0.05 µs less), types and bounds as a policy has them rather than as constants, a timeout that
+may be there, and the wait, which is noted, too. Async it also asks whether asyncio or trio runs the task, once an
+operation: asyncio answers that on CPython 3.11 with a system call, which takes 0.3 µs here.
 """,
     ),
     "The engine: importing it": (
