@@ -8,7 +8,6 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl
@@ -68,10 +67,6 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return redact.current().text(f"Headers({list(self.pairs)!r})")
-
-    def has_any(self, names: AbstractSet[str]) -> bool:
-        """Whether any of these fields is there; the names are in lower case."""
-        return not self.by_name.keys().isdisjoint(names)
 
     def all(self, name: str) -> list[str]:
         """List every value of a field, in the order sent."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 from types import CodeType
@@ -64,9 +66,11 @@ class Run:
         """The real server, where the transport is one."""
         if options.transport == "loopback":
             self.clock = RealClock()
+        # Read by what is written in C: each request asks a dozen times, and there is nothing else to do.
+        now, wall = partial(attrgetter("now_ns"), self.clock), partial(attrgetter("wall_ns"), self.clock)
         self.service = Service(
-            now=self._now,
-            wall=self._wall,
+            now=now,
+            wall=wall,
             seed=self.seed,
             database=database,
             profile=options.profile,
@@ -75,15 +79,13 @@ class Run:
         self.board = Board()
         is_remote = options.transport == "loopback"
         self.recorder = Recorder(
-            self._now,
-            self._wall,
+            now,
+            wall,
             workers=None if is_remote else workers,
             inherited=workers.inherited,
             sees_callers=not is_remote,
         )
-        self.exchange = Exchange(
-            self.board, self.service, self.recorder, self._now, self._wall, self.clock.note_traffic
-        )
+        self.exchange = Exchange(self.board, self.service, self.recorder, now, wall, self.clock.note_traffic)
         self.exchange.keeps_alive = options.keep_alive
         self.caller = Caller(options.cancels_at_ns, options.cancels_in)
         """Who runs an async test, and cancels it."""
@@ -102,12 +104,6 @@ class Run:
         self._has_begun = False
         self._silences: list[BaseException] = []
         self._effects: tuple[Effect, ...] | None = None  # once it is over
-
-    def _now(self) -> int:
-        return self.clock.now_ns
-
-    def _wall(self) -> int:
-        return self.clock.wall_ns
 
     # from start to end
 

@@ -50,7 +50,7 @@ def here() -> object:
     task = running_task()
     if task is not None:
         return task
-    return ACTIVE.turns.granted.work if ACTIVE.turns is not None else None
+    return ACTIVE.turns.turn.granted.work if ACTIVE.turns is not None else None
 
 
 def running_task() -> object:
@@ -177,14 +177,13 @@ def born(worker: object) -> int:
     return 0 if worker is None else _BORN.get(worker, 0)
 
 
-def now() -> int:
-    """Give a number that is greater than all before."""
-    return tick()
+now = tick
+"""Gives a number that is greater than all before."""
 
 
 def inherited(variable: contextvars.ContextVar[T | None]) -> T | None:
     """Look a variable up in the context in which the running thread was begun: the thread itself starts with none."""
-    worker = ACTIVE.turns.granted.work if ACTIVE.turns is not None else None
+    worker = ACTIVE.turns.turn.granted.work if ACTIVE.turns is not None else None
     while isinstance(worker, (Strand, Work)):
         value = worker.context.get(variable)
         if value is not None:

@@ -55,7 +55,8 @@ class Exchange:
         self.reused: set[int] = set()
         """Attempts that came on a connection which had served before."""
         self._now = now
-        self._wall = wall
+        self.wall_ns = wall
+        """Reads the wall clock."""
         self._traffic = traffic
         self._outcomes = Outcomes(service, now, wall, self.refuse, self._handler_failed)
         self._steps = Steps(board, recorder, now)
@@ -255,10 +256,6 @@ class Exchange:
         )
         problem.__cause__ = error
         self.problems.append(problem)
-
-    def wall_ns(self) -> int:
-        """Read the wall clock."""
-        return self._wall()
 
 
 class _Arrival:

@@ -9,17 +9,10 @@ from __future__ import annotations
 
 import sys
 from types import CodeType, FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 """Frames that are the test's own loops; from Python 3.12 on only the last is a frame at all (PEP 709)."""
-
-
-class Place(NamedTuple):
-    """A place in the test function; both are numbered by first appearance."""
-
-    line: int
-    call: int
 
 
 class Callsites:
@@ -35,15 +28,19 @@ class Callsites:
         """Name the function that makes the calls: the test."""
         self._code = test_code
 
-    def here(self) -> Place | None:
-        """Say where the request that is being made comes from; ``None`` where no call of the test is under way."""
+    def here(self) -> tuple[int, int] | None:
+        """Say from which line and which call the request comes that is being made; ``None`` where from none.
+
+        Both are numbered by first appearance.
+        """
         found = self._find()
         if found is None:
             return None
         line, called = found
-        self._keep(called)
+        if called is not self._kept:
+            self._keep(called)
         # The line alone: the compiler may write one call of the source twice, as in the test of a while loop.
-        return Place(self._lines.setdefault(line, len(self._lines) + 1), self._calls)
+        return self._lines.setdefault(line, len(self._lines) + 1), self._calls
 
     def around(self, coroutine: Any) -> int | None:  # Any: what a coroutine awaits may be anything
         """Say in which call of the test a suspended coroutine is, as that of the task that began a part of its work."""
@@ -52,13 +49,13 @@ class Callsites:
         called = getattr(getattr(coroutine, "cr_await", None), "cr_frame", None)
         if called is None:
             return None
-        self._keep(called)
+        if called is not self._kept:
+            self._keep(called)
         return self._calls
 
     def _keep(self, called: FrameType | None) -> None:
-        if called is not self._kept:
-            self._kept = called
-            self._calls += 1
+        self._kept = called
+        self._calls += 1
 
     def release(self) -> None:
         """Let go of the frame: no retry can follow."""

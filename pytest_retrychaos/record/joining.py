@@ -247,7 +247,7 @@ def _was_refused(last: Sheet) -> bool:
 
 def _is_sent_again(latest: OperationSheet, sheet: Sheet) -> bool:
     """Whether an unsafe request is the same as the last, which succeeded and said when to look again."""
-    last = latest.last
+    last = latest.attempts[-1]
     return (
         not (sheet.is_read or sheet.is_guarded or sheet.method in IDEMPOTENT)
         and last.response is not None

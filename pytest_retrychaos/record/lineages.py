@@ -9,7 +9,8 @@ Laws of this module:
 from __future__ import annotations
 
 import weakref
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 
 class Cancelled(Protocol):
@@ -80,7 +81,7 @@ class Alone:
 class Lineage:
     """One worker as the record knows it."""
 
-    __slots__ = ("_cancelled", "_worker", "_workers", "born", "is_task", "number", "parent")
+    __slots__ = ("_cancelled", "_workers", "born", "is_task", "number", "parent", "worker")
 
     def __init__(self, number: int, workers: Workers, worker: object) -> None:
         self.number = number
@@ -91,14 +92,15 @@ class Lineage:
         self.is_task = workers.is_task(worker)
         self._cancelled = workers.cancellations(worker) if self.is_task else None
         self._workers = workers
-        self._worker: Any = None if worker is None else weakref.ref(worker)  # Any: a weak reference, or None
+        self.worker: Callable[[], object] = _no_one if worker is None else weakref.ref(worker)
+        """Gives it, as long as it is there."""
 
     @property
     def has_ended(self) -> bool:
         """Whether it cannot send anything more."""
-        if self._worker is None:
+        if self.worker is _no_one:
             return False
-        worker = self._worker()
+        worker = self.worker()
         return worker is None or self._workers.has_ended(worker)
 
     @property
@@ -121,7 +123,7 @@ class Lineage:
     @property
     def coroutine(self) -> object:
         """What it runs, where it is a task that is there."""
-        worker = self._worker() if self._worker is not None else None
+        worker = self.worker()
         return None if worker is None else self._workers.coroutine_of(worker)
 
     def is_begun_by(self, other: Lineage) -> bool:
@@ -138,6 +140,10 @@ class Lineage:
         return self.parent is not None and self.parent is other.parent
 
 
+def _no_one() -> None:
+    """Stand for the worker of a run in which there is but one."""
+
+
 SOLE: Final = Lineage(0, Alone(), None)
 """The lineage of a run in which there is but one."""
 
@@ -147,7 +153,10 @@ class Lineages:
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
-        self._known: weakref.WeakKeyDictionary[Any, Lineage] = weakref.WeakKeyDictionary()  # Any: workers
+        self._known: dict[int, Lineage] = {}
+        """By the worker's ``id``, which counts as long as that worker is there."""
+        self.now = workers.now
+        """Gives a number that is greater than all before, to be compared with `Lineage.born`."""
         self.all: list[Lineage] = []
         """In the order of their numbers."""
         self._only: Lineage | None = None
@@ -159,15 +168,11 @@ class Lineages:
             if self._only is None:
                 self._only = self._new(None)
             return self._only
-        known = self._known.get(worker)
-        if known is None:
+        known = self._known.get(id(worker))
+        if known is None or known.worker() is not worker:
             known = self._of(worker)
         self._note_parents(known, worker)
         return known
-
-    def now(self) -> int:
-        """Give a number that is greater than all before, to be compared with `Lineage.born`."""
-        return self._workers.now()
 
     def cancellations_here(self) -> Cancelled | None:
         """Give what the test asks of the task at work, now and later; ``None`` where it is no task."""
@@ -183,9 +188,9 @@ class Lineages:
             lineage = lineage.parent
 
     def _of(self, worker: object) -> Lineage:
-        known = self._known.get(worker)
-        if known is None:
-            known = self._known[worker] = self._new(worker)
+        known = self._known.get(id(worker))
+        if known is None or known.worker() is not worker:
+            known = self._known[id(worker)] = self._new(worker)
         return known
 
     def _new(self, worker: object) -> Lineage:

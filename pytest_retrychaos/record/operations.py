@@ -55,7 +55,7 @@ class OperationSheet:
         """Give the attempt that a new one is compared with: of its identity, or of the same at another host."""
         assert sheet.identity is not None
         known = self.by_identity.get(sheet.identity)
-        if known is not None:
+        if known is not None or not self.by_identity:
             return known
         method, _, target = sheet.identity
         for (other, _, place), earlier in self.by_identity.items():
@@ -100,8 +100,7 @@ class Index:
 
     def candidates(self, sheet: Sheet) -> Candidates:
         """List what an attempt may belong to; a redirect is followed at once or never."""
-        kind = _kind(sheet)
-        own = (kind, sheet.lineage)
+        kind, own = sheet.kind, (sheet.kind, sheet.lineage)
         equal = self._equal.get((own, sheet.content))
         similar = [one for one in self._recent.get(own, ()) if not one.attempts[-1].went_well and one is not equal]
         if equal is not None and not equal.attempts[-1].went_well:
@@ -114,10 +113,10 @@ class Index:
     def note_failure(self, operation: OperationSheet) -> None:
         """Note that the last attempt of an operation failed: another lineage may go on with it."""
         if operation.last.identity is not None:
-            self._failed.setdefault(_kind(operation.last), {})[operation] = None
+            self._failed.setdefault(operation.last.kind, {})[operation] = None
 
     def _orphans(self, sheet: Sheet) -> Sequence[OperationSheet]:
-        failed = self._failed.get(_kind(sheet), {})
+        failed = self._failed.get(sheet.kind, {})
         lineage = sheet.lineage
         if len(failed) > MOST_ORPHANS:
             return ()
@@ -140,7 +139,7 @@ class Index:
             self._latest_below[sheet.lineage.parent] = operation
         if sheet.identity is None:
             return
-        kind = _kind(sheet)
+        kind = sheet.kind
         if sheet.key is not None:
             self._of_key[kind, sheet.key] = operation
             self._key_users[sheet.key] = operation
@@ -166,13 +165,6 @@ class Index:
         operation, place, site = found
         is_followed = place == place_of(sheet) and operation.scope == sheet.scope and site == sheet.site
         return operation if is_followed else None
-
-
-def _kind(sheet: Sheet) -> tuple[object, ...]:
-    """Give what the attempts of one operation share, whichever host they go to."""
-    assert sheet.identity is not None
-    method, _, target = sheet.identity
-    return sheet.scope, method, target
 
 
 def _is_left_by_another(operation: OperationSheet, lineage: Lineage) -> bool:

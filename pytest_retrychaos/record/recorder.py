@@ -106,7 +106,7 @@ class Recorder:
         sheet.host = host
         sheet.scheme = scheme
         sheet.scope = self._scopes.here()
-        sheet.cancelled_ns = lineage.ends_since_ns
+        sheet.cancelled_ns = lineage.ends_since_ns if lineage.is_task else None
         place = self._callsites.here() if self.sees_callers else None
         if place is not None:
             sheet.site, sheet.call = place
@@ -120,7 +120,9 @@ class Recorder:
         sheet = self.begin(head.host, head.scheme)
         sheet.method = head.method
         sheet.target = head.target
-        sheet.identity = (head.method, head.host, sameness.canonical_target(head.target))
+        target = sameness.canonical_target(head.target)
+        sheet.identity = (head.method, head.host, target)
+        sheet.kind = (sheet.scope, head.method, target)
         sheet.headers = head.headers
         sheet.credentials = sameness.credentials(head.headers)
         return sheet

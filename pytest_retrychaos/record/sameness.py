@@ -56,7 +56,7 @@ def boundary(headers: Mapping[str, str]) -> str | None:
 
 def credentials(headers: Headers) -> str | None:
     """Give what the request says of who is calling; a scheme is no secret and is left out."""
-    if not headers.has_any(_CREDENTIALS):
+    if _CREDENTIALS.isdisjoint(headers.by_name):
         return None
     found = [(name, headers[name]) for name in CREDENTIALS if name in headers]
     return "\n".join(
@@ -79,7 +79,7 @@ def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ..
     query = target.partition("?")[2]
     found = _spelled(query) if query else []
     if body:
-        kind = media_type(headers)
+        kind = media_type(headers.by_name)
         if kind == MULTIPART:
             edge = boundary(headers)
             found += [edge] if edge else []
@@ -102,9 +102,12 @@ def content(body: bytes, leave_out: Iterable[str] = ()) -> bytes:
     """Give a body without the values given: what is equal in two sendings of one request."""
     if not leave_out:
         return body
-    spelled = [value.encode("utf-8", "surrogatepass") for value in leave_out if len(value) >= SHORTEST]
-    found = [value for value in spelled if value in body]
-    return replaced(body, dict.fromkeys(found, b"")) if found else body
+    found = {}
+    for value in leave_out:
+        spelled = value.encode("utf-8", "surrogatepass")
+        if len(value) >= SHORTEST and spelled in body:
+            found[spelled] = b""
+    return replaced(body, found) if found else body
 
 
 def relate(earlier: tuple[Headers, bytes], later: tuple[Headers, bytes]) -> str:
@@ -114,8 +117,8 @@ def relate(earlier: tuple[Headers, bytes], later: tuple[Headers, bytes]) -> str:
         return SAME
     if not new:
         return REST
-    kind = media_type(earlier[0])
-    if kind == media_type(later[0]):
+    kind = media_type(earlier[0].by_name)
+    if kind == media_type(later[0].by_name):
         if kind == JSON:
             found = _relate_json(old, new)
         elif kind == FORM:

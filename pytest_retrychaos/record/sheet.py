@@ -41,7 +41,7 @@ class Sheet:
         "_answer", "_frozen", "_kept_body", "_now", "_on_end", "_on_redirect", "_sent_body", "_wall", "announced",
         "arrived_ns", "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns",
         "effects", "ended_as", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity",
-        "index", "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "key_conflict",
+        "index", "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "key_conflict", "kind",
         "last_byte_ns", "lineage", "method", "operation", "outer_call", "own_answer", "payload", "reached",
         "relation", "replayed", "response", "scheme", "scope", "script", "site", "status", "target", "timeout_ns",
         "volatile", "wall_ns", "was_silent", "went_well",
@@ -67,6 +67,8 @@ class Sheet:
         """The `OperationSheet` it belongs to, once joined."""
         self.identity: Identity | None = None
         """``None`` where nothing was sent."""
+        self.kind: tuple[object, ...] = ()
+        """What the attempts of one operation share, whichever host they go to; empty where nothing was sent."""
         self.joined = ""
         self.lineage = lineage
         self.ended_as = 0

@@ -35,7 +35,8 @@ class Streaks:
 
     def check(self, sheet: Sheet) -> None:
         """Count an attempt; raises `Runaway` where it is one too many."""
-        line = _line(sheet)
+        # Whose loop it may be: who began the operation, also where each attempt is a task of its own.
+        line = sheet.lineage if sheet.operation is None else sheet.operation.begun_by
         earlier, count = self._counts.get(line, (sheet, 0))
         count = count + 1 if self._goes_on(earlier, sheet) else 1
         self._counts[line] = (sheet, count)
@@ -55,11 +56,6 @@ class Streaks:
         if (earlier.identity, earlier.host) != (sheet.identity, sheet.host):
             return False
         return not earlier.has_succeeded or (self._counts_successes and earlier.content == sheet.content)
-
-
-def _line(sheet: Sheet) -> Lineage:
-    """Give whose loop it may be: who began the operation, also where each attempt is a task of its own."""
-    return sheet.operation.begun_by if sheet.operation is not None else sheet.lineage
 
 
 def _sent(sheet: Sheet) -> str:

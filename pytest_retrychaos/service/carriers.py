@@ -74,7 +74,7 @@ def find_key(request: Request) -> tuple[str, str] | None:
 def _in_body(request: Request) -> tuple[str, str] | None:
     if not request.body or _IN_BODY.search(request.body) is None:
         return None
-    kind = media_type(request.headers)
+    kind = media_type(request.headers.by_name)
     if kind not in (JSON, FORM):
         return None
     return _named("body", fields_of(kind, request.body))

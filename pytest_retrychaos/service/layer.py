@@ -53,7 +53,7 @@ class Layer:
         arrival = Arrival(
             request.method,
             request.target,
-            media_type(request.headers),
+            media_type(request.headers.by_name),
             request.body,
             None if slot is None else slot[1],
         )

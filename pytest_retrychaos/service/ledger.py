@@ -46,7 +46,7 @@ class Ledger:
         by PUT, PATCH or DELETE at a path above it. The host does not matter: the service is one, hosts are
         its names.
         """
-        kind = media_type(request.headers)
+        kind = media_type(request.headers.by_name)
         merges = request.method == "PATCH" and kind == JSON and "json-patch" not in request.headers["content-type"]
         if request.method not in IDEMPOTENT and not merges and not is_repeatable(request):
             return False
@@ -67,7 +67,7 @@ class Ledger:
 
     def holds(self, request: Request) -> bool:
         """Tell whether the same request, body and all, has had its effect."""
-        kind = media_type(request.headers)
+        kind = media_type(request.headers.by_name)
         rows = self._database.all(
             "SELECT body FROM effects WHERE path = ? AND method = ? AND target = ?",
             (request.path.rstrip("/"), request.method, request.target),

@@ -18,10 +18,12 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """Class a message by its ``Content-Type``: ``json``, ``form``, ``multipart`` or ``opaque``."""
-    try:
-        name = headers["content-type"]
-    except KeyError:
+    """Class a message by its ``Content-Type``: ``json``, ``form``, ``multipart`` or ``opaque``.
+
+    Headers are given by their names in lower case.
+    """
+    name = headers.get("content-type")
+    if name is None:
         return OPAQUE
     if name == "application/json":
         return JSON
@@ -153,9 +155,9 @@ def read_fields(headers: Mapping[str, str], body: bytes, *, typed: bool = False)
     No body is no fields. JSON is also recognised where no type is given, and where a form is
     announced: ``urllib.request`` calls every body a form.
     """
-    kind = media_type(headers)
     if not body:
         return {}
+    kind = media_type(headers)
     if kind == JSON:
         return read_json(body)
     if body[:1] in (b"{", b"[") and (kind == FORM or "content-type" not in headers):

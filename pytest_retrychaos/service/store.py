@@ -82,7 +82,7 @@ class Store:
             response = profile.render(problem)
             return Stored(Response(405, response.headers.having("Allow", ALLOWED), response.body), False)
         try:
-            if request.headers.has_any(CONDITIONS):
+            if not CONDITIONS.isdisjoint(request.headers.by_name):
                 self._check(request, path, profile)
             return act(request, path, profile)
         except _RejectedError as rejected:
@@ -172,7 +172,7 @@ class Store:
             raise _RejectedError(Problem(409, "already_exists", message), executed=True)
 
     def _put(self, request: Request, path: str, profile: Profile) -> Stored:
-        is_json = media_type(request.headers) == JSON
+        is_json = media_type(request.headers.by_name) == JSON
         if is_json:
             self._read(request, profile)
         found = self._find(path)
@@ -224,7 +224,7 @@ class Store:
 
     def _read(self, request: Request, profile: Profile) -> Any:  # Any: JSON has no narrower type
         try:
-            return read_fields(request.headers, request.body, typed=profile.is_stripe)
+            return read_fields(request.headers.by_name, request.body, typed=profile.is_stripe)
         except ValueError as error:
             raise _unreadable(error) from error
 
