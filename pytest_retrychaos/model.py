@@ -6,6 +6,7 @@ A request comes in, an outcome goes out. Times are integer nanoseconds; ``*_ns``
 from __future__ import annotations
 
 import enum
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ T = TypeVar("T")
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
+
+
+_lower = functools.lru_cache(maxsize=1024)(str.lower)
+"""One text for each name of a field, however many records keep it."""
 
 
 class Headers(Mapping[str, str]):
@@ -34,7 +39,7 @@ class Headers(Mapping[str, str]):
         self.pairs: tuple[tuple[str, str], ...] = tuple(given)
         index: dict[str, str] = {}
         for name, value in self.pairs:
-            index.setdefault(name.lower(), value)
+            index.setdefault(_lower(name), value)
         self.by_name: Mapping[str, str] = index
 
     def __getitem__(self, name: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from pytest_retrychaos.record.lineages import Lineage
 from pytest_retrychaos.record.redirects import Place, place_of
-from pytest_retrychaos.record.sheet import Identity, Sheet
+from pytest_retrychaos.record.sheet import Identity, Kind, Sheet
 from pytest_retrychaos.trace import WHOLE
 
 MOST_ORPHANS: Final = 64
@@ -85,27 +84,45 @@ class Candidates(NamedTuple):
     """Finds those of its method and path that failed on another lineage, which has ended; ``None``: none failed."""
 
 
+class Row:
+    """The operations of one kind on one lineage."""
+
+    __slots__ = ("equal", "recent")
+
+    def __init__(self) -> None:
+        self.equal: dict[bytes | str, OperationSheet] = {}
+        """By content: the latest with it."""
+        self.recent: list[OperationSheet] = []
+        """The latest first."""
+
+
 class Index:
     """Finds candidates without a scan of all operations."""
 
     def __init__(self) -> None:
-        self._of_key: dict[tuple[object, ...], OperationSheet] = {}
+        self._kinds: dict[Kind, Kind] = {}
+        self._of_key: dict[Kind, dict[str, OperationSheet]] = {}
         self._key_users: dict[str, OperationSheet] = {}
-        self._equal: dict[tuple[object, ...], OperationSheet] = {}
-        self._recent: dict[tuple[object, ...], deque[OperationSheet]] = {}
+        self._rows: dict[tuple[Kind, Lineage], Row] = {}
         self._latest: dict[Lineage, OperationSheet] = {}
         self._latest_below: dict[Lineage, OperationSheet] = {}
         self._expected: dict[Lineage, tuple[OperationSheet, Place, int | None]] = {}
-        self._failed: dict[tuple[object, ...], dict[OperationSheet, None]] = {}
+        self._failed: dict[Kind, dict[OperationSheet, None]] = {}
+
+    def kind(self, scope: int | None, method: str, target: str) -> Kind:
+        """Give what the attempts of one operation share, whichever host they go to: once for all of them."""
+        kind = scope, method, target
+        return self._kinds.setdefault(kind, kind)
 
     def candidates(self, sheet: Sheet) -> Candidates:
         """List what an attempt may belong to; a redirect is followed at once or never."""
-        kind, own = sheet.kind, (sheet.kind, sheet.lineage)
-        equal = self._equal.get((own, sheet.content))
-        similar = [one for one in self._recent.get(own, ()) if not one.attempts[-1].went_well and one is not equal]
+        kind = sheet.kind
+        row = self._rows.get((kind, sheet.lineage)) or _EMPTY
+        equal = row.equal.get(sheet.content)
+        similar = [one for one in row.recent if not one.attempts[-1].went_well and one is not equal]
         if equal is not None and not equal.attempts[-1].went_well:
             similar.insert(0, equal)
-        of_key = None if sheet.key is None else self._of_key.get((kind, sheet.key))
+        of_key = None if sheet.key is None else self._of_key.get(kind, {}).get(sheet.key)
         latest = self._latest.get(sheet.lineage)
         orphans = (lambda: self._orphans(sheet)) if self._failed.get(kind) else None
         return Candidates(self._redirected(sheet) if self._expected else None, of_key, similar, latest, orphans)
@@ -141,18 +158,18 @@ class Index:
             return
         kind = sheet.kind
         if sheet.key is not None:
-            self._of_key[kind, sheet.key] = operation
+            self._of_key.setdefault(kind, {})[sheet.key] = operation
             self._key_users[sheet.key] = operation
         failed = self._failed.get(kind)
         if failed:
             failed.pop(operation, None)
-        own = (kind, sheet.lineage)
-        self._equal[own, sheet.content] = operation
-        recent = self._recent.get(own)
-        if recent is None:
-            recent = self._recent[own] = deque(maxlen=RECENT)
-        if not recent or recent[0] is not operation:
-            recent.appendleft(operation)
+        row = self._rows.get((kind, sheet.lineage))
+        if row is None:
+            row = self._rows[kind, sheet.lineage] = Row()
+        row.equal[sheet.content] = operation
+        if not row.recent or row.recent[0] is not operation:
+            row.recent.insert(0, operation)
+            del row.recent[RECENT:]
 
     def expect(self, operation: OperationSheet, sheet: Sheet, place: Place) -> None:
         """Note where an answer sends the client."""
@@ -165,6 +182,9 @@ class Index:
         operation, place, site = found
         is_followed = place == place_of(sheet) and operation.scope == sheet.scope and site == sheet.site
         return operation if is_followed else None
+
+
+_EMPTY: Final = Row()
 
 
 def _is_left_by_another(operation: OperationSheet, lineage: Lineage) -> bool:

@@ -122,7 +122,7 @@ class Recorder:
         sheet.target = head.target
         target = sameness.canonical_target(head.target)
         sheet.identity = (head.method, head.host, target)
-        sheet.kind = (sheet.scope, head.method, target)
+        sheet.kind = self._index.kind(sheet.scope, head.method, target)
         sheet.headers = head.headers
         sheet.credentials = sameness.credentials(head.headers)
         return sheet

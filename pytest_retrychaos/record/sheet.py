@@ -20,6 +20,12 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 Identity = tuple[str, str, str]
 """Method, host, and path with query: what makes two requests the same but for their content."""
 
+Kind = tuple[int | None, str, str]
+"""Scope, method, and path with query: what the attempts of one operation share, whichever host they go to."""
+
+
+_NOT_SENT: Final[Kind] = (None, "", "")
+
 
 class Home(Protocol):
     """What an attempt knows of its operation."""
@@ -67,8 +73,7 @@ class Sheet:
         """The `OperationSheet` it belongs to, once joined."""
         self.identity: Identity | None = None
         """``None`` where nothing was sent."""
-        self.kind: tuple[object, ...] = ()
-        """What the attempts of one operation share, whichever host they go to; empty where nothing was sent."""
+        self.kind: Kind = _NOT_SENT
         self.joined = ""
         self.lineage = lineage
         self.ended_as = 0

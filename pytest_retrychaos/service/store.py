@@ -25,6 +25,7 @@ from pytest_retrychaos.service.values import Values, kind_of
 
 ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 JSON_TYPE = "application/json"
+_JSON_FIELD = ("Content-Type", JSON_TYPE)
 
 
 class Stored(NamedTuple):
@@ -114,7 +115,7 @@ class Store:
         if found is not None or (not self._has_children(path) and self._has_children(_parent(path))):
             raise self._unknown(path)
         content = self._list(path, profile)
-        return Stored(Response(200, Headers([("Content-Type", JSON_TYPE), ("ETag", _etag(content))]), content))
+        return Stored(Response(200, Headers([_JSON_FIELD, ("ETag", _etag(content))]), content))
 
     def _post(self, request: Request, path: str, profile: Profile) -> Stored:
         found = self._find(path)
@@ -152,8 +153,8 @@ class Store:
         content = _written(made)
         etag = self._write(place, path, number, JSON_TYPE, content, now_ns)
         if profile.is_stripe:
-            return Stored(Response(200, Headers([("Content-Type", JSON_TYPE)]), content), changed=True)
-        fields = [("Content-Type", JSON_TYPE), ("Location", place), ("ETag", etag)]
+            return Stored(Response(200, Headers([_JSON_FIELD]), content), changed=True)
+        fields = [_JSON_FIELD, ("Location", place), ("ETag", etag)]
         return Stored(Response(201, Headers(fields), content), changed=True)
 
     def _create_as_sent(self, request: Request, path: str) -> Stored:

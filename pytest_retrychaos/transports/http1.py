@@ -19,6 +19,7 @@ import httptools
 
 from pytest_retrychaos.model import Headers, Outcome, Request, Response, Wire
 from pytest_retrychaos.transports.actions import Action, End, Moment, Postponed, Send, Wait
+from pytest_retrychaos.transports.heads import Field, Heads
 from pytest_retrychaos.transports.proxies import tunnel_text
 from pytest_retrychaos.transports.rendering import GARBAGE, can_have_body, cut, pieces, render
 from pytest_retrychaos.transports.seam import Exchange, Ticket
@@ -60,7 +61,8 @@ class Conversation:
         """The server has ended the connection, or will once its actions are carried out."""
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._fields: list[Field] = []
+        self._heads = Heads()
         self._body: list[bytes] = []
         self._head: Request | None = None
         self._head_size = 0
@@ -193,7 +195,7 @@ class Conversation:
         if self._came + self._head_size > LONGEST_HEAD // 2 and self._is_too_long():
             raise _Rejected(431)
         method = self._parser.get_method().decode("ascii")
-        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._fields])
+        headers = self._heads.read(self._fields)
         if method == "CONNECT":
             raise self._exchange.refuse(tunnel_text(self._url.decode("latin-1"), self.host))
         present = headers.by_name
