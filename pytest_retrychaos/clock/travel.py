@@ -7,11 +7,12 @@ import time
 from _thread import get_ident
 from typing import Any
 
-from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.active import ACTIVE, place
 from pytest_retrychaos.clock.backstage import READS_RUN
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.functions import count_reading
 from pytest_retrychaos.clock.virtual import EPOCH, EPOCH_NS
+from pytest_retrychaos.clock.workers import running_task
 
 _START = "_retrychaos_start"
 """Under what name a travel that ticks keeps when, in virtual time, it was first read."""
@@ -25,7 +26,9 @@ def _wall_ns() -> int:
 
         return _time_machine.original_time_ns()  # type: ignore[no-any-return]  # an int
     clock = ACTIVE.clock
-    count_reading()
+    clock.readings += 1
+    if clock.readings >= clock.watch_at:
+        clock.polled(place(), running_task())
     return clock.epoch_ns + clock.now_ns
 
 

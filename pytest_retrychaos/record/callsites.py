@@ -23,6 +23,8 @@ class Callsites:
         self._lines: dict[int, int] = {}
         self._calls = 0
         self._kept: FrameType | None = None
+        self._depth = 1
+        """How deep below `_find` the test was found last."""
 
     def watch(self, test_code: CodeType) -> None:
         """Name the function that makes the calls: the test."""
@@ -68,18 +70,28 @@ class Callsites:
             self._kept = None
 
     def _find(self) -> tuple[int, FrameType | None] | None:
-        """Find the test's line, and the frame of what it called from there."""
+        """Find the test's line, and the frame of what it called from there.
+
+        A client mostly comes by the same way as before. To look there first makes an object of two frames; to walk up
+        makes one of each in between.
+        """
         if self._code is None:
             return None
-        code, called = self._code, None
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code is not code:
-            called, frame = frame, frame.f_back
+        frame: FrameType | None
+        try:
+            frame = sys._getframe(self._depth)
+        except ValueError:  # not so deep now
+            frame = None
+        if frame is None or frame.f_code is not self._code:
+            frame, self._depth = sys._getframe(1), 1
+            while frame is not None and frame.f_code is not self._code:
+                frame, self._depth = frame.f_back, self._depth + 1
         if frame is None:
+            self._depth = 1
             return None
-        if called is not None and called.f_code.co_name in COMPREHENSIONS:
-            called = _called_in(called)
-        return frame.f_lineno, called
+        called = sys._getframe(self._depth - 1)
+        is_loop = called.f_code.co_name in COMPREHENSIONS
+        return frame.f_lineno, _called_in(called) if is_loop else called
 
 
 def _called_in(outermost: FrameType) -> FrameType | None:

@@ -62,12 +62,11 @@ def find_key(request: Request) -> tuple[str, str] | None:
     Headers come before the body's fields, those before the query's; an empty value is no key. A carrier
     outside the headers is named with its place: ``body:ClientToken``, ``query:requestId``.
     """
-    for name, sent in request.headers.by_name.items():
-        known = HEADERS.get(name)
-        if known is not None:
-            value = sent.strip()
-            if value:
-                return known, value
+    sent = request.headers.by_name
+    for name in filter(HEADERS.__contains__, sent):
+        value = sent[name].strip()
+        if value:
+            return HEADERS[name], value
     return _in_body(request) or _in_query(request)
 
 

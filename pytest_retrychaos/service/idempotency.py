@@ -206,6 +206,8 @@ class Refuse(NamedTuple):
 
 Decision = Execute | Replay | Refuse
 
+_PLAIN, _KEYED = Execute(False), Execute(True)
+
 
 def decide(
     settings: Idempotency,
@@ -216,10 +218,10 @@ def decide(
 ) -> Decision:
     """Decide what becomes of a request that is no read, given what is known of its key."""
     if not settings.takes(arrival.method):
-        return Execute(False)
+        return _PLAIN
     if arrival.key is None:
         if settings.missing == "allow" or arrival.method not in UNSAFE_METHODS:
-            return Execute(False)
+            return _PLAIN
         return Refuse(400, Reason.MISSING)
     if len(arrival.key) > settings.max_length:
         return Refuse(400, Reason.TOO_LONG)
@@ -227,7 +229,7 @@ def decide(
         record = None
     earlier = in_flight or (record.arrival if record else None)
     if earlier is None:
-        return Execute(True)
+        return _KEYED
     if isinstance(settings.mismatch, int) and not arrival.is_same(earlier):
         return Refuse(settings.mismatch, Reason.MISMATCH)
     if record is None or in_flight is not None:

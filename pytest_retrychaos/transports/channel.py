@@ -13,7 +13,7 @@ from typing import NoReturn, Protocol
 
 from pytest_retrychaos.transports import greeting
 from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Send
-from pytest_retrychaos.transports.agenda import Agenda, Item
+from pytest_retrychaos.transports.agenda import Agenda
 from pytest_retrychaos.transports.http1 import Conversation
 from pytest_retrychaos.transports.seam import Exchange
 from pytest_retrychaos.transports.signals import Signal
@@ -170,28 +170,25 @@ class Channel:
         return self._take(limit, peek=peek)
 
     def _take(self, limit: int, *, peek: bool) -> bytes:
-        parts = []
-        put_back: list[Item] = []
-        while limit and self._queue and isinstance(self._queue[0], Send):
-            piece = self._queue.popleft()
-            assert isinstance(piece, Send)
-            if peek:
-                put_back.append(piece)
-            if len(piece.data) > limit:
-                parts.append(bytes(piece.data[:limit]))
-                if not peek:
-                    rest = memoryview(piece.data)[limit:]
-                    self._queue.appendleft(Send(rest, piece.ticket, piece.moment))
-                limit = 0
-            else:
-                parts.append(bytes(piece.data))
-                limit -= len(piece.data)
-                if not peek:
-                    self._saw(piece)
-        self._queue.extendleft(reversed(put_back))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        parts, came = [], []
+        for piece in self._queue:
+            if not limit or not isinstance(piece, Send):
+                break
+            parts.append(piece.data[:limit])
+            came.append(piece)
+            limit -= len(parts[-1])
+        if not peek:
+            for piece, part in zip(came, parts, strict=True):
+                self._hand_over(piece, len(part))
+        return b"".join(parts)
 
-    def _saw(self, piece: Send) -> None:
+    def _hand_over(self, piece: Send, size: int) -> None:
+        """Take the first piece, or that much of it, from what waits."""
+        self._queue.popleft()
+        if size < len(piece.data):
+            rest = memoryview(piece.data)[size:]
+            self._queue.appendleft(Send(rest, piece.ticket, piece.moment))
+            return
         if piece.ticket is None:
             return
         if piece.moment in HEADERS_SEEN:
