@@ -152,6 +152,7 @@ class BuiltinSwap:
         kept_convention = old.flags in _C_CODE
         flags = old.flags if kept_convention else VARARGS | KEYWORDS
         new = _MethodDef(old.name, _address(_C_CODE[flags]), flags, old.doc)
+        self._new, self._code = new, new.meth
         self._at = id(builtin) + _CFunction.ml.offset
         self._words = (ctypes.c_void_p * _WORDS).from_address(self._at)
         words = list(self._words)
@@ -174,6 +175,7 @@ class BuiltinSwap:
 
     def on(self) -> None:
         """Put the replacement in; doing it twice is harmless."""
+        self._new.meth = self._code  # time-machine, stopped once more than it was begun, puts its original here
         self._put(self._mine)
 
     def off(self) -> None:

@@ -29,7 +29,7 @@ from pytest_retrychaos.clock.rounds import ROUNDS, round_patches
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.threads import thread_swaps
-from pytest_retrychaos.clock.travel import Journey, Zone
+from pytest_retrychaos.clock.travel import Journey, Zone, wall_swap
 from pytest_retrychaos.clock.turns import Turns
 from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.clock.watchdog import WATCHDOG, Watchdog
@@ -134,6 +134,7 @@ class Installation:
         # Made before anything is replaced: they look for the originals.
         switches = [
             *time_swaps(),
+            wall_swap(),
             *descriptor_swaps(),
             *lock_patches(),
             *thread_swaps(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from _thread import get_ident
@@ -9,10 +10,12 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE, place
 from pytest_retrychaos.clock.backstage import READS_RUN
+from pytest_retrychaos.clock.cpython import BuiltinSwap, following_twin
 from pytest_retrychaos.clock.errors import Refused
-from pytest_retrychaos.clock.functions import count_reading
+from pytest_retrychaos.clock.functions import builtin, count_reading
 from pytest_retrychaos.clock.virtual import EPOCH, EPOCH_NS
 from pytest_retrychaos.clock.workers import running_task
+from pytest_retrychaos.model import SECOND
 
 _START = "_retrychaos_start"
 """Under what name a travel that ticks keeps when, in virtual time, it was first read."""
@@ -26,10 +29,30 @@ def _wall_ns() -> int:
 
         return _time_machine.original_time_ns()  # type: ignore[no-any-return]  # an int
     clock = ACTIVE.clock
-    clock.readings += 1
-    if clock.readings >= clock.watch_at:
-        clock.polled(place(), running_task())
+    count_reading()
     return clock.epoch_ns + clock.now_ns
+
+
+@functools.cache
+def wall_swap() -> BuiltinSwap:
+    """Make the swap of ``time.time``, once in a process; where a travel lies over ours it leaves all to time-machine.
+
+    Clients read the wall clock several times a request, and by time-machine one reading takes three times as long.
+    """
+    import time_machine
+
+    by_machine, stack = following_twin(builtin("time")), time_machine.traveller_stack
+
+    def seconds() -> float:
+        if get_ident() != ACTIVE.owner or not stack or stack[-1].time_ns is not _wall_ns:
+            return by_machine()  # type: ignore[no-any-return]  # the twin of a function that returns a float
+        clock = ACTIVE.clock
+        clock.readings += 1
+        if clock.readings >= clock.watch_at:
+            clock.polled(place(), running_task())
+        return (clock.epoch_ns + clock.now_ns) / SECOND
+
+    return BuiltinSwap(builtin("time"), seconds)
 
 
 class Journey:

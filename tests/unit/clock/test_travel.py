@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -38,6 +40,48 @@ def test_a_nested_travel_that_is_moved_ticks_from_there(clock: VirtualClock) -> 
         assert datetime.now(UTC) == datetime(2000, 6, 1, 0, 1, tzinfo=UTC)
         travel.shift(60)
         assert datetime.now(UTC) == datetime(2000, 6, 1, 0, 2, tzinfo=UTC)
+
+
+def test_time_and_time_ns_and_now_agree(clock: VirtualClock) -> None:
+    """All of them show one moment, to what each can tell."""
+    time.sleep(1.234567891)
+    assert time.time() == time.time_ns() / 10**9 == 1_893_456_001.234567891
+    assert datetime.now(UTC).timestamp() == 1_893_456_001.234567
+
+
+def test_a_nested_travel_sets_time_too(clock: VirtualClock) -> None:
+    """Also what reads the wall clock as seconds shows its date, and afterwards the run's."""
+    with time_machine.travel(1000, tick=False):
+        assert time.time() == 1000
+    assert time.time() == 1_893_456_000
+
+
+def test_a_travel_ended_once_too_often_does_the_next_run_no_harm() -> None:
+    """Nothing is left of it in a run after the one whose own date it has ended."""
+    code = """
+import time, time_machine
+from pytest_retrychaos.clock import VirtualClock, install
+with install(VirtualClock()):
+    travel = time_machine.travel(1000, tick=False)
+    travel.start()
+    travel.stop()
+    travel.stop()
+    time.time()
+with install(VirtualClock()):
+    print(time.time())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("1893456000.0\n", "")
+
+
+def test_a_travel_half_ended_leaves_time_readable(clock: VirtualClock) -> None:
+    """An interrupt may come where time-machine has taken its last date away and not put the functions back."""
+    travellers = list(time_machine.traveller_stack)
+    time_machine.traveller_stack.clear()
+    try:
+        assert time.time() < 1_893_456_000
+    finally:
+        time_machine.traveller_stack.extend(travellers)
 
 
 def test_a_travel_left_open_stays_and_can_be_ended(picture) -> None:
