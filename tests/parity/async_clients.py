@@ -17,7 +17,7 @@ import httpx
 import httpx2
 import trio
 
-from tests.parity.clients import Client
+from tests.parity.clients import Client, trusting
 
 AsyncCall = Callable[[], Awaitable[int]]
 """Carries out one operation and returns the status that the client ended with."""
@@ -56,7 +56,7 @@ class AsyncClient(Client):
 def _httpx_of(library: ModuleType) -> Callable[[str, float, str | None], Opened]:
     @contextlib.asynccontextmanager
     async def opened(base: str, timeout: float, authority: str | None) -> AsyncIterator[AsyncCall]:
-        transport = library.AsyncHTTPTransport(retries=1, verify=ssl.create_default_context(cafile=authority))
+        transport = library.AsyncHTTPTransport(retries=1, verify=trusting(authority))
         async with library.AsyncClient(transport=transport, timeout=timeout) as client:
 
             async def call() -> int:
@@ -70,7 +70,7 @@ def _httpx_of(library: ModuleType) -> Callable[[str, float, str | None], Opened]
 @contextlib.asynccontextmanager
 async def _aiohttp(base: str, timeout: float, authority: str | None) -> AsyncIterator[AsyncCall]:
     limit = aiohttp.ClientTimeout(sock_connect=timeout, sock_read=timeout)
-    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=authority))
+    connector = aiohttp.TCPConnector(ssl=trusting(authority))
 
     async def call() -> int:
         async with session.post(f"{base}/payments", json={"amount": 1}) as response:

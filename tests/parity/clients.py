@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -44,6 +45,11 @@ class Client:
             close()
 
 
+def trusting(authority: str | None) -> ssl.SSLContext:
+    """Give the context for a client that wants one, TLS or not; without, it reads no bundle: that takes 25 ms."""
+    return ssl.create_default_context(cafile=authority) if authority else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def _requests(base: str, timeout: float, authority: str | None) -> Built:
     import requests
     import urllib3
@@ -73,7 +79,6 @@ def _urllib3(base: str, timeout: float, authority: str | None) -> Built:
 
 
 def _urllib_request(base: str, timeout: float, authority: str | None) -> Built:
-    import ssl
     import urllib.request
 
     context = ssl.create_default_context(cafile=authority) if base.startswith("https") else None
@@ -89,7 +94,6 @@ def _urllib_request(base: str, timeout: float, authority: str | None) -> Built:
 
 def _http_client(base: str, timeout: float, authority: str | None) -> Built:
     import http.client
-    import ssl
 
     where = urlsplit(base)
     if where.scheme == "https":
@@ -108,12 +112,9 @@ def _http_client(base: str, timeout: float, authority: str | None) -> Built:
 
 
 def _httpx(base: str, timeout: float, authority: str | None) -> Built:
-    import ssl
-
     import httpx
 
-    context = ssl.create_default_context(cafile=authority)
-    client = httpx.Client(transport=httpx.HTTPTransport(retries=1, verify=context), timeout=timeout)
+    client = httpx.Client(transport=httpx.HTTPTransport(retries=1, verify=trusting(authority)), timeout=timeout)
     return lambda: client.post(f"{base}/payments", json={"amount": 1}).status_code, client.close
 
 
