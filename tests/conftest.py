@@ -4,60 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import gc
 import os
-import select
 import signal
-import socket
-import ssl
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from pytest_retrychaos.clock.cpython import in_place
 from pytest_retrychaos.clock.imports import Imports
-from pytest_retrychaos.clock.outsiders import OUTSIDERS
 from pytest_retrychaos.transports.network import _INSTALLED
+from tests.watch import added_names, changed_names, patched_state
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")  # how fast this machine is just now is no property of the code
 
 pytest_plugins = ["pytester"]
-
-
-TIME_NAMES = ("sleep", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "time", "time_ns", "_time")
-"""Under which modules that stay on real time hold functions of `time`, or `time` itself."""
-
-
-def patched_state() -> dict[str, Any]:
-    """Take down everything that a run patches, to compare before and after."""
-    import _queue
-    import _socket
-    import _thread
-    import selectors
-
-    state: dict[str, Any] = {}
-    for owner in (
-        socket.socket, _socket.socket, ssl.SSLContext, ssl.SSLSocket, threading.Thread,
-        type(_thread.allocate_lock()), _thread.RLock, _queue.SimpleQueue, selectors.EpollSelector,
-        selectors.PollSelector, selectors.SelectSelector,
-    ):  # fmt: skip
-        state.update({f"{owner.__module__}.{owner.__qualname__}.{name}": value for name, value in vars(owner).items()})
-    for module in (time, datetime, socket, ssl, select, os, threading, _socket, _thread):
-        state.update({f"{module.__name__}.{name}": value for name, value in vars(module).items()})
-    for name in OUTSIDERS:
-        held = vars(sys.modules[name]) if name in sys.modules else {}
-        state.update({f"{name}.{key}": held[key] for key in TIME_NAMES if key in held})
-    state["collector"] = gc.get_threshold()
-    state["zone"] = (os.environ.get("TZ"), time.tzname)
-    state["environment"] = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    return state
 
 
 @pytest.fixture(autouse=True)
@@ -69,11 +35,9 @@ def _nothing_stays_patched() -> Iterator[None]:
     assert _INSTALLED == []
     assert [one for one in sys.meta_path if isinstance(one, Imports)] == []
     after = patched_state()
-    changed = [
-        name for name in before if name in after and before[name] is not after[name] and before[name] != after[name]
-    ]
-    assert not changed
-    assert set(after) - set(before) <= {name for name in after if name.endswith("__abstractmethods__")}
+    if after != before:
+        assert not changed_names(before, after)
+        assert all(name.endswith("__abstractmethods__") for name in added_names(before, after))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-OWNERS = {"-n": "xdist.plugin", "--reruns": "pytest_rerunfailures", "--cov": "pytest_cov.plugin"}
-"""The plugins that options belong to."""
+OWNERS = {"-n": "xdist", "--reruns": "rerunfailures", "--cov": "pytest_cov"}
+"""The plugins that options belong to, by the names that others look for them by."""
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -13,8 +13,8 @@ def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
 
     Without the dozen others that are installed for the tests a run begins in a quarter of the time.
     """
-    asked = [plugin for option, plugin in OWNERS.items() if any(one.startswith(option) for one in arguments)]
+    asked = [f"-p{plugin}" for option, plugin in OWNERS.items() if any(one.startswith(option) for one in arguments)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        patch.setenv("PYTEST_PLUGINS", ",".join(["pytest_retrychaos.plugin", *asked]))
-        return pytester.runpytest_subprocess(*arguments)
+        patch.setenv("PYTEST_PLUGINS", "pytest_retrychaos.plugin")
+        return pytester.runpytest_subprocess(*asked, *arguments)

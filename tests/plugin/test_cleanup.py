@@ -25,16 +25,14 @@ def pytest_sessionstart(session):
 
 @pytest.hookimpl(trylast=True)  # after pytest has torn down what an interrupt left standing
 def pytest_sessionfinish(session):
-    after = watch.patched_state()
-    changed = [n for n in before if n in after and before[n] is not after[n] and before[n] != after[n]]
-    print("CHANGED", changed)
+    print("CHANGED", watch.changed_names(before, watch.patched_state()))
 """
 
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """Provide a directory whose conftest compares every patched name before and after the session."""
-    pytester.makeconftest(WATCH.format(watch=str(Path(__file__).parents[1] / "conftest.py")))
+    pytester.makeconftest(WATCH.format(watch=str(Path(__file__).parents[1] / "watch.py")))
     return pytester
 
 
@@ -179,14 +177,14 @@ def test_side_by_side_tests_do_not_mix(suite: pytest.Pytester) -> None:
     )
 
     def traces(*arguments: str) -> list[str]:
-        result = suite.runpytest_subprocess("-rP", "-p", "no:cacheprovider", *arguments)
+        result = inner.run(suite, "-rP", "-p", "no:cacheprovider", *arguments)
         result.assert_outcomes(passed=8)
         return sorted(line for line in result.stdout.lines if line.startswith("TRACE"))
 
-    alone = traces("-p", "no:randomly")
+    alone = traces()
     assert len(alone) == 8
-    assert traces("-n", "2") == alone
-    assert traces("-p", "randomly", "-p", "no:xdist") == alone
+    assert traces("-p", "randomly", "-n", "2") == alone
+    assert traces("-p", "randomly") == alone
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import requests
 
 from pytest_retrychaos import CannotTell, Chaos, LawsBroken, Response
 from pytest_retrychaos.clock.errors import Refused
-from tests.conftest import patched_state
 from tests.plugin import inner
+from tests.watch import patched_state
 
 
 @pytest.fixture

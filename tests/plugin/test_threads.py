@@ -12,7 +12,7 @@ from tests.plugin.test_cleanup import WATCH, run
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """Provide a directory whose conftest compares every patched name before and after the session."""
-    pytester.makeconftest(WATCH.format(watch=str(Path(__file__).parents[1] / "conftest.py")))
+    pytester.makeconftest(WATCH.format(watch=str(Path(__file__).parents[1] / "watch.py")))
     return pytester
 
 
