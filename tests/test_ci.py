@@ -34,9 +34,14 @@ def run(project: Path, line: str) -> subprocess.CompletedProcess[str]:
     """Run a command line of the recipes by this interpreter, without the plugins that the project does not have."""
     words = shlex.split(line)
     assert words[:2] == ["python", "-m"]
-    plugins = "-p no:cacheprovider -p no:asyncio -p no:randomly"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_", "GITHUB_"))}
-    environment = {**kept, "PYTEST_ADDOPTS": plugins, "GITHUB_STEP_SUMMARY": str(project / "summary.md")}
+    environment = {
+        **kept,
+        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "pytest_retrychaos.plugin",
+        "GITHUB_STEP_SUMMARY": str(project / "summary.md"),
+    }
     command = [sys.executable, *words[1:]]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 

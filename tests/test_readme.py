@@ -91,14 +91,18 @@ def output(how: str, path: str) -> str:
     with tempfile.TemporaryDirectory() as directory:
         if how == "pytest":
             shutil.copy(ROOT / path, Path(directory, "test_charge.py"))
-            # pytest-asyncio warns of its defaults wherever no ini file sets them.
-            plugins = ["-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:randomly", "--hypothesis-seed=0"]
-            command = [sys.executable, "-m", "pytest", *plugins, "-q", "--tb=short", "test_charge.py"]
+            options = ["-p", "no:cacheprovider", "--hypothesis-seed=0", "-q", "--tb=short"]
+            command = [sys.executable, "-m", "pytest", *options, "test_charge.py"]
         else:
             command = [sys.executable, str(ROOT / path)]
         own = ("PYTEST_", "COV_", "CI", "BUILD_NUMBER")  # under CI pytest writes its summary lines whole
         plain = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-        environment = {**plain, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
+        # Of the plugins that are installed for the tests those two of which the outputs tell.
+        plugins = {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_PLUGINS": "pytest_retrychaos.plugin,_hypothesis_pytestplugin",
+        }
+        environment = {**plain, **plugins, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
         run = subprocess.run(
             command, cwd=directory, env=environment, capture_output=True, encoding="utf-8", check=False
         )
