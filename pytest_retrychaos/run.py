@@ -314,7 +314,7 @@ class Run:
         ledger = self.ledger
         operations = self.recorder.freeze_operations()
         scripts = self.board.scripts  # that of the marker, or given to `Chaos`, is the first
-        general = next((one.text for one in scripts if str(one.binding) == "every request"), "")
+        general = next((one.text for one in scripts if one.where == "every request"), "")
         return Trace(
             test=name,
             seed=self.seed,

@@ -85,6 +85,8 @@ class ActiveScript:
         self._texts = [str(step.once()) for step in script.steps]
         self.text = str(script)
         """All of it, as written."""
+        self.where = str(binding)
+        self._record: ScriptRecord | None = None
 
     def end(self) -> None:
         """End its phase: what it had taken the place of is in force again."""
@@ -111,8 +113,10 @@ class ActiveScript:
         return self._by_operation.get(operation)
 
     @property
-    def fired(self) -> list[int]:
+    def fired(self) -> Sequence[int]:
         """How often each step has struck; of ``per="operation"``, over all operations."""
+        if not self._by_operation:
+            return self.progress.fired
         every = [self.progress, *self._by_operation.values()]
         return [sum(progress.fired[step] for progress in every) for step in range(len(self.script.steps))]
 
@@ -122,12 +126,15 @@ class ActiveScript:
         return any(_owes(step, fired) for step, fired in zip(self.script.steps, self.fired, strict=True))
 
     def record(self) -> ScriptRecord:
-        """Make the trace's record of it."""
-        steps = [
-            ScriptStep(text, step.count, fired, step.is_fault)
-            for text, step, fired in zip(self._texts, self.script.steps, self.fired, strict=True)
-        ]
-        return ScriptRecord(str(self.binding), self.per, self.strict, self.is_closed, tuple(steps))
+        """Make the trace's record of it; while nothing changes, the same one."""
+        known, fired = self._record, self.fired
+        if known is None or known.closed != self.is_closed or [step.fired for step in known.steps] != fired:
+            steps = [
+                ScriptStep(text, step.count, times, step.is_fault)
+                for text, step, times in zip(self._texts, self.script.steps, fired, strict=True)
+            ]
+            self._record = known = ScriptRecord(self.where, self.per, self.strict, self.is_closed, tuple(steps))
+        return known
 
 
 def _owes(step: Step, fired: int) -> bool:
