@@ -18,7 +18,7 @@ from pytest_retrychaos.engine.callables import (
 from pytest_retrychaos.engine.failures import BARE
 from pytest_retrychaos.engine.loops import running_sleep
 from pytest_retrychaos.engine.run import Run
-from pytest_retrychaos.engine.shortcut import has_mute_frame
+from pytest_retrychaos.engine.shortcut import mute_code
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
         keyword, is_certain = asks_for_attempt(fn), is_coroutine_function(fn)
     if keyword is not None or policy.short_way is None:
         return _retrying_by_run(policy, fn, is_certain, keyword)
-    short_way, timeout, is_mute = policy.short_way, policy.timeout, is_certain and has_mute_frame(fn)
+    short_way, timeout, mute = policy.short_way, policy.timeout, mute_code(fn)
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         pause = None
@@ -54,7 +54,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                 result = await awaitable
             except Exception as error:
                 earlier = earlier or []
-                seconds = short_way(error, earlier, started, is_mute)
+                seconds = short_way(error, earlier, started, mute)
                 if seconds is None:
                     if isinstance(error, Misused):
                         raise

@@ -10,7 +10,7 @@ from pytest_retrychaos.engine.attempt import Attempt
 from pytest_retrychaos.engine.callables import asks_for_attempt, is_plain, refuse_coroutine, refuse_deferred
 from pytest_retrychaos.engine.failures import BARE
 from pytest_retrychaos.engine.run import Run
-from pytest_retrychaos.engine.shortcut import has_mute_frame
+from pytest_retrychaos.engine.shortcut import mute_code
 
 TYPE_CHECKING = False  # importing typing would cost more than this module
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
         keyword = asks_for_attempt(fn)
     if keyword is not None or policy.short_way is None:
         return _retrying_by_run(policy, fn, keyword)
-    short_way, timeout, is_mute = policy.short_way, policy.timeout, has_mute_frame(fn)
+    short_way, timeout, mute = policy.short_way, policy.timeout, mute_code(fn)
 
     def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         earlier: list[Noted] | None = None
@@ -41,7 +41,7 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
                 result = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]  # copy no empty dict
             except Exception as error:
                 earlier = earlier or []
-                seconds = short_way(error, earlier, started, is_mute)
+                seconds = short_way(error, earlier, started, mute)
                 if seconds is None:
                     run = Run(policy, started, earlier)
                     goes_on = _waits(run, run.after_error(error), error)

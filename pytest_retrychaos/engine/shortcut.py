@@ -11,7 +11,7 @@ Most failures are plain, and making a `Run` and asking it takes three times as l
 from __future__ import annotations
 
 import time
-from types import FunctionType
+from types import CodeType, FunctionType
 
 from pytest_retrychaos.engine.classify import CONNECTING_NAMES, connects
 from pytest_retrychaos.engine.failures import holds_text, retried_plainly
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.engine.history import Noted
     from pytest_retrychaos.engine.retry import Retry
 
-    ShortWay = Callable[[Exception, list[Noted], float, bool], float | None]
+    ShortWay = Callable[[Exception, list[Noted], float, CodeType | None], float | None]
 
 _MOST_TYPES = 64
 """Of exceptions, that a policy knows: some programs make them at run time."""
@@ -36,10 +36,10 @@ _MOST_TYPES = 64
 def short_way(policy: Retry) -> ShortWay | None:
     """Make the function that tells how long to wait after a failure, and adds that to what was noted before.
 
-    It is given the exception, the failures noted since the operation began, when that was, and whether what failed
-    `has_mute_frame`; it gives ``None`` where `Run` has to be asked: what is not plain or not retried, the last attempt,
-    a wait that might reach the timeout, a backoff whose bounds change, and where the log is read. A policy that has
-    somebody to ask has no such function.
+    It is given the exception, the failures noted since the operation began, when that was, and the `mute_code` of what
+    failed; it gives ``None`` where `Run` has to be asked: what is not plain or not retried, the last attempt, a wait
+    that might reach the timeout, a backoff whose bounds change, and where the log is read. A policy that has somebody
+    to ask has no such function.
     """
     if policy.has_judge or is_watched(policy):
         return None
@@ -55,7 +55,7 @@ def short_way(policy: Retry) -> ShortWay | None:
             known[kind] = found
         return found
 
-    def seconds_after(error: Exception, earlier: list[Noted], started: float, is_mute: bool) -> float | None:
+    def seconds_after(error: Exception, earlier: list[Noted], started: float, mute: CodeType | None) -> float | None:
         nonlocal source, log
         try:
             low, high = waits[len(earlier)]
@@ -72,8 +72,9 @@ def short_way(policy: Retry) -> ShortWay | None:
         args = error.args
         if args and (type(args[0]) is not str or len(args) > 1) and not holds_text(error):
             return None
-        step = error.__traceback__.tb_next  # type: ignore[union-attr]  # it was just caught
-        if is_mute and step is not None:
+        caught = error.__traceback__  # none where another thread took it off the same exception
+        step = None if caught is None else caught.tb_next
+        if step is not None and step.tb_frame.f_code is mute:
             step = step.tb_next
         while step is not None:
             if step.tb_frame.f_code.co_name in CONNECTING_NAMES and connects(step.tb_frame):
@@ -100,9 +101,9 @@ def short_way(policy: Retry) -> ShortWay | None:
     return seconds_after
 
 
-def has_mute_frame(fn: object) -> bool:
-    """Tell whether the frame of ``fn``, second in the traceback of its failures, tells nothing: it does not connect.
+def mute_code(fn: object) -> CodeType | None:
+    """Give the code of ``fn`` where its frame in a traceback tells nothing: it does not connect.
 
-    What is no function of Python's may have no frame there.
+    That frame need not be there: ``fn`` may have hidden it, or be no function of Python's.
     """
-    return type(fn) is FunctionType and fn.__code__.co_name not in CONNECTING_NAMES
+    return fn.__code__ if type(fn) is FunctionType and fn.__code__.co_name not in CONNECTING_NAMES else None

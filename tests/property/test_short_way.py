@@ -16,7 +16,7 @@ from pytest_retrychaos import engine
 from pytest_retrychaos.engine import Retry, computed, delays, exponential, fibonacci, fixed, linear
 from pytest_retrychaos.engine.failures import failure_of_error
 from pytest_retrychaos.engine.history import line_of, told
-from pytest_retrychaos.engine.shortcut import has_mute_frame
+from pytest_retrychaos.engine.shortcut import mute_code
 from tests.unit.engine.drives import Clock, answer
 
 ENGINE = str(Path(engine.__file__).parent)
@@ -324,7 +324,7 @@ def test_short_way_judges_each_failure_alike(name, place, shape, on):
 
     with pytest.raises(type(ERRORS[name]())) as caught:
         fn()
-    seconds = retry.short_way(caught.value, noted, 0.0, has_mute_frame(fn))
+    seconds = retry.short_way(caught.value, noted, 0.0, mute_code(fn))
 
     noted_as = [(failure, line_of((1, (kind, args), wait))) for failure, kind, args, wait in noted]
     judged = failure_of_error(caught.value, on), f"attempt 1: {told(caught.value)}"

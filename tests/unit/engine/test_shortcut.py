@@ -149,7 +149,7 @@ def test_a_plain_failure_takes_the_short_way():
     """It is noted as its type and what that was given, never as the exception, which would hold its frames."""
     retry, earlier = Retry(backoff=fixed(1)), []
 
-    assert retry.short_way(caught(reset()), earlier, 0.0, True) == 1
+    assert retry.short_way(caught(reset()), earlier, 0.0, None) == 1
 
     assert [noted[1:] for noted in earlier] == [(ConnectionError, ("reset",), 1.0)]
 
@@ -171,7 +171,7 @@ def test_what_is_left_to_the_long_way_has_drawn_and_noted_nothing(make, options)
     retry = Retry(random=Random(7), **options)
     earlier = []
 
-    assert retry.short_way(caught(make()), earlier, time.monotonic(), True) is None
+    assert retry.short_way(caught(make()), earlier, time.monotonic(), None) is None
 
     assert earlier == []
     assert retry.random.random() == Random(7).random()
@@ -196,6 +196,29 @@ def test_a_coroutine_that_connects_is_seen_behind_the_function_that_made_it():
         Retry(attempts=2, sleep=pause).call_async(lambda: space["create_connection"]()).send(None)
 
     assert raised.value.__context__ is None  # nothing was sent, so nothing may have been carried out
+
+
+def test_what_connects_is_seen_below_a_function_that_hides_its_own_frame():
+    """Then the frame that connects is the one below the driver's."""
+    space = {"__name__": "socket", "step": Script(reset(), refused())}
+    exec("def create_connection():\n    return step()\n", space)
+
+    def charge():
+        try:
+            return space["create_connection"]()
+        except ConnectionError as error:
+            error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    with pytest.raises(ConnectionRefusedError) as raised:
+        Retry(attempts=2, sleep=lambda _: None).call(charge)
+
+    assert raised.value.__context__ is None  # nothing was sent, so nothing may have been carried out
+
+
+def test_a_failure_that_lost_its_traceback_is_judged_without_it():
+    """Another thread raises the same exception, and clears it."""
+    assert Retry(backoff=fixed(1)).short_way(reset(), [], 0.0, None) == 1
 
 
 def test_a_program_that_reads_the_log_is_told_of_every_failure(caplog):
