@@ -133,8 +133,12 @@ class Backoff:
         return found
 
     def lasting_bounds(self, retries: int) -> list[tuple[float, float]]:
-        """Tell the bounds before the first retries; of none where a function or the wait before may change them."""
-        if self.jitter == DECORRELATED or isinstance(self.curve, Computed):
+        """Tell the bounds before the first retries.
+
+        Of none where a function or the wait before may change them, or a subclass draws in a way of its own.
+        """
+        draws_otherwise = type(self).delay is not Backoff.delay or type(self).bounds is not Backoff.bounds
+        if draws_otherwise or self.jitter == DECORRELATED or isinstance(self.curve, Computed):
             return []
         return [self.bounds(retry) for retry in range(1, retries + 1)]
 

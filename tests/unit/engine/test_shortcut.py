@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from pytest_retrychaos.engine import Retry, computed, exponential, fixed
+from pytest_retrychaos.engine import Backoff, Retry, computed, exponential, fixed
 from tests.unit.engine.drives import Clock, Script, answer, async_twin, run_call, run_decorated
 
 
@@ -219,6 +219,21 @@ def test_what_connects_is_seen_below_a_function_that_hides_its_own_frame():
 def test_a_failure_that_lost_its_traceback_is_judged_without_it():
     """Another thread raises the same exception, and clears it."""
     assert Retry(backoff=fixed(1)).short_way(reset(), [], 0.0, None) == 1
+
+
+def test_a_backoff_of_ones_own_that_draws_otherwise_is_asked_for_every_wait():
+    """What it overrides is its delay; its bounds are still those of the curve."""
+
+    class Patient(Backoff):
+        def delay(self, retry, **_):
+            return 10.0 * retry
+
+    clock, one = Clock(), fixed(1)
+    backoff = Patient(one.curve, one.cap, one.jitter)
+
+    Retry(attempts=3, backoff=backoff, sleep=clock.sleep).call(Script(reset(), reset(), 1))
+
+    assert clock.slept == [10.0, 20.0]
 
 
 def test_a_program_that_reads_the_log_is_told_of_every_failure(caplog):
