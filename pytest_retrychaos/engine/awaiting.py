@@ -44,6 +44,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         pause = None
+        awaitable: Awaitable[T] | None
         earlier: list[Noted] | None = None
         started = 0.0 if timeout is None else time.monotonic()
         while True:
@@ -53,6 +54,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                     refuse_blocking(fn, awaitable)
                 result = await awaitable
             except Exception as error:
+                awaitable = None  # a future keeps its exception, and that keeps this frame
                 earlier = earlier or []
                 seconds = short_way(error, earlier, started, mute)
                 if seconds is None:
@@ -75,6 +77,7 @@ def retrying(policy: Retry, fn: Callable[P, Awaitable[T]]) -> Callable[P, Corout
                 run = Run(policy, started, earlier)
                 if not await _waits(run, run.after_result(result), result):
                     return result
+                del result, awaitable  # a response may hold a connection that the next attempt needs
             return await _retrying_by_run(policy, fn, is_certain, begun=run)(*args, **kwargs)  # not in `except`
 
     return retried
@@ -94,6 +97,7 @@ def _retrying_by_run(
 
     async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
         pause = None
+        awaitable: Awaitable[T] | None
         run = begun or Run(policy)
         offered = None if keyword in kwargs else keyword
         while True:
@@ -109,6 +113,7 @@ def _retrying_by_run(
                 run.cut_short()
                 raise
             except Exception as error:
+                awaitable = None  # as above
                 seconds = run.after_error(error)
                 if seconds is None:
                     raise
@@ -125,6 +130,7 @@ def _retrying_by_run(
                     return result
                 if not await _waits(run, run.after_result(result), result):
                     return result
+                del result, awaitable  # as above
 
     return retried
 

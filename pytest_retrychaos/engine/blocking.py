@@ -61,6 +61,7 @@ def retrying(policy: Retry, fn: Callable[P, T]) -> Callable[P, T]:
                 run = Run(policy, started, earlier)
                 if not _waits(run, run.after_result(result), result):
                     return result
+                del result  # a response may hold a connection that the next attempt needs
             return _retrying_by_run(policy, fn, begun=run)(*args, **kwargs)  # not in `except`: it would be a context
 
     return retried
@@ -100,6 +101,7 @@ def _retrying_by_run(
                     raise
                 if not _waits(run, run.after_result(result), result):
                     return result
+                del result  # as above
 
     return retried
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import gc
 import inspect
 import subprocess
 import sys
 import types
+import weakref
 
 import pytest
 import trio
@@ -259,6 +262,39 @@ def test_a_cancelled_task_may_retry_its_cleaning_up(retried):
     with Chaos():
         asyncio.run(cancelled(work(), asyncio.CancelledError))
     assert script.calls == 2
+
+
+@pytest.mark.parametrize("failures", [2, 4], ids=["success", "failure"])
+@pytest.mark.parametrize("cause", [None, KeyError("token")], ids=["plain", "caused"])
+def test_a_future_that_failed_is_not_kept(failures, cause):
+    """It holds its exception, and that the frame which awaited it: nothing may hold the future in turn."""
+
+    class Late(TimeoutError):
+        """One that can be watched."""
+
+    async def main():
+        def work():
+            future = asyncio.get_running_loop().create_future()
+            if len(kept) == failures:
+                future.set_result("paid")
+                return future
+            error = Late()
+            error.__cause__ = cause
+            kept.append(weakref.ref(error))
+            future.set_exception(error)
+            return future
+
+        with contextlib.suppress(Late):
+            await Retry(attempts=4, backoff=fixed(0)).call_async(work)
+
+    kept = []
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(main())
+        assert [one() for one in kept] == [None] * failures
+    finally:
+        gc.enable()
 
 
 def test_a_blocking_function_is_refused_and_not_called_again(run):

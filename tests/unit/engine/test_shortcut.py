@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from random import Random
 
 import pytest
@@ -234,6 +235,24 @@ def test_a_backoff_of_ones_own_that_draws_otherwise_is_asked_for_every_wait():
     Retry(attempts=3, backoff=backoff, sleep=clock.sleep).call(Script(reset(), reset(), 1))
 
     assert clock.slept == [10.0, 20.0]
+
+
+@pytest.mark.parametrize("drive", [run_call, run_decorated, run_async])
+def test_a_response_that_is_retried_is_let_go_before_the_next_attempt(drive):
+    """It may hold a connection, and a pool may have no other."""
+
+    def work():
+        alive.append([one() is not None for one in kept])
+        if len(kept) == 3:
+            return "paid"
+        busy = answer(503)
+        kept.append(weakref.ref(busy))
+        return busy
+
+    kept, alive = [], []
+    drive(Retry(attempts=4, sleep=lambda _: None), work)
+
+    assert alive == [[], [False], [False, False], [False, False, False]]
 
 
 def test_a_program_that_reads_the_log_is_told_of_every_failure(caplog):
