@@ -123,8 +123,17 @@ def retried_plainly(kind: type[Exception], on: On) -> tuple[Failure, Failure] | 
 
 
 def holds_text(error: Exception) -> bool:
-    """Tell whether an exception was given text and numbers, and says no more than that: an OSError may name a file."""
-    return all(type(one) in _TEXT for one in error.args) and getattr(error, "filename", None) is None
+    """Tell whether an exception was given text and numbers, and says just that.
+
+    An OSError may name a file, and its attributes, which its text is made of, are writable.
+    """
+    args = error.args
+    for one in args:  # all() would cost as much as all the rest
+        if type(one) not in _TEXT:
+            return False
+    if not isinstance(error, OSError):
+        return getattr(error, "filename", None) is None
+    return error.filename is None and (len(args) < 2 or (error.errno is args[0] and error.strerror is args[1]))
 
 
 def _look_at(kind: type[Exception]) -> tuple[Choice, Choice] | None:

@@ -237,6 +237,21 @@ def test_a_backoff_of_ones_own_that_draws_otherwise_is_asked_for_every_wait():
     assert clock.slept == [10.0, 20.0]
 
 
+@pytest.mark.parametrize(("name", "text"), [("strerror", "[Errno 104] by proxy"), ("errno", "[Errno by proxy] reset")])
+def test_what_was_changed_in_an_error_of_the_system_is_noted(name, text):
+    """Its text is made of its attributes, which are writable, not of what it was given."""
+
+    def work():
+        error = ConnectionResetError(104, "reset")
+        setattr(error, name, "by proxy")
+        raise error
+
+    with pytest.raises(ConnectionResetError) as raised:
+        Retry(attempts=2, backoff=fixed(0)).call(work)
+
+    assert raised.value.__notes__[0] == f"attempt 1: ConnectionResetError: {text}; then waited 0 s"
+
+
 @pytest.mark.parametrize("drive", [run_call, run_decorated, run_async])
 def test_a_response_that_is_retried_is_let_go_before_the_next_attempt(drive):
     """It may hold a connection, and a pool may have no other."""
