@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
-from pytest_retrychaos.laws.ends import TOLERANCE_NS, Ended, asked_by, is_unsafe, path_of
+from pytest_retrychaos.laws.ends import TOLERANCE_NS, Ended, asked_by, is_unsafe, met, path_of
 from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, was_hedged, was_refused_afterwards
 from pytest_retrychaos.laws.survival import crashed
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
@@ -209,9 +209,14 @@ def in_words(failed: Ended) -> str:
     """Write what an attempt met: ``a timeout``, ``status 503``."""
     words = {
         "refuse": "a refused connection",
+        "dns": "a name that was not resolved",
         "connect-timeout": "a connect timeout",
+        "tls": "a failed TLS handshake",
         "reset": "a connection reset",
         "eof": "a connection closed with no answer",
+        "stale": "a connection that had gone stale",
         "timeout": "a timeout",
+        "truncate": "a truncated answer",
+        "garbage": "an answer that is no HTTP",
     }
-    return words.get(failed.what, f"status {failed.what}")
+    return words.get(failed.what, met(failed.what))
