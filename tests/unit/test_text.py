@@ -199,10 +199,11 @@ def test_words_have_right_plurals_and_units():
     )
     assert (listed(["a"]), listed(["a", "b", "c"])) == ("a", "a, b and c")
     assert (seconds(2_000_000_000), seconds(1_500_000)) == ("2 s", "0.002 s")
-    assert [singular(noun) for noun in ("payments", "entries", "boxes", "status", "address")] == [
+    assert [singular(noun) for noun in ("payments", "entries", "boxes", "dishes", "status", "address")] == [
         "payment",
         "entry",
         "box",
+        "dish",
         "status",
         "address",
     ]

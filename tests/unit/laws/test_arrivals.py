@@ -105,3 +105,18 @@ def test_windows_are_made_longer_where_there_would_be_too_many(run):
     found = arrivals(herd_of(run, [(0, "503"), (1000, "ok")], window_ns=10**6), 0)
 
     assert (len(found.counts), found.window, sum(found.counts)) == (90_910, 0.011, 2)
+
+
+def test_window_that_began_before_the_cause_had_ended_is_not_counted_as_after_it(run):
+    """Two arrive while the service is still down, though it strikes nobody; one arrives afterwards."""
+    found = arrivals(herd_of(run, [(0, "503"), (1, "ok")], [(1, "ok")], [(3, "ok")], cause_ended_ns=5 * SECOND // 2), 0)
+
+    assert found.peak_after_cause == 1
+
+
+def test_redirect_that_is_followed_is_no_arrival(run):
+    """It is a leg of the one that led there."""
+    trace = herd_of(run, [(0, "ok"), (1, "ok")])
+    legs = (trace.attempts[0], replace(trace.attempts[1], joined="leg"))
+
+    assert arrivals(replace(trace, attempts=legs), 0).counts == (1,)

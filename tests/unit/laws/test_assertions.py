@@ -49,6 +49,8 @@ def test_retried_fails_with_the_count(run):
     assert headline(ask.retried(twice(run()).trace(), 3)) == "RT01 retried 1 time: 3 retries were expected"
     assert headline(ask.retried(run().send("503").trace())) == "RT01 retried 0 times: at least 1 retry was expected"
     assert headline(ask.retried(twice(run()).trace(), 0)) == "RT03 retried 1 time: 0 retries were expected"
+    assert headline(ask.retried(run().send("503").trace(), 1)) == "RT01 retried 0 times: 1 retry was expected"
+    assert headline(ask.retried(twice(run()).trace(), 2)) == "RT01 retried 1 time: 2 retries were expected"
 
 
 def test_retried_cannot_tell_when_nothing_failed(run):

@@ -125,6 +125,17 @@ def test_what_only_the_breaker_knows_counts_either_way(cb, fault):
     assert cb(lambda one: refused(failed(failed(one, 2, fault), 3)))[0] == HELD
 
 
+@pytest.mark.parametrize("status", [302, 404])
+def test_an_answer_that_is_no_success_counts_either_way_though_it_is_no_failure(cb, status):
+    """A service's own refusal, or a redirect that is not followed."""
+
+    def with_answer(one, more):
+        return failed(call(failed(one, 2), "ok", status=status), more)
+
+    assert cb(lambda one: refused(with_answer(one, 1)))[0] == NOT_ASKED
+    assert cb(lambda one: refused(with_answer(one, 3)))[0] == HELD
+
+
 @pytest.mark.parametrize("fault", ["500", "502", "timeout", "reset", "eof", "refuse"])
 def test_every_sure_failure_counts(cb, fault):
     """A breaker that does not see them is late."""
@@ -210,6 +221,18 @@ def test_one_breaker_for_each_function_is_right(cb):
             call(one, "503", path="/orders")
         call(one, "503", path="/items/8")
         return call(one, "503", path="/orders")
+
+    assert cb(two_functions)[0] == NOT_ASKED
+
+
+def test_one_breaker_for_each_function_of_two_below_one_item_is_right(cb):
+    """What an item is called by is no part of a function; the words before and after it are."""
+
+    def two_functions(one):
+        for number in (7, 8):
+            call(one, "503", path=f"/items/{number}/lines")
+            call(one, "503", path=f"/items/{number}/notes")
+        return call(one, "503", path="/items/9/lines")
 
     assert cb(two_functions)[0] == NOT_ASKED
 
@@ -697,6 +720,54 @@ def test_the_window_of_a_rate_slides_over_earlier_failures(cb):
     assert cb(slide, HALF)[0] == HELD
 
 
+# closing after more than one success
+
+
+TWICE = BreakerPolicy(threshold=3, cooldown=30, successes=2)
+
+
+def test_a_circuit_that_closes_after_two_probes_is_right(cb):
+    """The second closes it, and the next call goes through."""
+    assert cb(lambda one: failed(call(call(opened(one).wait(30), "ok"), "ok"), 1), TWICE) == [HELD] * 2 + [
+        NOT_ASKED,
+        HELD,
+    ]
+
+
+def test_a_call_turned_away_after_the_first_of_two_probes_is_caught(cb):
+    """Half open, and none is under way: the next one is the second probe."""
+    assert cb(lambda one: refused(call(opened(one).wait(30), "ok")), TWICE)[3] == broken("CB04/stays-open")
+
+
+def test_a_failure_after_the_first_of_two_probes_opens_the_circuit_again(cb):
+    """And traffic after that is caught."""
+    assert cb(lambda one: failed(call(opened(one).wait(30), "ok"), 2), TWICE)[3] == broken("CB04/stays-closed")
+
+
+def test_a_slow_first_probe_may_be_a_failure_to_the_breaker(cb):
+    """Then the circuit is open, and turns the next one away."""
+    assert cb(lambda one: refused(call(opened(one).wait(30), "ok", lasts=2)), TWICE)[3] == NOT_ASKED
+
+
+# the names of breakers' errors
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("shop.http.CircuitOpen", broken("CB01/early")),
+        ("shop.http.BreakerOpen", broken("CB01/early")),
+        ("purgatory.domain.model.OpenedState", broken("CB01/early")),
+        ("shop.circuits.Overloaded", NOT_ASKED),
+    ],
+)
+def test_a_breaker_is_known_by_the_name_of_its_error_or_of_its_package(cb, name, verdict):
+    """A module's name says nothing."""
+    told = Told(None, None, (Raised(name, ("builtins.Exception",), "no"),))
+
+    assert cb(lambda one: refused(failed(one, 2), told))[0] == verdict
+
+
 # texts
 
 
@@ -769,3 +840,33 @@ def test_calls_that_sent_nothing_stand_in_the_timeline(run, text):
 def test_what_is_broken_is_told_in_one_line(run, text, code, build, headline):
     """With the moment and the cooldown."""
     assert text(build(run()), code, breaker=THREE).splitlines()[0] == f"{code} {headline}"
+
+
+@pytest.mark.parametrize(
+    ("code", "build", "expected"),
+    [
+        (
+            "CB01",
+            lambda one: refused(failed(one, 2), FAILED),
+            "a call sent nothing, and nothing says that it was a breaker that stopped it",
+        ),
+        (
+            "CB04",
+            lambda one: refused(call(opened(one).wait(30), "ok", lasts=2)),
+            "a success took a second or longer, and some breakers take a slow call for a failure",
+        ),
+        ("CB01", lambda one: refused(failed(one, 3)), "1 circuit opened at the threshold"),
+        ("CB02", lambda one: refused(refused(failed(one, 3))), "2 calls met an open circuit and sent nothing"),
+        ("CB04", lambda one: failed(call(opened(one).wait(30), "ok"), 1), "1 probe decided what came after it"),
+    ],
+)
+def test_a_ruling_says_its_reason(run, reason, code, build, expected):
+    """What was counted, or why nothing was."""
+    assert reason(build(run()), code, breaker=THREE) == expected
+
+
+def test_a_rate_is_told_as_the_limit(run, text):
+    """Where no number in a row opens it."""
+    assert text(failed(run(), 5), "CB01", breaker=HALF).splitlines()[0] == (
+        "CB01 the breaker did not open in time: GET /items was sent after a failure rate of 0.5"
+    )

@@ -122,3 +122,51 @@ def test_no_traffic_cannot_tell_when_none_was_turned_away(run):
     assert headline(ask.no_traffic_while_open(calls(run(), "503", "ok").trace())) == (
         f"NV01 cannot tell: no call was seen to be turned away; {UNSEEN}"
     )
+
+
+def test_opened_counts_at_each_host(run):
+    """A breaker has one circuit for each, whatever is asked of it there; and another host's failures are not its."""
+    one = run()
+    for host, path in (("a.test", "/items"), ("b.test", "/items"), ("a.test", "/orders")):
+        one.open(host).new().send("503", "GET", path, host=host).close()
+    trace = one.open("a.test", OPEN).close().trace()
+
+    assert ask.breaker_opened(trace, 2) is None
+    assert headline(ask.breaker_opened(trace, 3)) == "CB01 the breaker opened after 2 failures in a row, 3 expected"
+
+
+def test_opened_counts_attempts_or_calls(run):
+    """A breaker stands around the retries of a call, or within them."""
+    trace = call(call(call(run(), "503", "503"), "503", "503"), told=OPEN).trace()
+
+    assert ask.breaker_opened(trace, 4) is None
+    assert ask.breaker_opened(trace, 2) is None
+
+
+def test_opened_counts_the_attempts_of_calls_that_went_on(run):
+    """Three had failed, two of them in one call, when the last call was sent."""
+    assert headline(ask.breaker_opened(call(call(call(run(), "503", "503"), "503"), "503").trace())) == (
+        "CB01 the breaker did not open: a call was sent after 3 failures in a row"
+    )
+
+
+def test_no_traffic_is_told_whole(run):
+    """With what to do about it."""
+    found = ask.no_traffic_while_open(calls(run(), "503", "open", "503").trace())
+
+    assert (found.marks, found.why, found.fix) == (
+        ((2, "sent all the same"),),
+        "the service gets no rest, and who has to be told at once waits instead",
+        "ask the breaker before every request, and keep one breaker for all who call the service",
+    )
+
+
+def test_closed_is_told_whole(run):
+    """With what to do about it."""
+    found = ask.breaker_closed(calls(run(), "503", "open").trace())
+
+    assert (found.marks, found.why, found.fix) == (
+        ((1, "the next call was turned away"),),
+        "callers are cut off until it closes",
+        "advance the clock by the cooldown (chaos.clock.advance), and let a call succeed",
+    )

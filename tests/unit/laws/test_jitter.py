@@ -213,3 +213,43 @@ def test_bk03_tells_what_it_has_seen(run):
         "BK03 no jitter: of 60 waits, all before the same retry are alike; the policy says full jitter",
         "BK03 cap exceeded: 1 wait came out longer than 8 s",
     ]
+
+
+def test_bk03_of_another_kind_is_told_whole(run, text):
+    """Half of the waits are missing."""
+    waits = drawn(exponential(1, cap=60, jitter="equal"), 100)
+    policy = Retry(attempts=9, backoff=exponential(1, cap=60, jitter="full"))
+
+    assert text(operations(run, waits), "BK03", policy) == (
+        "BK03 other jitter: 0 % of 300 waits lie in the lowest 50 % of their bounds, of full jitter 50 % do\n"
+        "  why   the waits are not spread as the policy says, so the service gets another load than was planned for\n"
+        "  fix   give the client the jitter that is claimed, or claim the one it has\n"
+        "  again @pytest.mark.chaos(seed=42)\n"
+        "  or    a right client is accused by a chance of 1 in 10 000: another seed settles it"
+    )
+
+
+def test_bk03_over_the_cap_is_told_whole(run, text):
+    """One wait is longer."""
+    assert text(operations(run, [[0.5, 1.5, 3, 7.9], [0.5, 1.5, 3, 8.5]]), "BK03", FULL) == (
+        "BK03 cap exceeded: 1 wait came out longer than 8 s\n"
+        "  why   chance was added after the wait had been capped, or there is no cap\n"
+        "  fix   cap the wait last, once jitter has been added\n"
+        "  again @pytest.mark.chaos(seed=42)"
+    )
+
+
+def test_bk03_of_a_herd_is_told_whole(run, text):
+    """Twenty copies wait alike."""
+    assert text(operations(run, [[1.0]] * 20, as_herd=True), "BK03") == (
+        "BK03 no jitter: 20 copies waited 1 s each before retry 1\n"
+        "  arrivals in every 1 s: █ answered, ░ failed\n"
+        f"  +0 s  20  {'░' * 50}\n"
+        f"  +1 s  20  {'░' * 50}\n"
+        "  20 copies, 40 attempts, 2 an operation, 2 at most\n"
+        "  peak 20\n"
+        "  why   clients that failed together come back together where chance does not spread them, and hit the "
+        "service at once\n"
+        '  fix   let chance spread the waits, as exponential(0.1, cap=20, jitter="full") does\n'
+        "  again @pytest.mark.chaos(seed=42)"
+    )

@@ -171,3 +171,22 @@ def test_ld02_tells_the_budget(run, text):
         "  again @pytest.mark.chaos(seed=42)\n"
         "  or    has each copy a budget of its own? The law judges one for all"
     )
+
+
+def test_ld02_grants_more_to_later_operations(run, ruling):
+    """Each of six brings a retry of its own, once the one that was granted at first is spent."""
+    one = run()
+    for _ in range(6):
+        one.open("pay").new().send("503", key="k").wait(1).again("503").close().wait(1)
+
+    assert ruling(one, "LD02", budgeted(ratio=1, per_second=0, burst=1)) == ("held",)
+    assert ruling(one, "LD02", budgeted(ratio=0.9, per_second=0, burst=1)) == ("broken", "LD02")
+
+
+def test_ld03_marks_the_first_of_a_crowd_that_is_no_herd(run, text):
+    """There are no arrivals to draw."""
+    marks = [
+        line.partition("◄ ")[2] for line in text(crowd(run, [1.0] * 20, as_herd=False), "LD03", JITTERED).splitlines()
+    ]
+
+    assert [mark for mark in marks if mark] == ["the first of them"]
