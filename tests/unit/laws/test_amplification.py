@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_retrychaos.laws import assertions as ask
+from pytest_retrychaos.laws.amplification import check_amplification
 from pytest_retrychaos.trace import Trace
 
 
@@ -55,3 +56,16 @@ def test_the_assertion_asks_the_same(run):
     )
     assert ask.amplification(run().send().trace(), 3).headline == "NV01 cannot tell: nothing failed"
     assert ask.amplification(Trace("t", 0, ""), 3).headline == "NV01 cannot tell: nothing was sent"
+
+
+@pytest.mark.parametrize("limit", [0, 0.9, float("inf"), float("nan"), True, "4", None])
+def test_a_limit_is_a_number_of_attempts(limit):
+    """From one up."""
+    with pytest.raises(ValueError, match=r"^amplification=.*: give a number of attempts, 1 or more; 1 means no retry$"):
+        check_amplification("amplification", limit)
+
+
+@pytest.mark.parametrize("limit", [1, 1.5, 9])
+def test_a_limit_is_taken_as_it_is(limit):
+    """One is the least."""
+    assert check_amplification("amplification", limit) == limit

@@ -374,6 +374,28 @@ def test_a_deadline_around_the_breaker_is_no_failure_to_it(cb, told, verdict):
     assert cb(cut)[0] == verdict
 
 
+def test_a_limit_that_a_call_told_of_is_the_limit_of_its_other_attempts(cb):
+    """Each of four calls retried inside of itself, and told of the last one only."""
+
+    def patient(one):
+        for _ in range(4):
+            call(one, "timeout", "timeout", told=LATE, error=CLOSED)
+        return one
+
+    assert cb(patient)[0] == broken("CB01/late")
+
+
+def test_a_deadline_after_an_answer_that_never_came_is_a_failure_all_the_same(cb):
+    """The service was at fault, and the breaker was told so before."""
+
+    def late(one):
+        for _ in range(4):
+            call(one, "timeout", told=Told(None, None, (Raised("builtins.TimeoutError", (), ""),)))
+        return one
+
+    assert cb(late)[0] == broken("CB01/late")
+
+
 GROUP = Told(None, None, (Raised("builtins.BaseExceptionGroup", ("builtins.BaseException",), ""),))
 
 

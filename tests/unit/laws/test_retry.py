@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_retrychaos.engine import CircuitBreaker, Retry, RetryBudget, exponential, fixed
@@ -274,6 +276,24 @@ def test_rt02_is_held_when_other_credentials_follow(run, ruling, status):
     one = run().send(str(status), headers={"Authorization": "Bearer old"})
 
     assert ruling(one.again(headers={"Authorization": "Bearer new"}), "RT02") == ("held",)
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        ({"fault": "503"}, NOT_APPLIED),
+        ({"fault": "ok"}, ("broken", "RT02/401")),
+        ({"fault": "503", "scope": 0}, ("broken", "RT02/401")),
+        ({"fault": "503", "lineage": 9}, ("broken", "RT02/401")),
+    ],
+)
+def test_rt02_takes_what_failed_between_for_a_login_if_it_may_be_one(run, ruling, between, expected):
+    """A request of the same scope and thread or task, which failed, so that all began anew."""
+    one = run().open("shop").close().send("401").new().send(target="/token", **between).again(operation=0)
+    first, second = one.operations
+    one.operations = [replace(first, attempts=(1, 3)), replace(second, attempts=(2,))]
+
+    assert ruling(one, "RT02") == expected
 
 
 def test_rt02_is_broken_when_other_credentials_follow_a_404(run, ruling):
