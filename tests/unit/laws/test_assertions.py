@@ -169,3 +169,54 @@ def test_an_assertion_may_ask_of_one_operation(run):
     assert ask.not_retried(one.trace(), operation=1) is None
     assert ask.retried(one.trace(), 1, operation=0) is None
     assert ask.attempts(one.trace(), 1, operation=1) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "marks", "why", "fix"),
+    [
+        (
+            lambda one: ask.retried(one.send("503").trace()),
+            ((1, "given up"),),
+            "the test says how often the code has to try again",
+            "change the retry policy, or what it takes for a failure that passes",
+        ),
+        (
+            lambda one: ask.not_retried(twice(one).trace()),
+            ((2, "sent again"),),
+            "the test says that this failure is not to be retried",
+            "leave it out of what the client retries, and tell the caller",
+        ),
+        (
+            lambda one: ask.attempts(twice(one).trace(), 1),
+            (),
+            "the test says how many attempts the code makes",
+            "change the retry policy, or the number in the test",
+        ),
+        (
+            lambda one: ask.key_reused(twice(one).trace()),
+            ((2, "sent again without a key"),),
+            "the service cannot tell a retry from a new request",
+            "make one key per operation, outside the retry loop, and send it on every attempt",
+        ),
+        (
+            lambda one: ask.retried(one.send().trace()),
+            (),
+            "an assertion that passes because nothing happened proves nothing",
+            "make the code meet the fault: look at the script, and at what the test calls",
+        ),
+    ],
+)
+def test_what_an_assertion_finds_is_told_whole(run, question, marks, why, fix):
+    """What to look at, why, and what to do."""
+    found = question(run())
+
+    assert (found.marks, found.why, found.fix) == (marks, why, fix)
+
+
+def test_backoff_cannot_tell_by_a_failover(run):
+    """It goes to another host, and need not wait."""
+    trace = run().send("503").wait(1).again(host="b.test").trace()
+
+    assert headline(ask.backoff(trace, exponential(1))) == (
+        "NV01 cannot tell: no wait was one of backoff: logins and failovers only"
+    )
