@@ -170,3 +170,10 @@ def test_closed_is_told_whole(run):
         "callers are cut off until it closes",
         "advance the clock by the cooldown (chaos.clock.advance), and let a call succeed",
     )
+
+
+def test_no_traffic_names_a_connection_that_was_refused(run):
+    """It was tried, though no request went out."""
+    assert headline(ask.no_traffic_while_open(calls(run(), "503", "open", "refuse").trace())) == (
+        "CB02 traffic while open: a connection api.test was sent 0 s after the circuit was seen to be open"
+    )

@@ -216,3 +216,30 @@ def test_rt04_takes_out_the_longest_of_values_that_begin_alike(run, ruling):
     one = run().send("503", key="key-1", headers={"X-Trace": "abcdef"}, volatile=("abc", "abcdef")).wait(1)
 
     assert ruling(one.again(headers={"X-Trace": "uvwxyz"}, volatile=("uvw", "uvwxyz")), "RT04") == ("held",)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "what", "fix"),
+    [
+        (
+            {"fault": "307", "failed": False},
+            {"target": "/b", "joined": "leg", "key": "key-2"},
+            "another idempotency key",
+            "send the idempotency key on every leg of a redirect too",
+        ),
+        ({"fault": "503"}, {"target": "/orders"}, "another path", "build the address once, outside the retry loop"),
+        (
+            {"fault": "503"},
+            {"method": "PUT"},
+            "PUT instead of POST",
+            "keep the method: repeat the request as it was, or follow 307 and 308 with the method they came to",
+        ),
+    ],
+)
+def test_rt04_text_says_what_differs(run, text, first, second, what, fix):
+    """In the first line, at the attempt, and in what to do."""
+    told = text(run().send(**first, key="key-1").wait(1).again(**second), "RT04").splitlines()
+
+    assert told[0] == f"RT04 another request: POST /payments was sent again with {what}"
+    assert told[2].endswith(f"◄ {what}")
+    assert told[4] == f"  fix   {fix}"
