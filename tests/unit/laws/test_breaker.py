@@ -550,6 +550,11 @@ def test_a_breaker_that_sends_no_probe_is_caught(cb):
     assert cb(lambda one: refused(opened(one).wait(45)))[2] == broken("CB03/no-probe")
 
 
+def test_a_call_that_sent_nothing_before_the_probe_began_was_not_turned_away_beside_it(cb):
+    """It proves nothing about probes."""
+    assert cb(lambda one: call(refused(opened(one).wait(45), FAILED), "ok"))[2] == NOT_ASKED
+
+
 def test_a_breaker_of_another_name_that_sends_no_probe_is_not_said_to_be_caught(run, reason):
     """What stopped the call may have been something else; the reason says what would settle it."""
     one = refused(opened(run()).wait(45), told=Told(None, None, (Raised("app.Resting", ("builtins.Exception",), ""),)))
@@ -564,6 +569,24 @@ def test_a_probe_that_tells_nothing_leaves_open_what_comes(cb):
     """A 404: closed, half open or open again, all may be right."""
     assert cb(lambda one: failed(failed(opened(one).wait(31), 1, "404"), 1))[3] == NOT_ASKED
     assert cb(lambda one: refused(failed(opened(one).wait(31), 1, "404")))[3] == NOT_ASKED
+
+
+def test_a_circuit_that_turns_away_after_such_a_probe_may_have_been_open_all_along(cb):
+    """The cooldown is over since then, perhaps: six seconds later a probe is none too early."""
+
+    def all_along(one):
+        return failed(refused(failed(opened(one).wait(30), 1, "404").wait(1)).wait(5), 1)
+
+    assert cb(all_along)[:2] == [HELD, HELD]
+
+
+def test_a_call_at_the_moment_when_a_circuit_is_seen_to_be_open_tells_nothing(cb):
+    """In another thread: before or after?"""
+
+    def same_moment(one):
+        return refused(failed(failed(one, 2), 1, "404")).new().send("503", "GET", "/items", lineage=2)
+
+    assert cb(same_moment)[1] == NOT_ASKED
 
 
 def test_a_late_success_of_a_call_from_before_leaves_open_what_comes(cb):
@@ -864,6 +887,12 @@ def test_what_is_broken_is_told_in_one_line(run, text, code, build, headline):
     assert text(build(run()), code, breaker=THREE).splitlines()[0] == f"{code} {headline}"
 
 
+AT_ONE_MOMENT = (
+    "a call in another thread or task began when the circuit opened: before or after? let the failures take time, by a"
+    " timeout or slow=1s"
+)
+
+
 @pytest.mark.parametrize(
     ("code", "build", "expected"),
     [
@@ -875,6 +904,26 @@ def test_what_is_broken_is_told_in_one_line(run, text, code, build, headline):
         (
             "CB04",
             lambda one: refused(call(opened(one).wait(30), "ok", lasts=2)),
+            "a success took a second or longer, and some breakers take a slow call for a failure",
+        ),
+        (
+            "CB01",
+            lambda one: failed(one, 3).new().send("503", "GET", "/items", lineage=2),
+            AT_ONE_MOMENT,
+        ),
+        (
+            "CB02",
+            lambda one: failed(one, 3).new().send("503", "GET", "/items", lineage=2),
+            AT_ONE_MOMENT,
+        ),
+        (
+            "CB01",
+            lambda one: failed(one, 2).open("fetch", OPEN).wait(5).close(),
+            "a call that failed before it was sent, as in a full pool, may have counted",
+        ),
+        (
+            "CB01",
+            lambda one: refused(failed(call(one, "ok", lasts=3), 1)),
             "a success took a second or longer, and some breakers take a slow call for a failure",
         ),
         ("CB01", lambda one: refused(failed(one, 3)), "1 circuit opened at the threshold"),
