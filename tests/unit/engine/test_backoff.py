@@ -192,6 +192,7 @@ def test_a_backoff_is_a_value():
             lambda: exponential(1, cap=0.5),
             "cap=0.5: it has to be at least base=1, the first wait; raise cap or lower base",
         ),
+        (lambda: fibonacci(0), "base=0: it has to be above 0 seconds; 0 would never grow: write fixed(0)"),
         (
             lambda: exponential(cap=float("inf")),
             "cap=inf: it has to be a finite number; a wait without end is none: name the longest one",
@@ -289,3 +290,9 @@ def test_what_is_no_list_or_function_is_refused(make, text):
     with pytest.raises(TypeError) as caught:
         make()
     assert str(caught.value) == text
+
+
+def test_fibonacci_spreads_in_proportion():
+    """A fifth of each wait to either side, or another share of it."""
+    assert [fibonacci(1, jitter="proportional").bounds(retry) for retry in (1, 3)] == [(0.8, 1.2), (1.6, 2.4)]
+    assert fibonacci(1, jitter="proportional", share=0.5).bounds(3) == (1.0, 3.0)

@@ -201,3 +201,11 @@ def test_the_table_names_every_event_and_leads_to_every_state():
     assert set(itertools.chain.from_iterable(TRANSITIONS.values())) == set(Event)
     for row in TRANSITIONS.values():
         assert len(set(row.values())) >= 2
+
+
+def test_a_rate_is_a_share_of_the_calls():
+    """Two failures in five are less than half of them, three in six are half."""
+    machine = circuit(failure_rate=0.5, window=60, minimum_calls=4)
+    for failed in (False, False, False, True, True):
+        assert machine.end(machine.period, failed, 100.0) is None
+    assert machine.end(machine.period, True, 100.0) == OPENED

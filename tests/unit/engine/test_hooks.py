@@ -119,6 +119,13 @@ def test_the_logger_says_each_wait_and_the_end(policy, drive, caplog):
     ]
 
 
+def test_the_logger_says_nothing_of_an_error_that_is_not_retried(policy, drive, caplog):
+    """It is the caller's, and no affair of the engine's."""
+    with caplog.at_level(logging.INFO, "pytest_retrychaos.engine"), pytest.raises(KeyError):
+        drive(policy(attempts=2), Script(KeyError("id")))
+    assert caplog.messages == []
+
+
 def test_the_logger_is_quiet_by_default(policy, drive, caplog):
     """The text of a failure is made once, for the notes, and not again for a line that nobody reads."""
 

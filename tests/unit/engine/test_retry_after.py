@@ -200,3 +200,10 @@ def test_a_now_that_is_no_moment_is_refused(now):
     """Only the caller's own clock can be at fault here, so it is told."""
     with pytest.raises(ValueError, match=r"now=(nan|inf): it has to be a moment in epoch seconds; pass time.time\(\)"):
         read_retry_after("5", now=now)
+
+
+def test_values_that_contradict_each_other_are_told():
+    """As they came, one after the other."""
+    headers = [("Retry-After", "1"), ("Retry-After", "2")]
+
+    assert find_retry_after(headers, now=NOW) == Unreadable("repeated", "Retry-After", "1, 2")

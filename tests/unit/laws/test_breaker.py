@@ -784,6 +784,31 @@ def test_a_call_turned_away_after_the_first_of_two_probes_is_caught(cb):
     assert cb(lambda one: refused(call(opened(one).wait(30), "ok")), TWICE)[3] == broken("CB04/stays-open")
 
 
+def test_a_call_turned_away_after_the_first_of_two_probes_is_told_whole(run, text):
+    """With what opened the circuit, and the probe."""
+    assert text(refused(call(opened(run()).wait(30), "ok")), "CB04", breaker=TWICE).splitlines()[:7] == [
+        "CB04 not closed again: fetch was turned away although the probe #4 had succeeded",
+        "  t+0.00s   #1  GET /items   503",
+        "  t+0.00s   #2  GET /items   503",
+        "  t+0.00s   #3  GET /items   503   ◄ the circuit is open from here on",
+        "  t+0.00s  –   fetch sent nothing",
+        "  t+30.00s  #4  GET /items   200   ◄ the probe; the next call was turned away",
+        "  t+30.00s  –   fetch sent nothing",
+    ]
+
+
+def test_a_loop_that_had_begun_beside_the_first_of_two_probes_may_be_turned_away_after_it(cb):
+    """It was turned away while the probe was under way."""
+
+    def beside_the_probe(one):
+        call(opened(one).wait(30), "ok", lasts=0.5)
+        refused(one)
+        one.scopes[-1] = replace(one.scopes[-1], came_after=one.scopes[-1].came_after - 1)
+        return one
+
+    assert cb(beside_the_probe, TWICE)[2:] == [HELD, NOT_ASKED]
+
+
 def test_a_failure_after_the_first_of_two_probes_opens_the_circuit_again(cb):
     """And traffic after that is caught."""
     assert cb(lambda one: failed(call(opened(one).wait(30), "ok"), 2), TWICE)[3] == broken("CB04/stays-closed")
@@ -925,6 +950,11 @@ AT_ONE_MOMENT = (
             "CB01",
             lambda one: refused(failed(call(one, "ok", lasts=3), 1)),
             "a success took a second or longer, and some breakers take a slow call for a failure",
+        ),
+        (
+            "CB04",
+            lambda one: failed(failed(opened(one).wait(31), 1, "404"), 1),
+            "a call ended of which only the breaker knows whether it closed the circuit",
         ),
         ("CB01", lambda one: refused(failed(one, 3)), "1 circuit opened at the threshold"),
         ("CB02", lambda one: refused(refused(failed(one, 3))), "2 calls met an open circuit and sent nothing"),
