@@ -17,6 +17,7 @@ import trio
 
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.engine import CircuitBreaker, Retry, fixed
+from pytest_retrychaos.engine.classify import Kind
 from tests.unit.engine.drives import Script
 
 RETRY = Retry(backoff=fixed(2))
@@ -178,6 +179,21 @@ def test_a_cancellation_that_was_made_another_error_is_not_retried(is_hidden):
     with Chaos():
         asyncio.run(cancelled(RETRY.call_async(work), ConnectionResetError))
     assert len(calls) == 1
+
+
+def test_giving_up_for_a_cancellation_tells_what_it_was_made_into():
+    """Its kind is that of the error that was raised."""
+    told = []
+
+    async def work():
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            raise ConnectionResetError("the connection was closed") from None
+
+    with Chaos():
+        asyncio.run(cancelled(Retry(giving_up=told.append).call_async(work), ConnectionResetError))
+    assert [(one.reason, one.kind) for one in told] == [("cancelled", Kind.AMBIGUOUS)]
 
 
 def test_a_cancellation_that_a_block_made_another_error_is_not_retried():

@@ -113,6 +113,14 @@ def test_where_the_error_is_permanent_it_is_raised_and_a_sign_of_health(policy, 
     assert breaker.failures == 0
 
 
+def test_a_first_failure_that_opens_the_circuit_is_noted(policy, clock, drive):
+    """Though there were no earlier ones to tell."""
+    only = TimeoutError("a")
+    with pytest.raises(CircuitOpen):
+        drive(policy(breaker=CircuitBreaker(threshold=1, cooldown=30, clock=clock)), Script(only))
+    assert only.__notes__ == ["attempt 1 was the last: the circuit is open"]
+
+
 def test_an_answer_that_was_returned_goes_along_with_the_error(policy, breaker):
     """The last response is not lost."""
     last = answer(503)
