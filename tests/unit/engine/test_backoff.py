@@ -192,6 +192,10 @@ def test_a_backoff_is_a_value():
             lambda: exponential(1, cap=0.5),
             "cap=0.5: it has to be at least base=1, the first wait; raise cap or lower base",
         ),
+        (
+            lambda: fixed(1, jitter="proportional", share=float("nan")),
+            "share=nan: it has to be a finite number",
+        ),
         (lambda: fibonacci(0), "base=0: it has to be above 0 seconds; 0 would never grow: write fixed(0)"),
         (
             lambda: exponential(cap=float("inf")),
