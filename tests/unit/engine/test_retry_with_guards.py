@@ -176,6 +176,17 @@ def test_a_retry_inside_a_probe_is_its_failure(policy, breaker, clock):
     assert repr(refused.value.__cause__) == "ConnectionError('down')"
 
 
+def test_a_retry_inside_a_probe_gives_up_for_the_breaker(policy, breaker, clock):
+    """So does the probe around it."""
+    told = []
+    breaker.trip()
+    clock.now += 30
+    guarded = policy(breaker=breaker, giving_up=told.append)
+    with pytest.raises(CircuitOpen):
+        guarded.call(guarded(Script(ConnectionError("down"))))
+    assert [one.reason for one in told] == ["breaker", "breaker"]
+
+
 def test_an_error_made_of_a_cancellation_is_no_failure_of_the_service(breaker, clock):
     """Clients turn cancellations into errors of their own."""
 
