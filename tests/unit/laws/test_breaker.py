@@ -912,6 +912,7 @@ def test_what_is_broken_is_told_in_one_line(run, text, code, build, headline):
     assert text(build(run()), code, breaker=THREE).splitlines()[0] == f"{code} {headline}"
 
 
+UNTRIED = "nothing was tried while the circuit should have been open: call the code by chaos.call within the cooldown"
 AT_ONE_MOMENT = (
     "a call in another thread or task began when the circuit opened: before or after? let the failures take time, by a"
     " timeout or slow=1s"
@@ -956,6 +957,8 @@ AT_ONE_MOMENT = (
             lambda one: failed(failed(opened(one).wait(31), 1, "404"), 1),
             "a call ended of which only the breaker knows whether it closed the circuit",
         ),
+        ("CB01", lambda one: failed(one, 3), UNTRIED),
+        ("CB04", lambda one: failed(opened(one).wait(30), 1), UNTRIED),
         ("CB01", lambda one: refused(failed(one, 3)), "1 circuit opened at the threshold"),
         ("CB02", lambda one: refused(refused(failed(one, 3))), "2 calls met an open circuit and sent nothing"),
         ("CB04", lambda one: failed(call(opened(one).wait(30), "ok"), 1), "1 probe decided what came after it"),

@@ -253,3 +253,10 @@ def test_bk03_of_a_herd_is_told_whole(run, text):
         '  fix   let chance spread the waits, as exponential(0.1, cap=20, jitter="full") does\n'
         "  again @pytest.mark.chaos(seed=42)"
     )
+
+
+def test_bk03_of_a_herd_counts_the_retries_that_it_judged(run, reason):
+    """The first of twenty copies, each after another wait."""
+    one = operations(run, [[1 + number / 20] for number in range(20)], as_herd=True)
+
+    assert reason(one, "BK03") == "1 retry came after waits that differ from copy to copy"
