@@ -211,13 +211,6 @@ def test_rt04_text_says_what_is_missing(run, text):
     )
 
 
-def test_rt04_takes_out_the_longest_of_values_that_begin_alike(run, ruling):
-    """What is new on each attempt may be the beginning of what else is."""
-    one = run().send("503", key="key-1", headers={"X-Trace": "abcdef"}, volatile=("abc", "abcdef")).wait(1)
-
-    assert ruling(one.again(headers={"X-Trace": "uvwxyz"}, volatile=("uvw", "uvwxyz")), "RT04") == ("held",)
-
-
 @pytest.mark.parametrize(
     ("first", "second", "what", "fix"),
     [
