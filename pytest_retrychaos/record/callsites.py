@@ -25,6 +25,8 @@ class Callsites:
         self._kept: FrameType | None = None
         self._depth = 1
         """How deep below `_find` the test was found last."""
+        self._from: set[int] = set()
+        """From which instructions of the test it was found there, each for the first time by a walk."""
 
     def watch(self, test_code: CodeType) -> None:
         """Name the function that makes the calls: the test."""
@@ -73,7 +75,8 @@ class Callsites:
         """Find the test's line, and the frame of what it called from there.
 
         A client mostly comes by the same way as before. To look there first makes an object of two frames; to walk up
-        makes one of each in between.
+        makes one of each in between. Where a test calls itself, the frame at that depth may be an outer one: it is
+        where it has called itself, not where it calls clients.
         """
         if self._code is None:
             return None
@@ -82,16 +85,27 @@ class Callsites:
             frame = sys._getframe(self._depth)
         except ValueError:  # not so deep now
             frame = None
-        if frame is None or frame.f_code is not self._code:
-            frame, self._depth = sys._getframe(1), 1
-            while frame is not None and frame.f_code is not self._code:
-                frame, self._depth = frame.f_back, self._depth + 1
+        if frame is None or frame.f_code is not self._code or frame.f_lasti not in self._from:
+            frame = self._walk()
         if frame is None:
-            self._depth = 1
             return None
         called = sys._getframe(self._depth - 1)
         is_loop = called.f_code.co_name in COMPREHENSIONS
         return frame.f_lineno, _called_in(called) if is_loop else called
+
+    def _walk(self) -> FrameType | None:
+        """Find the test's innermost frame, and remember where that was."""
+        frame: FrameType | None = sys._getframe(2)
+        depth = 1
+        while frame is not None and frame.f_code is not self._code:
+            frame, depth = frame.f_back, depth + 1
+        if frame is None:
+            return None
+        if depth != self._depth:
+            self._depth = depth
+            self._from.clear()
+        self._from.add(frame.f_lasti)
+        return frame
 
 
 def _called_in(outermost: FrameType) -> FrameType | None:

@@ -108,6 +108,21 @@ def test_a_function_inside_the_test_is_code_under_test(chaos: Chaos) -> None:
     assert groups(chaos) == [[1, 2]]
 
 
+def test_lines_of_a_test_that_has_called_itself_are_told_apart(chaos: Chaos) -> None:
+    """The inner call's lines count, also where the outer one is as deep as a client was found before."""
+    if chaos.attempts:
+        send()
+        send()
+        return
+    chaos.script("ok, 503, ok")
+
+    sends({})
+    test_lines_of_a_test_that_has_called_itself_are_told_apart(chaos)
+
+    assert groups(chaos) == [[1], [2], [3]]
+    assert [attempt.site for attempt in chaos.attempts] == [1, 2, 3]
+
+
 def test_a_helper_that_is_called_from_two_lines_is_called_twice(chaos: Chaos) -> None:
     """It is the test's line that counts, however deep the call goes."""
     chaos.script("503, ok")
