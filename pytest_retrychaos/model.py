@@ -21,8 +21,10 @@ SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 
 
-_lower = functools.lru_cache(maxsize=1024)(str.lower)
-"""One text for each name of a field, however many records keep it."""
+@functools.lru_cache(maxsize=1024)
+def _lower(name: str) -> str:
+    """Give one text for each name of a field, however many records keep it."""
+    return name.lower()  # bytes too, which an app may give as names by mistake: who looks at its answer says so
 
 
 class Headers(Mapping[str, str]):

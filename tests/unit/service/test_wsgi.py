@@ -129,6 +129,21 @@ def test_app_that_breaks_the_protocol_is_at_fault(bench, begin, message):
     assert str(answer.error) == message
 
 
+def test_app_whose_header_names_are_bytes_is_told_so(bench):
+    """The fault is named with the header, as that of a handler is."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [(b"X-Id", "1")])
+        return []
+
+    app.__qualname__ = "app"
+    bench.service.mount(app)
+
+    assert str(bench("GET", "/x").error) == (
+        "handler app returned the header name b'X-Id': a name is letters, digits and !#$%&'*+.^_`|~-"
+    )
+
+
 def test_length_of_an_answer_to_head_is_the_apps(bench):
     """Nothing else knows how long the body would be."""
 
