@@ -177,15 +177,18 @@ class Outside:
             self._has_sent = False
             limit = max(limit, DELIVERY)
         older = self.older_threads(scheduler.turn)
+        by_children = False
         if not is_certain and scheduler.waiting:
-            limit = max(limit, self._limit_for_older(scheduler, due_ns))
+            for_older = self._limit_for_older(scheduler, due_ns)
+            by_children = older > 0 and due_ns is None and for_older > max(limit, self.patience)
+            limit = max(limit, for_older)
         if limit <= 0:
             # Who was about to answer may have done so, and sleep again, while it was asked who sleeps.
             return older > 0 and scheduler.has_news()
         seconds = min(limit, left)
         self.is_bounded = limit == math.inf or due_ns is not None or not is_certain
         try:
-            has_news = self._idle(scheduler, seconds, slices=bool(older))
+            has_news = self._idle(scheduler, seconds, slices=bool(older), by_children=by_children)
         finally:
             self.is_bounded = False
         if has_news:
@@ -220,7 +223,11 @@ class Outside:
             self._silent |= self.in_flight
             self.in_flight.clear()
 
-    def _idle(self, scheduler: Scheduler, seconds: float, *, slices: bool) -> bool:
+    def _idle(self, scheduler: Scheduler, seconds: float, *, slices: bool, by_children: bool) -> bool:
+        """Wait for something to come; whether it did.
+
+        ``by_children``: only child processes could bring it; once they have ended, older threads get the patience.
+        """
         if self._bell < 0:
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         poll = select.poll()
@@ -232,10 +239,13 @@ class Outside:
             poll.register(number, select.POLLIN)
         monotonic = real("monotonic")
         end = monotonic() + seconds
+        patient = monotonic() + self.patience if by_children else end
         turn = scheduler.turn
         held = turn.granted
         while turn.granted is held and not scheduler.has_news():
-            left = end - monotonic()
+            if by_children and self.has_children():
+                patient = monotonic() + self.patience
+            left = min(end, patient) - monotonic()
             if left <= 0:
                 return False
             came = {number for number, _ in REAL_POLL(poll, 1000 * min(left, _SLICE if slices else _LONGEST))}

@@ -241,6 +241,24 @@ def test_a_wait_that_no_process_ends_is_a_deadlock_after_the_watchdogs_time() ->
         nothing.get()
 
 
+def test_a_wait_that_no_process_ends_is_a_deadlock_soon_after_the_last_has_ended() -> None:
+    """Also where the watchdog is off, and a wait for one that lives has no end."""
+    code = """
+import queue, subprocess, threading, time
+from pytest_retrychaos.clock import Deadlock, VirtualClock, install
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+with install(VirtualClock(), patience=0.02, watchdog=0):
+    child = subprocess.Popen(["sleep", "0.2"])
+    try:
+        queue.Queue().get()
+    except Deadlock as found:
+        print(found)
+    child.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    assert "no other thread has ended the wait within 0.02 s of real time" in done.stdout
+
+
 def test_nothing_is_left_of_a_child_that_ends_after_the_clock() -> None:
     """Its owner waits for it in real time."""
     with install(VirtualClock()):
