@@ -199,6 +199,11 @@ def test_a_breaker_that_fits_neither_count_is_caught(cb):
     assert cb(lambda one: refused(call(call(one, "503", "503"), "503", "503")))[0][0] == "broken"
 
 
+def test_a_breaker_that_fits_neither_count_is_told_in_the_one_that_explains_more(cb):
+    """By attempts it is late at the fourth, by calls early after the second: four events against six."""
+    assert cb(lambda one: refused(call(call(one, "503", "503"), "503", "503")))[0] == broken("CB01/late")
+
+
 def test_one_breaker_for_each_host_is_right(cb):
     """Each host has its own count."""
 
@@ -336,6 +341,17 @@ def test_a_success_in_a_crowd_of_failures_leaves_open_how_many_came_in_a_row(cb)
     assert cb(crowd)[0] == NOT_ASKED
 
 
+def test_a_success_at_the_moment_of_two_failures_may_have_come_before_them(cb):
+    """Three threads without a scope, the success seen last: with one more failure there may be three in a row."""
+
+    def at_once(one):
+        for lineage, fault in ((2, "503"), (3, "503"), (4, "ok")):
+            one.new().send(fault, "GET", "/items", lineage=lineage)
+        return refused(failed(one.wait(1), 1))
+
+    assert cb(at_once)[0] == NOT_ASKED
+
+
 def test_a_late_success_does_not_close_a_circuit_that_may_have_opened(cb):
     """It had been let through before, and tells nothing of what came since: ten seconds later a probe is due."""
 
@@ -353,6 +369,17 @@ def test_what_began_before_the_circuit_closed_may_count_no_more(cb):
         opened(beside(one, *[("timeout", 60)] * 3))
         failed(call(one.wait(31), "ok"), 2)
         return failed(one.wait(40), 1)
+
+    assert cb(late)[0] == HELD
+
+
+def test_what_began_before_a_probe_that_tells_nothing_may_count_no_more(cb):
+    """A call outlasts the outage and times out after a 404: with two failures more there are not surely three."""
+
+    def late(one):
+        opened(beside(one, ("timeout", 60)))
+        failed(one.wait(31), 1, "404")
+        return failed(one.wait(40), 3)
 
     assert cb(late)[0] == HELD
 
@@ -763,6 +790,16 @@ def test_the_window_of_a_rate_slides_over_earlier_failures(cb):
         return refused(failed(one.wait(2), 1))
 
     assert cb(slide, HALF)[0] == HELD
+
+
+def test_the_window_of_a_rate_forgets_earlier_failures(cb):
+    """Three, and two minutes later three more: four were never in one window, so that every call is sent."""
+    assert cb(lambda one: failed(failed(one, 3).wait(120), 3), HALF)[0] == NOT_ASKED
+
+
+def test_the_window_of_a_rate_may_be_counted_in_tenths(cb):
+    """The fourth failure comes 57 seconds after the first, whose tenth may be gone by then: the fifth may be sent."""
+    assert cb(lambda one: failed(failed(one, 1).wait(57), 4), HALF)[0] == NOT_ASKED
 
 
 # closing after more than one success

@@ -48,6 +48,16 @@ def test_rt04_looks_past_volatile_values_in_headers(run, ruling):
     assert ruling(one.wait(1).again(headers=again, volatile=("bbb222",)), "RT04") == ("held",)
 
 
+def test_rt04_looks_past_volatile_values_by_their_numbers(run, ruling):
+    """Read from JSON, the id that stays is V1 and the tenth nonce V11: taken out first, V1 would leave a digit."""
+    one = run()
+    for number in range(1, 11):
+        nonce = f"nonce-{number:02}"
+        one.send("503", headers={"X-Part": nonce}, volatile=("stays-the-same", nonce)).wait(1)
+
+    assert ruling(one, "RT04") == ("held",)
+
+
 def test_rt04_exempts_the_authority(run, ruling):
     """Failover keeps the request."""
     assert ruling(run().send("503").again(host="b.test", headers={"Host": "b.test"}), "RT04") == ("held",)
