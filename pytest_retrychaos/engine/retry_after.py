@@ -102,8 +102,8 @@ def read_retry_after(value: str, *, now: float, source: str = SECONDS) -> Asked 
     text = value.strip(" \t")
     if _is_number(text):
         if source == MILLISECONDS:
-            return Asked(min(_float(text) / 1000, MOST), source, "milliseconds", None, value)
-        return Asked(min(_float(text), MOST), source, "seconds", None, value)
+            return Asked(min(float(text) / 1000, MOST), source, "milliseconds", None, value)
+        return Asked(min(float(text), MOST), source, "seconds", None, value)
     if text.startswith("-") and _is_number(text[1:]):
         return Unreadable("negative", source, value)
     at = _date(text, now) if source == SECONDS else None
@@ -123,11 +123,6 @@ def _date(text: str, now: float) -> int | None:
     from pytest_retrychaos.engine.http_dates import parse_http_date  # most waits are numbers: spare the import
 
     return parse_http_date(text, now=now)
-
-
-def _float(digits: str) -> float:
-    whole = digits.partition(".")[0].lstrip("0")
-    return math.inf if len(whole) > 300 else float(digits[:1000])
 
 
 def _values(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("120", 120.0), ("0", 0.0), ("1.5", 1.5), (" 5\t", 5.0), ("007", 7.0), ("3600", 3600.0)],
+    [("120", 120.0), ("0", 0.0), ("1.5", 1.5), (" 5\t", 5.0), ("007", 7.0), ("3600", 3600.0), ("0" * 1200 + "7", 7.0)],
 )
 def test_a_number_is_seconds_from_now(text, seconds):
     """ASCII digits are seconds; blanks around a field are not part of it."""

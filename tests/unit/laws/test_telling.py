@@ -209,9 +209,14 @@ def test_rt09_is_broken_when_a_damaged_read_comes_back_as_a_response(run, ruling
     assert ruling(one, "RT09") == ("broken", "RT09/truncate")
 
 
-def test_rt09_does_not_apply_when_a_damaged_read_comes_back_as_a_value(run, ruling):
+def test_rt09_does_not_apply_when_a_damaged_read_comes_back_as_a_value(run, ruling, reason):
     """It may be kept from an earlier success."""
-    assert ruling(told(run(), SUCCESS, "truncate", method="GET"), "RT09") == NOT_APPLIED
+    one = told(run(), SUCCESS, "truncate", method="GET")
+
+    assert ruling(one, "RT09") == NOT_APPLIED
+    assert reason(one, "RT09") == (
+        "a value kept from an earlier success looks the same as a damaged one taken for success"
+    )
 
 
 @pytest.mark.parametrize("fault", ["truncate", "garbage"])
