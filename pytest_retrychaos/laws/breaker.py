@@ -127,7 +127,7 @@ def _merit(read: list[Circuit]) -> tuple[int, int, int]:
 
 
 def _told(slip: Slip, policy: BreakerPolicy) -> Finding:
-    headline, why, fix, hint = WORDS[slip.shape]
+    headline, why, fix, _ = WORDS[slip.shape]
     return finding(
         slip.shape,
         headline.format(**_figures(slip, policy)),
@@ -135,8 +135,15 @@ def _told(slip: Slip, policy: BreakerPolicy) -> Finding:
         marks=_marks(slip),
         why=why,
         fix=fix,
-        hint=hint,
+        hint=_hint(slip, policy),
     )
+
+
+def _hint(slip: Slip, policy: BreakerPolicy) -> str | None:
+    hint = WORDS[slip.shape][3]
+    if hint is None or (hint is MORE and slip.refusal is not None and slip.refusal.is_alone):
+        return None  # a half-open circuit lets a call through that is alone, however many successes it wants
+    return hint.format(more=policy.successes + 1)
 
 
 def _figures(slip: Slip, policy: BreakerPolicy) -> dict[str, str]:
@@ -180,11 +187,11 @@ def _marks(slip: Slip) -> list[tuple[int, str]]:
 
 OUTLIVES: Final = (
     "does it outlive its test, and bring its count along? make a new one for each; "
-    "if it closes only after more successes: BreakerPolicy(successes=2)"
+    "if it closes only after more successes: BreakerPolicy(successes={more})"
 )
 MANY: Final = "has each tenant or client one of its own, or this request none? BreakerPolicy(per=lambda attempt: …)"
 GROWS: Final = "does its cooldown grow with each failed probe? BreakerPolicy(cooldown=(least, most))"
-MORE: Final = "does it close after more than one success? BreakerPolicy(successes=2)"
+MORE: Final = "does it close only after more successes? BreakerPolicy(successes={more})"
 RESET: Final = "was it reset by hand? BreakerPolicy(by_hand=True)"
 BY_HAND: Final = "the breaker was tripped or reset by hand, which is right at any time: judge it in a test without that"
 

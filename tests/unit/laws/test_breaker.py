@@ -834,6 +834,50 @@ def test_a_call_turned_away_after_the_first_of_two_probes_is_told_whole(run, tex
     ]
 
 
+def refused_beside_another(one, probes):
+    """So many probes that succeeded; then one call that has sent nothing yet, and one that is turned away."""
+    opened(one).wait(30)
+    for _ in range(probes):
+        call(one, "ok")
+    one.open("fetch", DONE)
+    next_one = one.scope
+    refused(one.wait(1))
+    return one.new().send("ok", "GET", "/items", scope=next_one)
+
+
+@pytest.mark.parametrize("successes", [1, 2])
+def test_a_breaker_that_may_want_one_success_more_is_told_how_to_say_so(run, text, cb, successes):
+    """A call turned away beside another one may have met a circuit that was half open still: so it is judged then."""
+    policy, wider = (BreakerPolicy(threshold=3, cooldown=30, successes=number) for number in (successes, successes + 1))
+
+    assert text(refused_beside_another(run(), successes), "CB04", breaker=policy).splitlines()[-1] == (
+        f"  or    does it close only after more successes? BreakerPolicy(successes={successes + 1})"
+    )
+    assert cb(lambda one: refused_beside_another(one, successes), wider)[3] == NOT_ASKED
+
+
+@pytest.mark.parametrize(("policy", "probes"), [(THREE, 1), (TWICE, 1), (TWICE, 2)])
+def test_a_call_turned_away_alone_after_a_probe_is_no_matter_of_more_successes(run, text, policy, probes):
+    """A circuit that is half open has to let it through, however many it wants."""
+    one = opened(run()).wait(30)
+    for _ in range(probes):
+        call(one, "ok")
+
+    assert "successes" not in text(refused(one), "CB04", breaker=policy)
+
+
+def test_an_early_opening_is_told_with_one_success_more_than_was_given(run, text, cb):
+    """A breaker that wants three is half open after two, one failure opens it, and so judged it is right."""
+
+    def fails_after_two(one):
+        return refused(failed(call(call(opened(one).wait(30), "ok"), "ok"), 1))
+
+    assert text(fails_after_two(run()), "CB01", breaker=TWICE).endswith(
+        "if it closes only after more successes: BreakerPolicy(successes=3)"
+    )
+    assert cb(fails_after_two, BreakerPolicy(threshold=3, cooldown=30, successes=3)) == [HELD, HELD, NOT_ASKED, HELD]
+
+
 def test_a_loop_that_had_begun_beside_the_first_of_two_probes_may_be_turned_away_after_it(cb):
     """It was turned away while the probe was under way."""
 
