@@ -52,7 +52,7 @@ clients: $(READY)
 	$(RUN) -m tests.clients --write
 
 # Change the laws in small ways and see that a test notices: every tenth change to a function, up to an hour.
-# MUTANTS='*' makes every one, in hours; MUTANTS='*laws.load.*' those of a module.
+# MUTANTS='*' makes every one, in hours; MUTANTS='*laws.load.*' those of a module. None that lived is no failure.
 MUTANTS ?= *7
 mutation: $(READY)
 	$(RUN) -m pip install -q -e ".[test,mutation]"

@@ -46,7 +46,7 @@ def wall_swap() -> BuiltinSwap:
     def seconds() -> float:
         if get_ident() != ACTIVE.owner or not stack or stack[-1].time_ns is not _wall_ns:
             return by_machine()  # type: ignore[no-any-return]  # the twin of a function that returns a float
-        clock = ACTIVE.clock
+        clock = ACTIVE.clock  # `count_reading` written out, as in `functions`: its call would cost what this saves
         clock.readings += 1
         if clock.readings >= clock.watch_at:
             clock.polled(place(), running_task())
