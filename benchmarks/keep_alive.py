@@ -1,7 +1,7 @@
 """Requests a second of the loopback server for one client that keeps its connection, beside pytest-httpserver.
 
 The least server, a thread that answers whatever comes by the same bytes, tells what client, sockets and the waking of
-threads leave to a server at most.
+threads leave to a server at most; the least service, in the same thread, what they leave to one that reads a request.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+
+from least_service import LeastService
 
 from pytest_retrychaos import Chaos, Response
 from pytest_retrychaos.clock.cpython import real_twin
@@ -85,36 +87,55 @@ def _theirs(client: Callable[[str, int], float]) -> float:
         return client(server.host, server.port)
 
 
-def _least(client: Callable[[str, int], float]) -> float:
+def _least(client: Callable[[str, int], float], serve: Callable[[socket.socket], None]) -> float:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_answer_all, args=(listener,), daemon=True)
+        thread = threading.Thread(target=_answer_all, args=(listener, serve), daemon=True)
         thread.start()
         spent = client("127.0.0.1", listener.getsockname()[1])
         thread.join()
         return spent
 
 
-def _answer_all(listener: socket.socket) -> None:
+def _answer_all(listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
     """Answer everything on one connection until it ends."""
     sock, _ = listener.accept()
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with sock:
-        while sock.recv(65_536):
-            sock.sendall(CANNED)
+        serve(sock)
+
+
+def _by_canned_bytes(sock: socket.socket) -> None:
+    while sock.recv(65_536):
+        sock.sendall(CANNED)
+
+
+def _by_least_service(sock: socket.socket) -> None:
+    service = LeastService(CANNED)
+    while request := sock.recv(65_536):
+        service.sendall(request)
+        sock.sendall(service.recv(65_536))
+    service.close()
+
+
+RIVALS: dict[str, Callable[[Callable[[str, int], float]], float]] = {
+    "pytest-retrychaos": _ours,
+    "pytest-httpserver": _theirs,
+    "the least server": lambda client: _least(client, _by_canned_bytes),
+    "the least service": lambda client: _least(client, _by_least_service),
+}
 
 
 def keep_alive() -> list[str]:
     """Requests a second, each recorded and answered by a route; medians of the rounds, and of their ratios."""
-    lines = [
-        "| client | pytest-retrychaos | pytest-httpserver | times | the least server | times |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = [f"| client | {' | '.join(RIVALS)} |", "|---|---|---|---|---|"]
     for name, client in CLIENTS.items():
-        rounds = [(_ours(client), _theirs(client), _least(client)) for _ in range(ROUNDS)]
-        ours, theirs, least = (statistics.median(column) for column in zip(*rounds, strict=True))
-        times = statistics.median(one[0] / one[1] for one in rounds)
-        at_most = statistics.median(one[2] / one[1] for one in rounds)
-        lines.append(f"| {name} | {ours:.0f} | {theirs:.0f} | {times:.1f} | {least:.0f} | {at_most:.1f} |")
+        rounds = [{rival: measure(client) for rival, measure in RIVALS.items()} for _ in range(ROUNDS)]
+        cells = []
+        for rival in RIVALS:
+            rate = statistics.median(one[rival] for one in rounds)
+            times = statistics.median(one[rival] / one["pytest-httpserver"] for one in rounds)
+            cells.append(f"{rate:.0f}" if rival == "pytest-httpserver" else f"{rate:.0f}, {times:.1f} times")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 

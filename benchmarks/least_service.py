@@ -1,7 +1,8 @@
 """The least that a service which remembers has to do: the floor under what a request can cost where one is asked for.
 
 It reads a request, keeps resource, effect and answer in SQLite, looks its key up, notes the attempt and answers. It
-knows no fault, no time, no operation and no law, takes what it is sent for well-formed, and serves one client.
+knows no fault, no time, no operation and no law, takes what it is sent for well-formed, and serves one client. What has
+no key it answers by the bytes it was given.
 """
 
 from __future__ import annotations
@@ -60,11 +61,14 @@ class LeastService(StubSocket):
     def on_message_complete(self) -> None:
         fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._fields]
         named, path = dict(fields), self._target.decode("latin-1")
-        key = named["idempotency-key"]
-        if key not in self._answers:
-            self._answers[key] = self._carry_out(path, named["host"], key)
-        self._waiting = self._answers[key]
-        self._attempts.append(("POST", path, fields, self._body, key, self._waiting))
+        key = named.get("idempotency-key")
+        if key is None:
+            self._waiting = self._answer
+        else:
+            if key not in self._answers:
+                self._answers[key] = self._carry_out(path, named["host"], key)
+            self._waiting = self._answers[key]
+        self._attempts.append((path, fields, self._body, key, self._waiting))
         self._fields, self._body = [], b""
 
     def _carry_out(self, path: str, host: str, key: str) -> bytes:
