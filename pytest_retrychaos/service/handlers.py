@@ -63,7 +63,7 @@ def as_response(value: Any, name: str) -> Response:  # Any: whatever a handler r
         raise _fault(name, repr(value), f"a tuple has two or three parts; {_WAY_OUT}")
     status, content = value[0], value[1]
     _check_status(status, name)
-    fields = _fields(value[2], name) if len(value) == 3 else ()
+    fields = read_fields(value[2], name) if len(value) == 3 else ()
     if content is None or status in (204, 304):
         if content is not None:
             raise _fault(name, repr(value), f"a {status} has no body; return ({status}, None)")
@@ -92,17 +92,18 @@ def _encoded(value: object, name: str) -> bytes:
         raise _fault(name, f"{value!r:.200}", f"not JSON ({error}); {_WAY_OUT}") from error
 
 
-def _fields(given: Any, name: str) -> tuple[tuple[str, str], ...]:  # Any: whatever a handler returned
+def read_fields(given: Any, name: str) -> tuple[tuple[str, str], ...]:  # Any: whatever a handler returned
+    """Read the headers that the handler called ``name`` gave; `HandlerError` where they are none."""
     if isinstance(given, Headers):
         given = given.pairs
     pairs = given.items() if isinstance(given, Mapping) else given
     if not isinstance(pairs, Iterable) or isinstance(pairs, str | bytes):
         raise _fault(name, f"the headers {given!r}", "headers are a mapping, or pairs of name and value")
     found = tuple(pairs)
-    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in found):
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in found):
         raise _fault(name, f"the headers {given!r}", "headers are a mapping, or pairs of name and value")
     _check_fields(found, name)
-    return found
+    return tuple([(key, value) for key, value in found])
 
 
 def _check_fields(pairs: Iterable[tuple[object, object]], name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from pytest_retrychaos.model import Headers, Request, Response
-from pytest_retrychaos.service.handlers import HandlerError, as_response, name_of
+from pytest_retrychaos.service.handlers import HandlerError, as_response, name_of, read_fields
 
 App = Callable[..., Iterable[bytes]]
 
@@ -48,10 +48,10 @@ class WsgiHandler:
         return self._response(request, *begun[0], b"".join(written))
 
     def _response(self, request: Request, status: str, headers: list[tuple[str, str]], body: bytes) -> Response:
-        code = status[:3]
-        if not code.isdigit():
+        code = status[:3] if isinstance(status, str) else ""
+        if not (code.isascii() and code.isdigit()):
             raise HandlerError(f"handler {self.__qualname__} gave the status {status!r}: write '200 OK'")
-        kept = [pair for pair in headers if is_kept(pair[0], request)]
+        kept = [pair for pair in read_fields(headers, self.__qualname__) if is_kept(pair[0], request)]
         return as_response(Response(int(code), Headers(kept), body), self.__qualname__)
 
 

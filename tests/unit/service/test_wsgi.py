@@ -110,6 +110,9 @@ def test_error_answer_replaces_the_first(bench):
         ([], "handler app never called start_response"),
         (["200 OK", "200 OK"], "handler app: start_response was called twice"),
         (["OK"], "handler app gave the status 'OK': write '200 OK'"),
+        ([b"200 OK"], "handler app gave the status b'200 OK': write '200 OK'"),
+        ([200], "handler app gave the status 200: write '200 OK'"),
+        (["²⁰⁰ OK"], "handler app gave the status '²⁰⁰ OK': write '200 OK'"),
     ],
 )
 def test_app_that_breaks_the_protocol_is_at_fault(bench, begin, message):
@@ -129,19 +132,38 @@ def test_app_that_breaks_the_protocol_is_at_fault(bench, begin, message):
     assert str(answer.error) == message
 
 
-def test_app_whose_header_names_are_bytes_is_told_so(bench):
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ([(b"X-Id", "1")], "returned the header name b'X-Id': a name is letters, digits and !#$%&'*+.^_`|~-"),
+        ([(5, "1")], "returned the header name 5: a name is letters, digits and !#$%&'*+.^_`|~-"),
+        ([("X-Id",)], "returned the headers [('X-Id',)]: headers are a mapping, or pairs of name and value"),
+        (None, "returned the headers None: headers are a mapping, or pairs of name and value"),
+    ],
+)
+def test_app_whose_headers_are_none_is_told_so(bench, headers, message):
     """The fault is named with the header, as that of a handler is."""
 
     def app(environ, start_response):
-        start_response("200 OK", [(b"X-Id", "1")])
+        start_response("200 OK", headers)
         return []
 
     app.__qualname__ = "app"
     bench.service.mount(app)
 
-    assert str(bench("GET", "/x").error) == (
-        "handler app returned the header name b'X-Id': a name is letters, digits and !#$%&'*+.^_`|~-"
-    )
+    assert str(bench("GET", "/x").error) == f"handler app {message}"
+
+
+def test_app_that_gives_its_headers_in_lists_is_understood(bench):
+    """PEP 3333 has tuples; real servers take any pair."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [["X-Id", "1"]])
+        return []
+
+    bench.service.mount(app)
+
+    assert bench("GET", "/x").response.headers["x-id"] == "1"
 
 
 def test_length_of_an_answer_to_head_is_the_apps(bench):
