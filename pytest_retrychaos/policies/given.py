@@ -63,7 +63,7 @@ class Function:
             raise ValueError(
                 f"bounds={self.of!r} returned {told!r} for retry {retry}: it has to return (least, most), in seconds"
             )
-        return low, min(high, FOR_EVER)
+        return min(low, FOR_EVER), min(high, FOR_EVER)
 
 
 FOR_EVER = float(2**62 // SECOND)

@@ -18,6 +18,8 @@ from urllib3.util import Retry
 from pytest_retrychaos import LawsBroken
 from pytest_retrychaos.engine import Retry as EngineRetry
 from pytest_retrychaos.engine import exponential, fixed
+from pytest_retrychaos.policies.given import FOR_EVER, Given
+from pytest_retrychaos.policies.terms import read_terms
 
 
 def fetch_with(chaos, policy, method="GET", times=1):
@@ -192,6 +194,17 @@ def test_a_client_with_another_retrying_of_tenacity_is_caught(chaos, claimed, sh
     call(chaos, policy)
 
     assert broken(chaos, policy.copy(**claimed)) == {shape}
+
+
+@pytest.mark.parametrize("retry", [1, 32, 33, 34, 400])
+def test_bounds_of_a_wait_without_a_cap_are_in_order(retry):
+    """However long it becomes: past what no run outlasts both are that."""
+    wait = waits.wait_exponential(max=float("inf"))
+    policy = read_terms(tenacity.Retrying(wait=wait, **TRIED), Given(), breaker=None, amplification=None).policy
+
+    least, most = policy.backoff.bounds(retry)
+
+    assert least == most == min(2.0 ** (retry - 1), FOR_EVER)
 
 
 def test_a_wait_of_tenacity_before_9_2_is_read_too(chaos):
