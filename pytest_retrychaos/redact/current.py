@@ -30,5 +30,13 @@ def use(redaction: Redaction | None) -> Redaction | None:
 
 def written(value: Any) -> str:  # Any: any dataclass
     """Write a dataclass as Python does, without its secrets: for its ``__repr__``, which failing assertions print."""
-    parts = [f"{field.name}={getattr(value, field.name)!r}" for field in fields_of(value) if field.repr]
-    return current().text(f"{type(value).__qualname__}({', '.join(parts)})")
+    redaction = current()
+    shown = {field.name: getattr(value, field.name) for field in fields_of(value) if field.repr}
+    for name, given in [*shown.items()]:
+        if isinstance(given, bytes):  # a form's parts, XML and JSON are no longer seen as such once they are written
+            is_whole = getattr(value, "is_whole", True)
+            shown[name], _ = redaction.body(given, shown.get("headers", {}), is_whole=is_whole)
+            if "sha256" in shown and shown[name] != given:
+                shown["sha256"] = redaction.digest(shown["sha256"])
+    parts = [f"{name}={given!r}" for name, given in shown.items()]
+    return redaction.text(f"{type(value).__qualname__}({', '.join(parts)})")

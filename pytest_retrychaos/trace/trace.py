@@ -62,6 +62,8 @@ class Trace:
     resolution_ns: int = RESOLUTION_NS
     """By so much a measured time may exceed what the client meant: on real time, where scheduling adds to it, more."""
 
+    __repr__ = redact.written
+
     def of(self, operation: Operation) -> tuple[Attempt, ...]:
         """The attempts of an operation, in order."""
         return tuple(self.attempts[index - 1] for index in operation.attempts)

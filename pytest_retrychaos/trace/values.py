@@ -128,7 +128,10 @@ class Attempt:
     key_conflict: str | None = None
     """Why the service turned its key away, where it did: ``in flight``, ``mismatch``, ``missing``, ``too long``."""
 
-    __repr__ = redact.written
+    def __repr__(self) -> str:
+        from pytest_retrychaos.trace.hiding import Hiding  # which needs what stands here
+
+        return redact.written(Hiding(redact.current()).attempt(self))
 
     @property
     def started(self) -> float:
@@ -176,6 +179,8 @@ class Stall:
     after: int
     """How many attempts had begun."""
 
+    __repr__ = redact.written
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -200,6 +205,8 @@ class Operation:
     """An earlier operation that had used its idempotency key."""
     follows: int | None = None
     """The failed operation that it follows, where it is one or two."""
+
+    __repr__ = redact.written
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +263,8 @@ class Scope:
     herd: int | None = None
     """Index into `Trace.herds`, where it is a copy of one, or was opened inside a copy."""
 
+    __repr__ = redact.written
+
 
 @dataclass(frozen=True, slots=True)
 class HerdRecord:
@@ -285,6 +294,8 @@ class Option:
     value: str
     """As Python writes it."""
 
+    __repr__ = redact.written
+
 
 @dataclass(frozen=True, slots=True)
 class ScriptStep:
@@ -296,6 +307,8 @@ class ScriptStep:
     fired: int
     is_fault: bool
     """A plain ``ok`` is none."""
+
+    __repr__ = redact.written
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,3 +322,5 @@ class ScriptRecord:
     closed: bool
     """It was replaced, or its ``with`` block ended."""
     steps: tuple[ScriptStep, ...]
+
+    __repr__ = redact.written

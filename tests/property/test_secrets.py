@@ -251,6 +251,39 @@ def test_an_assertion_that_fails_prints_no_secret() -> None:
     assert chaos.attempts[0].headers["X-Api-Key"] == "abc-5"
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"files": {"password": (None, "open-sesame")}},
+        {"data": "<login><password>open-sesame</password></login>"},
+        {"json": {"client_secret": ["open-sesame"]}},
+        {"params": {"X-Amz-Signature": "open-sesame"}},
+    ],
+    ids=["multipart", "xml", "json", "volatile"],
+)
+def test_what_stands_in_a_body_is_hidden_where_python_writes_it(sent: dict[str, Any]) -> None:
+    """As in ``assert len(chaos.ledger) == 2``: its lines and quotes are escaped there, and say no more what it is."""
+    with Chaos() as chaos:
+        requests.post(f"{chaos.url}/x", timeout=5, **sent)
+
+    for shown in (chaos.ledger, chaos.attempts, chaos.attempts[0].body, chaos.trace):
+        assert "open-sesame" not in repr(shown)
+    body = chaos.attempts[0].body
+    assert not body.size or body.sha256 not in repr((body, chaos.attempts, chaos.trace))  # it can be guessed back
+
+
+def test_what_a_test_named_is_hidden_where_python_writes_it() -> None:
+    """Its operations, and its scripts with what they answer."""
+    with Chaos('401 header="Set-Cookie: sid=open-sesame"', hosts=["api.test"]) as chaos:
+        with chaos.operation("token=open-sesame"):
+            requests.get("http://api.test/x", timeout=5)
+        trace = chaos.trace
+
+    for shown in (trace, trace.operations, trace.scopes, trace.scripts, chaos.operations[0].record):
+        assert "open-sesame" not in repr(shown)
+    assert "[hidden:" in repr(trace.scripts)
+
+
 def test_a_handler_that_fails_tells_no_secret() -> None:
     """What went wrong in it is told with the request's address and its own words."""
 
