@@ -33,7 +33,7 @@ def heads(named: Iterable[str]) -> re.Pattern[str]:
     """Make the pattern for the end of a secret's name, in lower case, with what parts it from its value."""
     own = "".join("|" + "[-_. ]?".join(names.normal(name)) for name in named)
     return re.compile(
-        rf"(?:{names.CORE}{own})\]?(\\*[\"'])?(?:\s{{0,4}}(?::|=>|=)\s{{0,4}}|(?(1)\s{{0,4}},\s{{0,4}}|(?!)))"
+        rf"(?:{names.CORE}{own})[0-9]{{0,2}}\]?(\\*[\"'])?(?:\s{{0,4}}(?::|=>|=)\s{{0,4}}|(?(1)\s{{0,4}},\s{{0,4}}|(?!)))"
         r"(?:b(?=[\"']))?",
         re.ASCII,
     )

@@ -12,7 +12,8 @@ from typing import Final
 ENDINGS: Final = (
     "token",  # OAuth 2.0 (RFC 6749): access_token, refresh_token; X-Vault-Token, Private-Token (GitLab), csrf_token
     "secret",  # OAuth 2.0: client_secret; Stripe: client_secret of a PaymentIntent
-    "password",  # RFC 6749, 4.3
+    "password",  # RFC 6749, 4.3; with a number behind it: password1, new_password2 (Django's forms)
+    "passwordconfirmation",  # Rails, has_secure_password
     "passwd",
     "passphrase",
     "passcode",
@@ -44,8 +45,7 @@ ENDINGS: Final = (
     "assertion",  # RFC 7521: client_assertion, assertion
     "jwt",
     "cvc",  # card[cvc] (Stripe)
-    "cvv",
-    "cvv2",  # PayPal
+    "cvv",  # with its number: cvv2 (PayPal)
     "securitycode",
 )
 """A name that ends so names a secret."""
@@ -59,6 +59,7 @@ WHOLE: Final = frozenset(
         "sig",  # Azure shared access signatures
         "pin",
         "otp",
+        "signature",  # addresses that are signed: AWS Signature 2 (boto3 in us-east-1), CloudFront
         "xamzsignature",  # AWS Signature 4 in a query
         "xgoogsignature",
         "codeverifier",  # RFC 7636
@@ -87,8 +88,9 @@ NO_SECRETS: Final = (
 """Names that end like a secret's and are none: they tell a retry or a page."""
 
 CORE: Final = (
-    r"tokens?|secret|passw(?:or)?d|passphrase|passcode|pwd|(?:api|app|application|secret|access|private|signing|"
-    r"encryption|auth|account|subscription|functions|master|customer|license|session)[-_. ]?key|credentials?|"
+    r"tokens?|secret|passw(?:or)?d(?:[-_. ]?confirmation)?|passphrase|passcode|pwd|(?:api|app|application|secret|"
+    r"access|private|signing|encryption|auth|account|subscription|functions|master|customer|license|session)[-_. ]?key|"
+    r"credentials?|"
     r"authorization|cookie|sess(?:ion)?[-_]?id|assertion|jwt|cvc|cvv2?|security[-_]?code|pass|auth|bearer|sid|sig|pin|"
     r"otp|signature|verifier|samlresponse|viewstate|connection[-_]?string|honeycomb-team"
 )
@@ -119,4 +121,5 @@ def is_secret_name(name: str) -> bool:
     plain = normal(name[-128:])
     if plain in WHOLE:
         return True
+    plain = plain.rstrip("0123456789") or plain
     return plain.endswith(ENDINGS) and not plain.endswith(NO_SECRETS)

@@ -58,6 +58,10 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
         ("x_partner=abc", "abc"),
         ("for acct_123", "acct_123"),
         ("the pin code 1234 is", "1234"),
+        ("{'password1': 'open sesame'}", "open sesame"),
+        ("new_password2=abc", "abc"),
+        ("user[password_confirmation]=abc", "abc"),
+        ("GET /k?AWSAccessKeyId=A&Signature=dGhpcw%3D%3D&Expires=1", "dGhpcw"),
     ],
 )  # fmt: skip
 def test_a_secret_in_a_text_is_hidden(text: str, secret: str) -> None:
@@ -179,6 +183,7 @@ def test_marks_show_sameness_within_a_run_and_nothing_beyond_it() -> None:
 @pytest.mark.parametrize(
     ("name", "is_secret"),
     [("xApiKey", True), ("X_API_KEY", True), ("card[cvc]", True), ("PHPSESSID", True), ("auth", True),
+     ("password2", True), ("cvv2", True), ("Signature", True), ("oauth2", False), ("next_token2", False),
      ("author", False), ("key", False), ("Idempotency-Key", False), ("x-goog-gcs-idempotency-token", False),
      ("compass", False), ("public_key", False)],
 )  # fmt: skip
