@@ -2,8 +2,9 @@
 
 Laws of this module:
 1. A route that the test declared (``chaos.service.route``) is named as it was declared.
-2. Of any other path a segment that looks like an identifier is folded to ``{id}``: digits alone, a UUID, a long word
-   with digits, a prefix and an underscore before such a word. A version (``v1``) is none.
+2. Of any other path a segment that looks like an identifier is folded to ``{id}``: digits alone, also with a
+   suffix (``17.json``), a UUID, a long word with digits, a prefix and an underscore before such a word. A version
+   (``v1``, ``api-v1``) is none.
 3. A segment that holds a secret is folded to ``{secret}``: a mark would be another one in each run.
 4. The host stands before the path where it is not the fake service's own: ``POST api.stripe.com/v1/charges``.
 """
@@ -27,10 +28,10 @@ LONGEST: Final = 200
 """Characters of a route; a longer path is cut."""
 
 _ID: Final = re.compile(
-    r"\d+"
+    r"\d+(?:\.[a-z]{2,5})?"
     r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
     r"|(?=[^0-9]*[0-9])[A-Za-z0-9_~.-]{12,}"
-    r"|[A-Za-z]+[_-](?=[^0-9]*[0-9])[A-Za-z0-9]+"
+    r"|[A-Za-z]+[_-](?![vV]\d+\Z)(?=[^0-9]*[0-9])[A-Za-z0-9]+"
     r"|(?=[^0-9]*[0-9])[0-9a-f]{7,}"
     r"|\d[\d.:T-]*\d"
 )
