@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +11,7 @@ from pytest_retrychaos import redact
 from pytest_retrychaos.blame import raise_at
 from pytest_retrychaos.markers import Marked, read_markers
 from pytest_retrychaos.report.asked import add_options, read_asked
-from pytest_retrychaos.report.collecting import RUN, Collecting
+from pytest_retrychaos.report.collecting import RUN, Collecting, code_of
 from pytest_retrychaos.settings import (
     EXPLORED,
     INTERRUPTED,
@@ -167,7 +166,7 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     run = Chaos(
         script,
         name=request.node.nodeid,
-        test_code=_code(request.node),
+        test_code=code_of(request.node),
         watchdog=watchdog(request.config),
         known=request.config.stash.get(KNOWN, None),
         **options,
@@ -236,7 +235,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         left: BaseException = pytest.fail.Exception(str(error), pytrace=False)
     except Exception as error:
         left = error
-    raise_at(_code(item), left)
+    raise_at(code_of(item), left)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -325,11 +324,3 @@ def _in_loop(item: pytest.Function, run: Chaos) -> Callable[..., object]:
         run.recorded.caller.run(loop, functools.partial(function, *own, **fixtures))
 
     return called
-
-
-def _code(item: pytest.Item) -> CodeType | None:
-    """Give a test function's code; ``None`` where a test is no function."""
-    import inspect
-
-    function = getattr(item, "function", None)
-    return None if function is None else inspect.unwrap(function).__code__

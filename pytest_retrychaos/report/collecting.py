@@ -38,6 +38,8 @@ ONLY_LOOKING: Final = ("collectonly", "setuponly", "showfixtures", "show_fixture
 
 An editor that lists tests leaves reports alone, and meets no gate.
 """
+PROPERTIES: Final = ("chaos_script", "chaos_seed", "chaos_broken")
+"""What pytest's JUnit report says of a test beside its outcome."""
 ATTRIBUTE: Final = "retrychaos_record"
 """Of the report of a tear-down, where it comes from another process."""
 
@@ -77,6 +79,7 @@ class Collecting:
             del item.stash[RUN]
         if RECORD in item.stash:
             del item.stash[RECORD]
+        item.user_properties[:] = [one for one in item.user_properties if one[0] not in PROPERTIES]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -91,7 +94,7 @@ class Collecting:
         report = yield
         if call.when == "call":
             error = None if call.excinfo is None else call.excinfo.value
-            judged = report.passed and _asserts(getattr(getattr(item, "function", None), "__code__", None))
+            judged = report.passed and _asserts(code_of(item))
             item.stash[ASSERTED] = judged or isinstance(error, AssertionError)
         if made is not None:
             self._hand_over(made, report)
@@ -251,12 +254,28 @@ def _id_of(item: pytest.Item) -> str:
     return item.nodeid.removesuffix(f"@{group}") if group else item.nodeid
 
 
+def code_of(item: pytest.Item) -> CodeType | None:
+    """Give a test function's code, under what was put around it (``@responses.activate``, ``@mock.patch``).
+
+    ``None`` where a test is no function.
+    """
+    import inspect
+
+    function = getattr(item, "function", None)
+    code: CodeType | None = None if function is None else getattr(inspect.unwrap(function), "__code__", None)
+    return code
+
+
 def _asserts(code: CodeType | None) -> bool:
     """Whether a test has an assertion of its own: ``assert``, ``self.assertEqual``, ``pytest.raises``."""
+    from opcode import opmap
+
     if code is None:
         return False
     names = (*code.co_names, *code.co_varnames)
     if any(name.startswith(("assert", "@py")) or name in ("raises", "AssertionError") for name in names):
+        return True
+    if opmap.get("LOAD_ASSERTION_ERROR") in {*code.co_code[::2]}:  # what pytest did not rewrite (--assert=plain)
         return True
     return any(_asserts(one) for one in code.co_consts if isinstance(one, CodeType))
 

@@ -358,6 +358,57 @@ def test_a_test_that_is_run_again_counts_once(pytester: pytest.Pytester) -> None
     result.stdout.fnmatch_lines(["1 chaos test, 2 attempts, run again 2 times"])
 
 
+@pytest.mark.parametrize("assertions", ["rewrite", "plain"])
+def test_an_assertion_under_a_decorator_judges_too(pytester: pytest.Pytester, assertions: str) -> None:
+    """Whatever stands around the function, and whether pytest rewrote its ``assert`` or not."""
+    pytester.makepyfile(
+        f"{CLIENT}\n"
+        "import responses\nfrom unittest import mock\n"
+        "@pytest.mark.chaos('503, ok')\n"
+        "@mock.patch('os.getcwd')\n"
+        "def test_patched(mocked, chaos):\n"
+        "    assert charge(chaos.url, 'k1').ok\n"
+        "@pytest.mark.chaos('503, ok', transport='responses')\n"
+        "@responses.activate\n"
+        "def test_mocked(chaos):\n"
+        "    responses.post('https://a.test/payments', json={})\n"
+        "    assert charge('https://a.test', 'k1').ok\n"
+        "@pytest.mark.chaos('503, ok')\n"
+        "@mock.patch('os.getcwd')\n"
+        "def test_that_asks_nothing(mocked, chaos):\n"
+        "    charge(chaos.url, 'k1')\n"
+    )
+
+    _, document = report(pytester, f"--assert={assertions}")
+
+    struck = {
+        test["id"].rpartition("::")[2]: [one for one in test["cells"] if one["fired"]] for test in document["tests"]
+    }
+    judged = {name: [one["judged"] for one in cells] for name, cells in struck.items()}
+    assert judged == {"test_patched": [1], "test_mocked": [1], "test_that_asks_nothing": [0]}
+
+
+def test_what_an_earlier_run_of_a_test_broke_is_no_property_of_the_last(pytester: pytest.Pytester) -> None:
+    """Beside pytest-rerunfailures: JUnit's case that passed broke nothing, and keeps what the test itself recorded."""
+    pytester.makepyfile(
+        f"{CLIENT}\n"
+        "keys = [None, 'k1']\n"
+        "@pytest.mark.chaos('reset after-commit, ok')\n"
+        "def test_flaky(chaos, record_property):\n"
+        "    record_property('own', len(keys))\n"
+        "    charge(chaos.url, keys.pop(0))\n"
+        "    chaos.verify()\n"
+    )
+
+    report(pytester, "--reruns=1", "--junitxml=j.xml")
+
+    cases = ElementTree.parse(pytester.path / "j.xml").iter("testcase")
+    said = [[(one.get("name"), one.get("value")) for one in case.iter("property")] for case in cases]
+    broken = [[value for name, value in properties if name == "chaos_broken"] for properties in said]
+    assert broken == [["ID01 ID04"], [""]]
+    assert ("own", "1") in said[-1]
+
+
 def test_under_q_only_what_fails_the_run_is_said(pytester: pytest.Pytester) -> None:
     """A passing run is as quiet as before; a gate that fails is heard."""
     pytester.makepyfile(f"{CLIENT}\ndef test_one(chaos):\n    charge(chaos.url)\n")
