@@ -65,7 +65,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--script", default="ok", help='the faults to come, such as "503 x2, ok" (default: none)')
     parser.add_argument("--profile", default="default", choices=PROFILES, help="whose idempotency rules it follows")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of what the service invents")
-    parser.add_argument("--host", default="localhost", help="where to listen (default: localhost, this machine only)")
+    parser.add_argument(
+        "--host", type=_bare, default="localhost", help="where to listen (default: localhost, this machine only)"
+    )
     parser.add_argument("--port", type=int, default=0, metavar="N", help="0 (default): any that is free")
     parser.add_argument("--https", action="store_true", help="give the https:// address, and make a certificate for it")
     parser.add_argument("--latency", metavar="DURATION", help="what every round trip takes (50ms)")
@@ -74,6 +76,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--redact", action="append", default=[], metavar="NAME|REGEX", help="a header, field or pattern that is secret"
     )
     parser.add_argument("--trace", metavar="PATH", help="write the trace there as JSON lines; serve: default stdout")
+
+
+def _bare(host: str) -> str:
+    """Take the brackets off an address that was written as in a URL: ``[::1]``."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 @contextlib.contextmanager

@@ -75,6 +75,15 @@ def test_run_ends_with_0_where_the_laws_held():
     assert last == "retrychaos: the command ended with exit status 0"
 
 
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_run_listens_on_an_address_of_ipv6(host):
+    """Written bare, or as in a URL."""
+    done = run("--host", host)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("retrychaos: serving http://[::1]:")
+
+
 def test_run_ends_with_1_where_a_law_is_broken():
     """The finding is told as in a test; {url} in the command's arguments is the address."""
     done = run("--script", "reset after-commit, ok", code=CHARGES, words=("{url}",))
