@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 from pytest_retrychaos.model import Request, Response
@@ -16,6 +17,7 @@ from pytest_retrychaos.service.answers import Answer, Reservation, Traits
 from pytest_retrychaos.service.brought import RaisesError, Unanswered
 from pytest_retrychaos.service.database import Database
 from pytest_retrychaos.service.handlers import FAILED, Handler, RaisedAfterAnswer, call_handler
+from pytest_retrychaos.service.hidden_loop import without_loop
 from pytest_retrychaos.service.idempotency import Record, Refuse, Replay
 from pytest_retrychaos.service.layer import Layer
 from pytest_retrychaos.service.ledger import Ledger
@@ -146,7 +148,8 @@ class Answering:
         try:
             before = 0 if rule is None else rule.so_far()
             try:
-                response = call_handler(handler, request)
+                with nullcontext() if request.answerer is not None else without_loop():  # that is the client's own
+                    response = call_handler(handler, request)
             except RaisedAfterAnswer as raised:
                 response, late = raised.response, raised.__cause__
             count = None if rule is None else rule.of(request, response, before)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -35,14 +34,13 @@ class WsgiHandler:
             begun[:] = [(status, headers)]
             return written.append
 
-        with _without_loop():
-            pieces = self._app(_environ(request), start_response)
-            try:
-                written.extend(pieces)
-            finally:
-                close = getattr(pieces, "close", None)
-                if close is not None:
-                    close()
+        pieces = self._app(_environ(request), start_response)
+        try:
+            written.extend(pieces)
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
         if not begun:
             raise HandlerError(f"handler {self.__qualname__} never called start_response")
         return self._response(request, *begun[0], b"".join(written))
@@ -53,24 +51,6 @@ class WsgiHandler:
             raise HandlerError(f"handler {self.__qualname__} gave the status {status!r}: write '200 OK'")
         kept = [pair for pair in read_fields(headers, self.__qualname__) if is_kept(pair[0], request)]
         return as_response(Response(int(code), Headers(kept), body), self.__qualname__)
-
-
-@contextmanager
-def _without_loop() -> Iterator[None]:
-    """Hide an event loop that the client runs in this thread: around a WSGI app no server has one.
-
-    Django would refuse its database, and Flask its async views.
-    """
-    events = sys.modules.get("asyncio.events")
-    loop = None if events is None else events._get_running_loop()
-    if events is None or loop is None:
-        yield
-        return
-    events._set_running_loop(None)
-    try:
-        yield
-    finally:
-        events._set_running_loop(loop)
 
 
 _FROM_TRANSPORT = frozenset({"content-length", "date", "connection", "transfer-encoding"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -52,6 +53,33 @@ def test_a_trio_client_keeps_the_law(chaos: Chaos) -> None:
     trio.run(client)
 
     assert ruling(chaos) == "held"
+
+
+@pytest.mark.parametrize("run", [asyncio.run, lambda coroutine: trio.run(lambda: coroutine)])
+@pytest.mark.parametrize("kind", ["route", "wsgi"])
+def test_what_the_service_sleeps_is_not_the_clients_doing(chaos: Chaos, kind: str, run: Callable[..., object]) -> None:
+    """A handler, and a WSGI app, runs in the client's thread: no loop runs there for it, and one of its own may."""
+
+    async def inner() -> None:
+        await asyncio.sleep(1)
+
+    def slow(*_: object) -> dict[str, str]:
+        time.sleep(2)
+        asyncio.run(inner())
+        return {}
+
+    def app(environ: object, start_response: Callable[..., object]) -> list[bytes]:
+        slow()
+        start_response("200 OK", [])
+        return []
+
+    if kind == "route":
+        chaos.service.route("GET", "/items", slow)
+    else:
+        chaos.service.mount(app)
+    run(get(chaos.url + "/items"))
+
+    assert (chaos.clock.elapsed, ruling(chaos)) == (3, "does not apply")
 
 
 @pytest.mark.chaos("503 x2, ok")
