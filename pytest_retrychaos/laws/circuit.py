@@ -56,6 +56,8 @@ class Opening(NamedTuple):
     earliest_ns: int
     latest_ns: int
     """A call that ended after that may have begun the cooldown anew."""
+    beside: tuple[Call, ...] = ()
+    """What each lineage ended last at the same moment: any of them may have been the very last."""
 
 
 class Slip(NamedTuple):
@@ -129,7 +131,7 @@ class Circuit:
             ended = call.ended_ns or 0
             # It may have opened already, but not before the last call was let through.
             since = self._last_begun.admitted_ns if may_be_open and self._last_begun is not None else ended
-            self._open(Opening("threshold", call, min(since, ended), ended))
+            self._open(Opening("threshold", call, min(since, ended), ended, tuple(self.tries.at_once.values())))
 
     def _is_older(self, call: Call) -> bool:
         """Whether a call may have begun before the circuit closed, or opened: a late answer tells nothing of what came
@@ -206,7 +208,7 @@ class Circuit:
         """Whether a call was surely let through after the circuit had opened."""
         if opening.by is None or call.admitted_ns > opening.latest_ns:
             return True
-        return call.admitted_ns >= opening.latest_ns and call.is_sequel_to(opening.by)
+        return call.admitted_ns >= opening.latest_ns and all(map(call.is_sequel_to, (opening.by, *opening.beside)))
 
     def _ends_while_open(self, event: Event) -> None:
         """Take the end of a call that had begun before the circuit opened."""

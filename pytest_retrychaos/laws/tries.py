@@ -34,8 +34,10 @@ class Tries:
         """When each call of the last window ended, and how."""
         self._whole: Counter[Sign] = Counter()
         """How many of them ended in which way."""
-        self._at_once: set[tuple[int, Sign]] = set()
-        """Who ended at the moment of the last call, and how."""
+        self.at_once: dict[int, Call] = {}
+        """What each lineage ended last at the moment of the last call: which of them was the very last is not known."""
+        self._signs: set[tuple[int, Sign]] = set()
+        """Who ended at that moment, and how."""
         self._is_order_unknown = False
 
     def doubt(self) -> None:
@@ -110,7 +112,10 @@ class Tries:
 
     def _is_mixed(self, call: Call) -> bool:
         """Whether calls side by side ended otherwise at the same moment: which was first is not known."""
+        lineage = call.last.lineage
         if self.last is None or self.last.ended_ns != call.ended_ns:
-            self._at_once.clear()
-        self._at_once.add((call.last.lineage, call.sign))
-        return any(lineage != call.last.lineage and sign is not call.sign for lineage, sign in self._at_once)
+            self.at_once.clear()
+            self._signs.clear()
+        self.at_once[lineage] = call
+        self._signs.add((lineage, call.sign))
+        return any(one != lineage and sign is not call.sign for one, sign in self._signs)
