@@ -6,6 +6,7 @@ Laws of this module:
    code under test sets, inside the test's function too, is its own business.
 2. A cancelled task passes it on to what it awaits, by itself; what it begins afterwards counts as cancelled.
 3. It is over when the task takes it back (``uncancel``), as a deadline does at the end of its block.
+4. What the code itself cancels for good, such as the loser of a race, is noted apart.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ _CONCURRENCY = frozenset({"asyncio", "anyio", "trio", "async_timeout", "contextl
 """Packages by which the test itself sets a deadline or cancels. Any other sets its own, as httpx does for each read."""
 
 _WAIT_FOR = ("asyncio.tasks", "wait_for")
+_DEADLINE = "_cancel_and_wait"
+"""By which `wait_for` ends the task that it made of what it waits for (Python 3.11)."""
 _NAMED = {name for _, name in (*_EXPIRIES, *_LOOPS, _WAIT_FOR)}
 """By their names alone, since most frames have none of them."""
 
@@ -87,7 +90,10 @@ def _cancels(real: Method) -> Method:
         if is_mine and (_is_passed_on() or _is_of_test(sys._getframe(1), is_deadline=False)):
             with workers.cancelling(task, ACTIVE.clock.now_ns):
                 return real(task, *args, **kwargs)
-        return real(task, *args, **kwargs)
+        is_asked = real(task, *args, **kwargs)
+        if is_mine and is_asked and sys._getframe(1).f_code.co_qualname != _DEADLINE:
+            workers.cancellations(task).called_off_ns = ACTIVE.clock.now_ns
+        return is_asked
 
     return cancel
 
@@ -113,10 +119,13 @@ def _begins(real: Method) -> Method:
 
 def _trio_cancels(real: Method) -> Method:
     def cancel(scope: Any, *args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
-        is_mine = get_ident() == ACTIVE.owner and not scope._cancel_called
-        if is_mine and (scope in _DEADLINES or _is_of_test(sys._getframe(1), is_deadline=False)):
+        if get_ident() == ACTIVE.owner and not scope._cancel_called:
+            is_asked = scope in _DEADLINES or _is_of_test(sys._getframe(1), is_deadline=False)
             for task in _tasks_within(scope._cancel_status):
-                workers.note_cancellation(task, ACTIVE.clock.now_ns)
+                if is_asked:
+                    workers.note_cancellation(task, ACTIVE.clock.now_ns)
+                else:
+                    workers.cancellations(task).called_off_ns = ACTIVE.clock.now_ns
         return real(scope, *args, **kwargs)
 
     return cancel

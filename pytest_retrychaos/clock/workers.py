@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Cancelled:
     """What was asked of one task."""
 
-    __slots__ = ("asked_ns", "is_inherited", "is_open")
+    __slots__ = ("asked_ns", "called_off_ns", "is_inherited", "is_open")
 
     def __init__(self) -> None:
         self.asked_ns: list[int] = []
@@ -28,6 +28,8 @@ class Cancelled:
         """Nobody has taken it back."""
         self.is_inherited = False
         """It was asked of who began the task: the task itself cannot take it back."""
+        self.called_off_ns: int | None = None
+        """When the code under test cancelled it, for good."""
 
 
 _passing: list[object] = []
@@ -42,7 +44,7 @@ _SELF: contextvars.ContextVar[weakref.ref[Any]] = contextvars.ContextVar("_SELF"
 """In a task's context: the task. What it begins without its loop's knowledge starts from a copy."""
 
 _CANCELLED: weakref.WeakKeyDictionary[Any, Cancelled] = weakref.WeakKeyDictionary()  # Any: as above
-"""Of tasks: the cancellations that the test asked for."""
+"""Of tasks: the cancellations that the test asked for, and the last of the code's own."""
 
 
 def here() -> object:
@@ -102,7 +104,10 @@ def note_cancellation(task: object, asked_ns: int) -> None:
 def end_cancellation(task: object) -> None:
     """Remember that a task is no longer asked to end."""
     known = _CANCELLED.get(task)
-    if known is not None and not known.is_inherited:
+    if known is None:
+        return
+    known.called_off_ns = None
+    if not known.is_inherited:
         known.is_open = False
 
 

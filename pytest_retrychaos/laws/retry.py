@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
@@ -43,7 +44,8 @@ def rt01(view: View, terms: Terms) -> LawResult:
     - Does not apply where the client looked afterwards whether a write was carried out (a read at its path or below);
       where an equal request had been sent while this one waited (a hedge); where the work went on elsewhere (another
       `Range`, `Content-Range` or `Upload-Offset`, the next page of a read); where another operation's failure ended the
-      code; where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in an error of its own (RT06).
+      code; where the code itself cancelled the task, as the loser of a race or the rest of a group; where a deadline
+      (`asyncio.timeout`) ended it while it waited; where it ended in an error of its own (RT06).
     - Why: These failures pass. A client without a retry shows them to its users.
     - Fix: Add the failure to what the client retries, or say `ignore=("RT01",)` where a retry is not wanted.
     """
@@ -124,6 +126,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return "the run was ended before the client could go on"
     if crashed(view, operation):
         return "the code ended in an error of its own (RT06)"
+    if _was_called_off(view, failed):
+        return "the code itself cancelled the task that would have sent it again"
     if _was_deadline(operation, failed):
         return "a deadline of the code's own ended it while it waited"
     if _ended_elsewhere(view, operation):
@@ -152,6 +156,19 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
     return None
 
 
+def _was_called_off(view: View, failed: Ended) -> bool:
+    """Whether the code cancelled who had sent the attempt, or who had begun that, then or later."""
+    one: int | None = failed.attempt.lineage
+    seen: set[int] = set()
+    while one is not None and one < len(view.trace.lineages) and one not in seen:
+        seen.add(one)
+        lineage = view.trace.lineages[one]
+        if lineage.called_off_ns is not None and lineage.called_off_ns >= (failed.at_ns or 0):
+            return True
+        one = lineage.parent
+    return False
+
+
 def _was_deadline(operation: OperationView, failed: Ended) -> bool:
     """Whether the call went on after its last failure, sent nothing more, and ended in a deadline's error."""
     scope = operation.scope
@@ -162,13 +179,27 @@ def _was_deadline(operation: OperationView, failed: Ended) -> bool:
 
 
 def _ended_elsewhere(view: View, operation: OperationView) -> bool:
-    """Whether the scope, or the test, ended in an exception right after a failure of another operation."""
+    """Whether the scope, or the test, ended in an exception right after a failure of another operation.
+
+    One that was given up at once itself, by another thread or task, explains nothing.
+    """
     scope = operation.scope
     told, last = view.trace.ended, view.ends[-1]
     if scope is not None:
         told, last = scope.told, view.last_in_scope[operation.operation.scope or 0]
     is_failure = last.attempt.failed or (last.attempt.status or 0) >= 400
-    return told is not None and bool(told.raised) and last.attempt.operation != operation.index and is_failure
+    if told is None or not told.raised or last.attempt.operation == operation.index or not is_failure:
+        return False
+    if last.attempt.lineage == operation.last.attempt.lineage:
+        return True
+    other = bisect_left(view.operations, last.attempt.operation, key=lambda one: one.index)
+    return _may_be_final(view.operations[other])
+
+
+def _may_be_final(operation: OperationView) -> bool:
+    """Whether an operation that ended in a failure need not have been sent once more."""
+    last = operation.last
+    return last.what not in RETRIED or len(operation.tries) > 1 or (is_unsafe(last.attempt) and not last.attempt.key)
 
 
 def _is_followed(view: View, operation: OperationView) -> bool:

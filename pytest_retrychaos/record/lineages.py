@@ -20,6 +20,8 @@ class Cancelled(Protocol):
     """When it was asked to end."""
     is_open: bool
     """Nobody has taken it back."""
+    called_off_ns: int | None
+    """When the code under test cancelled it, for good."""
 
 
 class Workers(Protocol):
@@ -107,6 +109,11 @@ class Lineage:
     def cancelled_ns(self) -> tuple[int, ...]:
         """When the test asked it to end."""
         return () if self._cancelled is None else tuple(self._cancelled.asked_ns)
+
+    @property
+    def called_off_ns(self) -> int | None:
+        """When the code under test cancelled it, for good."""
+        return None if self._cancelled is None else self._cancelled.called_off_ns
 
     @property
     def ends_since_ns(self) -> int | None:

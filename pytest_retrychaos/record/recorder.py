@@ -177,7 +177,11 @@ class Recorder:
         """Make the record of who sent requests, in the order of their numbers."""
         return tuple(
             LineageRecord(
-                None if one.parent is None else one.parent.number, one.has_ended, one.is_task, one.cancelled_ns
+                None if one.parent is None else one.parent.number,
+                one.has_ended,
+                one.is_task,
+                one.cancelled_ns,
+                one.called_off_ns,
             )
             for one in self.lineages.all
         )

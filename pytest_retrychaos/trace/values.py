@@ -161,6 +161,8 @@ class Lineage:
     """It is a task of an event loop."""
     cancelled_ns: tuple[int, ...] = ()
     """When the test asked it to end: by ``cancel()``, or by a deadline that the test itself had set."""
+    called_off_ns: int | None = None
+    """When the code under test cancelled it, for good: the loser of a race, what runs beside the work."""
 
 
 @dataclass(frozen=True, slots=True)
