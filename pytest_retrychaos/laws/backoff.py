@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Asked, Unreadable
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from pytest_retrychaos.laws.policy import Policy
     from pytest_retrychaos.laws.verdict import Finding, LawResult
+
+DIFFERENT: Final = "different requests? script reset or 503 in its place: then it is seen what was asked for"
+"""What would settle it where nothing was sent."""
 
 LONG_ATTEMPT_NS: Final = SECOND
 """An attempt that itself lasted as long counts as a wait."""
@@ -36,6 +40,7 @@ def bk01(view: View, terms: Terms) -> LawResult:
     - The first attempt at another host is failover and needs no wait. Coming back to a host is a retry: its wait counts
       from the end of the last attempt there. A login is not judged.
     - With a policy: a retry is judged where the policy's wait is more than zero.
+    - Does not apply where nothing was sent, and as many different requests came together later: a row of them, perhaps.
     - Why: A failing service is hit hardest by those who wait for it, all at the same moment.
     - Fix: Wait before each retry, longer each time, with jitter.
     """
@@ -50,6 +55,8 @@ def bk01(view: View, terms: Terms) -> LawResult:
             tally.pass_over(f"in real time a wait of less than {least} cannot be told from none")
         elif hot is None:
             tally.hold()
+        elif _was_row(view, operation, hot):
+            tally.pass_over("nothing was sent, and different requests came later: these may have been a row of them")
         else:
             tally.accuse(
                 finding(
@@ -59,10 +66,29 @@ def bk01(view: View, terms: Terms) -> LawResult:
                     marks=[(hot.attempt.index, "no wait")],
                     why="retries without a wait hit the service while it fails, from every client at the same moment",
                     fix="wait before each retry, longer each time, with jitter",
-                    hint=two_operations(operation, hot),
+                    hint=two_operations(operation, hot) if hot.led_by.was_sent else DIFFERENT,
                 )
             )
     return tally.result(noun="operation", did="waited before its retries", otherwise="no retry whose wait is judged")
+
+
+def _was_row(view: View, operation: OperationView, hot: Retry) -> bool:
+    """Whether what was not sent at one moment may have been as many different requests, sent together later.
+
+    A queue or a sync goes through all of its items, waits, and goes through them again; a loop without waits comes back
+    with one request.
+    """
+    began_ns, host, scope = hot.attempt.began_ns, hot.attempt.host, hot.attempt.scope
+    row = [attempt for attempt in operation.attempts if attempt.began_ns == began_ns]
+    if any(attempt.was_sent for attempt in row):
+        return False
+    later = islice(view.trace.attempts, row[-1].index, None)
+    sent = (attempt for attempt in later if attempt.was_sent and (attempt.host, attempt.scope) == (host, scope))
+    first = next(sent, None)
+    if first is None:
+        return False
+    together = (first, *takewhile(lambda attempt: attempt.began_ns == first.began_ns, sent))
+    return len({(one.method, one.target, one.body.sha256, one.key) for one in together}) >= len(row)
 
 
 def _returns(operation: OperationView) -> Iterator[Retry]:

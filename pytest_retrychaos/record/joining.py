@@ -164,7 +164,7 @@ def is_handed_on(earlier: Sheet, later: Sheet) -> bool:
         return False  # another call of the test
     if before.parent is lineage:
         return True
-    return before.parent is not None and before.parent is lineage.parent and lineage.born > earlier.ended_as
+    return before.parent is not None and before.parent is lineage.parent and _can_go_on(earlier, later)
 
 
 def goes_on(waiting: Sequence[Sheet], sheet: Sheet) -> bool:

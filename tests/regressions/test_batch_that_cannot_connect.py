@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -41,4 +42,47 @@ def test_a_loop_without_waits_is_told(chaos):
     send_all(chaos.url, waits=(0, 0))
 
     with pytest.raises(LawsBroken, match=r"^BK01 "):
+        chaos.verify()
+
+
+def send_in_rounds(url: str) -> None:
+    """Send four items, and once more after a while those that could not be sent."""
+    left = list(range(4))
+    while left:
+        left = [item for item in left if not send(url, item, waits=())]
+        time.sleep(10)
+
+
+@pytest.mark.chaos("refuse x4, ok", "down=25s")
+def test_items_that_are_left_for_the_next_round_are_no_loop(chaos):
+    """They were sent together once they could be: what was refused may have been each of them."""
+    send_in_rounds(chaos.url)
+
+    assert "row" in chaos.verify().of("BK01").reason
+
+
+def send_in_a_pool(url: str) -> None:
+    """Send four items by two threads, in rounds."""
+    left = list(range(4))
+    with ThreadPoolExecutor(2) as pool:
+        while left:
+            sent = pool.map(lambda item: send(url, item, waits=()), left)
+            left = [item for item, is_sent in zip(left, list(sent), strict=True) if not is_sent]
+            time.sleep(10)
+
+
+@pytest.mark.chaos("refuse x4, ok", "down=25s")
+def test_the_next_item_of_a_pool_is_no_retry(chaos):
+    """It is begun at the moment at which another one has failed."""
+    send_in_a_pool(chaos.url)
+
+    chaos.verify()
+
+
+@pytest.mark.chaos("refuse x4")
+def test_what_would_settle_it_is_said(chaos):
+    """Four items or one: nothing came later to tell by."""
+    send_all(chaos.url, waits=())
+
+    with pytest.raises(LawsBroken, match="different requests"):
         chaos.verify()
