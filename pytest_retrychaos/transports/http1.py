@@ -68,6 +68,7 @@ class Conversation:
         self._head_size = 0
         self._came = 0  # bytes, at last
         self._announced: int | None = None
+        self._offer: Headers | None = None  # the head of a request that offers h2c, until it is parsed again
         self._out: list[Action] = []
 
     # what a driver calls
@@ -108,19 +109,21 @@ class Conversation:
             )
 
     def _parse(self, data: bytes) -> None:
+        again = b""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offered:  # h2c, which a server need not take up (RFC 9110, 7.8)
-            self._parser = httptools.HttpRequestParser(self)
-            rest = data[offered.args[0] :]
-            if rest:
-                self._parse(rest)
+            again = self._head_without_offer() + data[offered.args[0] :]
         except httptools.HttpParserCallbackError as error:
             if error.__context__ is not None:
                 raise error.__context__ from None
             raise
         except httptools.HttpParserError:
             raise _Rejected(400) from None
+        if again:
+            self._parser = httptools.HttpRequestParser(self)
+            self._url, self._fields = b"", []
+            self._parse(again)
 
     def resolve(self, ticket: Ticket) -> list[Action]:
         """Render a postponed answer, whose time has come."""
@@ -195,7 +198,7 @@ class Conversation:
         if self._came + self._head_size > LONGEST_HEAD // 2 and self._is_too_long():
             raise _Rejected(431)
         method = self._parser.get_method().decode("ascii")
-        headers = self._heads.read(self._fields)
+        headers, self._offer = self._offer or self._heads.read(self._fields), None
         if method == "CONNECT":
             raise self._exchange.refuse(tunnel_text(self._url.decode("latin-1"), self.host))
         present = headers.by_name
@@ -204,6 +207,9 @@ class Conversation:
                 f"an upgrade to {present['upgrade']!r} cannot be simulated: "
                 "point the client at a real server on loopback"
             )
+        if self._parser.should_upgrade():  # a body that follows would be taken for the other protocol's
+            self._offer = headers
+            return
         self._head = head = self._request(method, headers)
         if "content-length" in present:
             self._announced = int(present["content-length"])
@@ -220,6 +226,8 @@ class Conversation:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        if self._offer is not None:
+            return
         ticket, self._reading = self._reading, None
         assert self._head is not None
         assert ticket is not None
@@ -235,6 +243,12 @@ class Conversation:
         self._out += self._render(outcome, ticket, self._head)
 
     # inside
+
+    def _head_without_offer(self) -> bytes:
+        """Write the head that was parsed anew, without the offer of another protocol."""
+        parser, fields = self._parser, [field for field in self._fields if field[0].lower() != b"upgrade"]
+        lines = [b"%b %b HTTP/%b" % (parser.get_method(), self._url, parser.get_http_version().encode())]
+        return b"\r\n".join([*lines, *[b"%b: %b" % field for field in fields], b"", b""])
 
     def _is_too_long(self) -> bool:
         """Whether a head is longer than is read, each of its fields written with a blank."""

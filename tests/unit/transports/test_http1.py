@@ -594,6 +594,21 @@ def test_an_offer_of_h2c_is_not_taken_up() -> None:
     assert shown(actions) == [OK, b"hello"] * 3
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_request_that_offers_h2c_keeps_its_body(size: int) -> None:
+    """Java's own client offers it with each request to http://, a POST too, and so does ``curl --http2``."""
+    line = Line()
+    offer = b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nConnection: Upgrade, HTTP2-Settings\r\nHost"
+    chunked = POST.replace(b"Content-Length: 12", b"Transfer-Encoding: chunked").replace(b"{", b"c\r\n{")
+    chunked += b"\r\n0\r\n\r\n"
+
+    write(line.conversation(), POST.replace(b"Host", offer) + chunked.replace(b"Host", offer) + POST, size)
+
+    assert [sheet.status for sheet in line.sheets] == [201, 201, 201]
+    assert [effect.body for effect in line.service.effects] == [b'{"amount":1}'] * 3
+    assert [sheet.headers.get("upgrade") for sheet in line.sheets] == ["h2c", "h2c", None]
+
+
 def test_a_connection_can_be_closed_after_the_exchange_refused_its_request() -> None:
     """As when `tls` meets plain http."""
     line = Line("tls")
@@ -615,6 +630,7 @@ REQUESTS = st.lists(
             GET,
             POST,
             POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n", 1),
+            POST.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 1),
             GET.replace(b"GET", b"HEAD"),
             (
                 b"POST /b HTTP/1.1\r\nHost: service.test\r\nTransfer-Encoding: chunked\r\n\r\n"
