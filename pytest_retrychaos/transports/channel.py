@@ -57,7 +57,7 @@ class Channel:
     """One simulated connection as its client sees it."""
 
     __slots__ = ("_agenda", "_announced", "_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_readers",
-                 "_reset", "_silence", "address", "conversation", "host", "is_closed", "port", "signal",
+                 "_reset", "_silence", "_slept_ns", "address", "conversation", "host", "is_closed", "port", "signal",
                  "timed_out_text", "timeout")  # fmt: skip
 
     def __init__(
@@ -87,6 +87,7 @@ class Channel:
         self._has_ended = False
         self._is_deaf = False
         self._readers = 0
+        self._slept_ns = 0  # by the service, while it took what was written last: the client waited for that, too
         self._announced: int | None = None  # for which moment the clock was asked to call `show`
 
     # writing
@@ -99,7 +100,9 @@ class Channel:
             raise os_error(errno.EPIPE)
         content = bytes(data)
         if content:
+            before = self._clock.now_ns
             self._agenda.add(self._answer(content))
+            self._slept_ns = self._clock.now_ns - before
             self.show()
         return len(content)
 
@@ -205,6 +208,10 @@ class Channel:
         """
         timeout = self.timeout
         until = None if timeout is None else self._clock.now_ns + round(timeout * 1e9)
+        if self._slept_ns and timeout != 0:
+            until, self._slept_ns = None if until is None else until - self._slept_ns, 0
+            if until is not None and until < self._clock.now_ns:
+                self._time_out(until)
         while not self._is_deaf and ((due := self._agenda.ripen()) is not None or not self._queue):
             if timeout == 0:
                 raise os_error(errno.EAGAIN)

@@ -195,3 +195,26 @@ def test_a_client_context_that_existed_before_works(chaos):
     response = httpx.Client(verify=ssl.create_default_context()).get("https://api.example.com/payments")
 
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("slept", "attempts"), [(5, 1), (5.1, 2), (60, 2)])
+def test_a_handler_that_sleeps_for_longer_than_the_client_waits(chaos, scheme, slept, attempts):
+    """As on a real server: the answer comes too late, and the payment is made."""
+    naps = iter([slept, 0])
+
+    @chaos.service.route("POST", "/payments")
+    def pay(_):
+        time.sleep(next(naps))
+        return 201, {}
+
+    with requests.Session() as session:
+        for _ in range(2):
+            try:
+                session.post(f"{scheme}://api.example.com/payments", json={"amount": 1}, timeout=5)
+                break
+            except requests.Timeout:
+                time.sleep(1)
+
+    assert len(chaos.attempts) == len(chaos.ledger) == attempts
+    assert broken(chaos) == (() if attempts == 1 else ("ID01", "ID04"))
