@@ -35,7 +35,22 @@ class RaisedAfterAnswer(Exception):
 
 def call_handler(handler: Handler, request: Request) -> Response:
     """Run a handler; what it raises passes through, what it returns is checked (`HandlerError`)."""
-    return as_response(handler(request), name_of(handler))
+    name = name_of(handler)
+    response = as_response(handler(request), name)
+    if request.answerer is None and request.method != "HEAD" and response.status not in (204, 304):
+        _check_length(response, name)
+    return response
+
+
+def _check_length(response: Response, name: str) -> None:
+    """Refuse a length that is not the body's: a client would wait for the rest, and be blamed for that."""
+    length = response.headers.by_name.get("content-length")
+    if length is not None and length != str(len(response.body)):
+        raise _fault(
+            name,
+            f"a Content-Length of {length!r} and a body of {len(response.body)} bytes",
+            "leave it out, the length is added; `truncate` is the fault that breaks it",
+        )
 
 
 def name_of(handler: object) -> str:

@@ -135,3 +135,25 @@ def test_handler_may_call_the_service(bench):
 
     assert answer.response.body == b'{"paid": 1}'
     assert [effect.target for effect in bench.service.effects] == ["/payments", "/orders"]
+
+
+@pytest.mark.parametrize("length", ["5", "300", "abc"])
+def test_a_length_that_is_not_the_bodys_is_refused(bench, length):
+    """As of headers taken over from a recorded answer: the client would wait for the rest, and be blamed for that."""
+    bench.service.route("GET", "/rates", lambda _: (200, {}, {"content-length": length}))
+
+    assert str(bench("GET", "/rates").error).endswith(
+        f"returned a Content-Length of {length!r} and a body of 2 bytes: leave it out, the length is added; "
+        "`truncate` is the fault that breaks it"
+    )
+
+
+def test_a_length_that_is_the_bodys_is_kept(bench):
+    """Under HEAD, and with an answer that has no body, it is that of another one."""
+    bench.service.route("GET", "/rates", lambda _: (200, {}, {"Content-Length": "2"}))
+    bench.service.route("HEAD", "/sizes", lambda _: (200, None, {"Content-Length": "300"}))
+    bench.service.route("GET", "/sizes", lambda _: (304, None, {"Content-Length": "300"}))
+
+    answers = [bench("GET", "/rates"), bench("HEAD", "/sizes"), bench("GET", "/sizes")]
+
+    assert [answer.response.headers["content-length"] for answer in answers] == ["2", "300", "300"]
