@@ -32,9 +32,10 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
     - Broken where an unsafe request was sent again without a key after a failure that leaves open whether it was
       carried out: a timeout, a lost connection, 408, 409, a 5xx but 503.
-    - Does not apply where the client looked before it sent again: a read at the request's path or below was answered in
-      between, in the same scope. Nor where a POST gives what it creates an `id` of its own, and the service's answers
-      give it back, or say 409. Nor where every retry came after a failure that shows that nothing was done.
+    - Does not apply where the client looked before it sent again: a read at the request's path, below it, or of what it
+      acts on (`/orders/7` for `/orders/7/capture`) was answered in between, in the same scope. Nor where a POST gives
+      what it creates an `id` of its own, and the service's answers give it back, or say 409. Nor where every retry came
+      after a failure that shows that nothing was done.
     - Why: The service cannot tell the retry from a new order.
     - Fix: Make one key per operation, outside the retry loop. Where a POST only reads, say so: `chaos.service.route(…,
       effect=False)`.

@@ -20,11 +20,12 @@ LOOK_AHEAD: Final = 50
 def looked(view: View, failed: Attempt, *, until: int | None = None) -> bool:
     """Tell whether the client asked the service, after a failure, what had become of the request.
 
-    That is a read at the request's path or below, by the same lineage or one that is related to it, in the same scope.
+    That is a read at the request's path or below, or of what it acts on (``/orders/7`` for ``/orders/7/capture``), by
+    the same lineage or one that is related to it, in the same scope.
     ``until`` is the index of the attempt before which it has to have been answered; without it, asking is enough.
     """
     return any(
-        later.is_read and later.host == failed.host and _is_below(later, failed) and not (until and later.failed)
+        later.is_read and later.host == failed.host and _is_about(later, failed) and not (until and later.failed)
         for later in _later(view, failed, until)
     )
 
@@ -70,6 +71,7 @@ def _later(view: View, failed: Attempt, until: int | None) -> Iterator[Attempt]:
             yield later
 
 
-def _is_below(later: Attempt, failed: Attempt) -> bool:
-    path = path_of(failed).rstrip("/")
-    return path_of(later) == path or path_of(later).startswith(path + "/")
+def _is_about(later: Attempt, failed: Attempt) -> bool:
+    path, asked = path_of(failed).rstrip("/"), path_of(later)
+    above = path.rpartition("/")[0]
+    return asked == path or asked.startswith(path + "/") or (asked == above and above.count("/") > 1)

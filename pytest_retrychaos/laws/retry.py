@@ -41,11 +41,12 @@ def rt01(view: View, terms: Terms) -> LawResult:
       fails at that host. Broken if there was one attempt only; giving up after a retry is allowed.
     - With a policy: every attempt of the policy is expected while its time lasts. Where the policy has a breaker or a
       budget, or a breaker is named, only what is asked without a policy: they may rightly end an operation early.
-    - Does not apply where the client looked afterwards whether a write was carried out (a read at its path or below);
-      where an equal request had been sent while this one waited (a hedge); where the work went on elsewhere (another
-      `Range`, `Content-Range` or `Upload-Offset`, the next page of a read); where another operation's failure ended the
-      code; where the code itself cancelled the task, as the loser of a race or the rest of a group; where a deadline
-      (`asyncio.timeout`) ended it while it waited; where it ended in an error of its own (RT06).
+    - Does not apply where the client looked afterwards whether a write was carried out (a read at its path, below it,
+      or of what it acts on: `/orders/7` for `/orders/7/capture`); where an equal request had been sent while this one
+      waited (a hedge); where the work went on elsewhere (another `Range`, `Content-Range` or `Upload-Offset`, the next
+      page of a read); where another operation's failure ended the code; where the code itself cancelled the task, as
+      the loser of a race or the rest of a group; where a deadline (`asyncio.timeout`) ended it while it waited; where
+      it ended in an error of its own (RT06).
     - Why: These failures pass. A client without a retry shows them to its users.
     - Fix: Add the failure to what the client retries, or say `ignore=("RT01",)` where a retry is not wanted.
     """

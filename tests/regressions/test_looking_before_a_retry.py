@@ -84,3 +84,17 @@ def test_a_look_that_is_not_heeded_is_still_a_second_effect(chaos):
 
     with pytest.raises(LawsBroken, match=r"^ID04 "):
         chaos.verify()
+
+
+@pytest.mark.chaos("reset, ok")
+def test_a_read_of_what_the_request_acts_on_is_a_look(chaos):
+    """Whether an order was captured is said by the order."""
+    for _ in range(2):
+        try:
+            requests.post(f"{chaos.url}/orders/7/capture", json={"amount": 5}, timeout=5)
+            break
+        except requests.ConnectionError:
+            time.sleep(1)
+            requests.get(f"{chaos.url}/orders/7", timeout=5)
+
+    assert "looked" in chaos.verify().of("ID01").reason
