@@ -38,7 +38,7 @@ def read_markers(node: pytest.Item) -> Marked | None:
         try:
             given = [parse(script) for script in marker.args]
         except ScriptError as error:
-            pytest.fail(f"@pytest.mark.chaos: {error}", pytrace=False)
+            raise pytest.fail.Exception(f"@pytest.mark.chaos: {error}", pytrace=False) from None
         if given and scripts and owner is giver is node:
             pytest.fail(f"@pytest.mark.chaos: {_twice(scripts, given)}", pytrace=False)
         if given and not scripts:
@@ -61,8 +61,8 @@ def _options(nearest_first: Iterable[pytest.Mark]) -> dict[str, Any]:  # Any: wh
             except ValueError:  # what it needs may stand on another marker, as loop= does for cancel=
                 Options.read({**options, **marker.kwargs})
         Options.read(options)
-    except (TypeError, ValueError) as error:
-        pytest.fail(f"@pytest.mark.chaos: {error}", pytrace=False)
+    except (TypeError, ValueError) as error:  # pytest shows what it came from, too: the same, once or twice more
+        raise pytest.fail.Exception(f"@pytest.mark.chaos: {error}", pytrace=False) from None
     return options
 
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 MARKER = (
     "chaos(*scripts, transport='network', profile='default', seed=None, timezone=None, hosts=(), strict=True, "
-    "expect=(), entropy='real', loop=None, cancel=None, keep_alive=True, switches=()): script faults into the fake "
-    "service; several scripts parametrize the test."
+    "expect=(), entropy='real', loop=None, cancel=None, keep_alive=True, switches=(), "
+    "listen='localhost:0'): script faults into the fake service; several scripts parametrize the test."
 )
 VERDICT = "retrychaos verdict"
 NOTE = "retrychaos note"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 import pytest
 
+from pytest_retrychaos.options import Options
+from pytest_retrychaos.plugin import MARKER
 from tests.plugin.inner import run
 
 
@@ -211,6 +214,13 @@ def test_a_bad_marker_is_told_at_collection(pytester: pytest.Pytester, arguments
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(lines, consecutive=True)
+    result.stdout.no_fnmatch_line("During handling of*")
+
+
+def test_pytest_lists_every_option_of_the_marker() -> None:
+    """``pytest --markers`` says what the README says."""
+    for option in fields(Options):
+        assert f"{option.name}={option.default!r}" in MARKER
 
 
 def test_the_header_line_says_the_seed(pytester: pytest.Pytester) -> None:
