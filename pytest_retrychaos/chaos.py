@@ -347,6 +347,9 @@ class Chaos(RunAssertions):
         self.judge.shown = self.judge.shown or not is_known
         return is_known
 
+    def _note_held(self, laws: tuple[str, ...]) -> None:
+        self.judge.note_held(laws)
+
     def _snapshot(self) -> tuple[Trace, int | None]:
         return self.judge.asked_trace(), None
 

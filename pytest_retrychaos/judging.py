@@ -35,6 +35,8 @@ class Judgement:
     new: tuple[Finding, ...] = ()
     known: tuple[Finding, ...] = ()
     """Let pass by the baseline."""
+    held: tuple[str, ...] = ()
+    """The laws that an ``assert_…`` asked, where it holds."""
     expected: tuple[Finding, ...] = ()
     """Let pass by ``expect=``."""
 
@@ -81,6 +83,10 @@ class Judge:
         last = self.judgements[-1]
         self.judgements[-1] = replace(last, known=(found,)) if is_known else replace(last, new=(found,))
         return is_known
+
+    def note_held(self, laws: tuple[str, ...]) -> None:
+        """Note that an ``assert_…`` holds."""
+        self.judgements[-1] = replace(self.judgements[-1], held=laws)
 
     def verify(self, terms: Terms, *, only: Collection[str], ignore: Collection[str]) -> Verdict:
         """Check every law that applies to what happened so far; see `Chaos.verify`."""

@@ -94,7 +94,10 @@ class Assertions:
     def _check(self, question: Any, *arguments: object) -> None:  # Any: functions of one family, unlike arguments
         __tracebackhide__ = True
         trace, operation = self._snapshot()
-        self._fail(trace, question(trace, *arguments, operation=operation))
+        found = question(trace, *arguments, operation=operation)
+        self._fail(trace, found)
+        if found is None:
+            self._note_held(assertions.ASKED.get(question, ()))
 
     def _fail(self, trace: Trace, found: Finding | None) -> None:
         __tracebackhide__ = True
@@ -104,6 +107,9 @@ class Assertions:
     def _lets_pass(self, trace: Trace, found: Finding) -> bool:  # noqa: ARG002 - a whole run may know it
         """Note a finding whose text is about to be shown; tell whether it is known and fails nothing."""
         return False
+
+    def _note_held(self, laws: tuple[str, ...]) -> None:
+        """Note which laws hold, as the test asked: a whole run tells of them."""
 
 
 class RunAssertions(Assertions):

@@ -7,6 +7,7 @@ Laws of this module:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws.amplification import judge_amplification
@@ -163,6 +164,17 @@ def key_reused(trace: Trace, *, operation: int | None = None) -> Finding | None:
             fix=one_key(bare.tries[1]),
         )
     return _outcome(id02(_narrowed(view, again), Terms()))
+
+
+ASKED: Final[Mapping[object, tuple[str, ...]]] = {
+    amplification: ("LD01",),
+    backoff: ("BK02",),
+    retry_after_honoured: ("BK04",),
+    within: ("BK05",),
+    no_duplicates: ("ID04",),
+    key_reused: ("ID01", "ID02"),
+}
+"""Which laws they ask, where what they find is about an operation."""
 
 
 def _chosen(trace: Trace, operation: int | None) -> tuple[View, list[OperationView]]:

@@ -4,7 +4,8 @@ Laws of this module:
 1. A finding is known by law, shape, route and fault class, so renamed tests and moved lines change nothing.
 2. An entry is one finding: what differs from it in any of the four is new.
 3. An entry is *fixed* where its cell was put to the test in this run, its law was asked there, and it was not found.
-   Where the run did not do that (a part of the suite), it cannot be told, and the entry stays.
+   Where the run did not do that (a part of the suite), it cannot be told, and the entry stays. So does one that an
+   assertion made of a count over the whole run (`assert_attempts`): it is about no cell.
 4. NV01 is never known: it says that a test cannot tell.
 """
 
@@ -19,6 +20,9 @@ from pytest_retrychaos.report.opening import Form
 
 FORM: Final = Form("pytest-retrychaos baseline", 1, called="baseline of pytest-retrychaos")
 NEVER_KNOWN: Final = "NV01"
+
+OF_THE_RUN: Final = frozenset({"BK03", "BK06", "CB01", "CB02", "CB03", "CB04", "LD02", "LD03"})
+"""Laws about more than one operation: their findings have no cell."""
 
 _NAMES: Final = ("law", "shape", "route", "fault")
 
@@ -86,5 +90,5 @@ def _asked(tests: Iterable[TestRecord]) -> set[tuple[str, str, str]]:
         applied = {law.code for law in test.laws}
         places = [(cell.route, cell.fault) for cell in test.cells if cell.judged or cell.fault == NOWHERE]
         asked |= {(law, *place) for law in (*applied, *test.not_applicable) for place in places}
-        asked |= {(law, NOWHERE, NOWHERE) for law in applied}
+        asked |= {(law, NOWHERE, NOWHERE) for law in applied & OF_THE_RUN}
     return asked

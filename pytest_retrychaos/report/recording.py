@@ -25,6 +25,7 @@ EVERY_REQUEST: Final = "every request"
 """What a script is bound to that is bound to nothing."""
 LEFT_OUT: Final = "left out"
 """Stands in the reason of a law that was not asked (`laws.judge_by`)."""
+ASSERTED: Final = "an assertion of the test says so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,8 @@ def _laws(judgements: Sequence[Judgement]) -> tuple[tuple[LawRecord, ...], tuple
                     asked.add(result.code)
             elif result.code not in said:
                 said[result.code] = _held(result.code, result.reason, redaction)
+        for code in judgement.held:
+            said.setdefault(code, LawRecord(code, "held", ASSERTED))
         for finding in (*judgement.new, *judgement.known, *judgement.expected):
             said[finding.code] = LawRecord(finding.code, "broken", redaction.text(finding.headline))
     return tuple([said[code] for code in sorted(said)]), tuple(sorted(asked - said.keys()))

@@ -523,6 +523,24 @@ def test_a_baseline_lets_known_findings_pass_and_no_others(pytester: pytest.Pyte
     )
 
 
+def test_what_an_assertion_found_is_fixed_once_it_holds(pytester: pytest.Pytester) -> None:
+    """As what a law found: the entry is asked to go, and goes."""
+    source = (
+        f"{CLIENT}\n@pytest.mark.chaos('reset after-commit, ok')\ndef test_one(chaos):\n    charge(chaos.url, KEY)\n"
+    )
+    source += "    chaos.assert_no_duplicates()\n"
+    gate = ["--chaos-baseline=b.json", "-q"]
+    pytester.makepyfile(f"{source}\nKEY = None\n")
+    run(pytester, *gate, "--chaos-update-baseline").assert_outcomes(passed=1)
+
+    pytester.makepyfile(f"{source}\nKEY = 'k1'\n")
+    result = run(pytester, *gate)
+
+    result.stdout.fnmatch_lines(["FAILED  *fixed, and still listed*ID04 at POST /payments under lost-after-commit*"])
+    run(pytester, *gate, "--chaos-update-baseline")
+    assert "ID04" not in (pytester.path / "b.json").read_text()
+
+
 def test_a_run_that_is_stopped_says_so(pytester: pytest.Pytester) -> None:
     """By -x, a file that cannot be collected, a wrong plugin: a whole file says that the run is not whole."""
     pytester.makepyfile(test_pay=SUITE, test_wrong="import nothing_of_that_name")

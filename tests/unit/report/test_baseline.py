@@ -93,6 +93,14 @@ def test_what_is_about_no_fault_is_fixed_where_its_route_was_called() -> None:
     assert compare([elsewhere], [unhurt, breaker]).untold == (breaker, unhurt)
 
 
+def test_what_an_assertion_counted_in_the_whole_run_is_fixed_by_no_other_test() -> None:
+    """Else a shard, or ``-k``, failed by what it did not run: in some test RT01 always applies."""
+    counted = Identity("RT01", "RT01", NOWHERE, NOWHERE)
+    other = replace(BROKEN, outcome="passed", findings=(), laws=(LawRecord("RT01", "held", "retried"),))
+
+    assert compare([other], [counted]) == Comparison((), (), (), (counted,))
+
+
 def test_a_test_that_cannot_tell_is_neither_new_nor_known() -> None:
     """It has failed by itself, and is mended, not listed."""
     found = compare([replace(BROKEN, findings=(replace(FINDING, law="NV01", shape="NV01"),))], [])
