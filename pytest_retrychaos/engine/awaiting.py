@@ -118,7 +118,11 @@ def _retrying_by_run(
                 if seconds is None:
                     raise
                 pause = pause or _pause(policy)
-                await pause(seconds)  # 0 as well: other tasks get their turn
+                try:
+                    await pause(seconds)  # 0 as well: other tasks get their turn
+                except BaseException:
+                    run.breaks_off()
+                    raise
                 if not run.goes_on(error):
                     raise
             except BaseException:
@@ -175,7 +179,11 @@ async def _waits(run: Run, seconds: float | None, outcome: object) -> bool:
     """Sleep, and tell whether another attempt follows."""
     if seconds is None:
         return False
-    await _pause(run.policy)(seconds)
+    try:
+        await _pause(run.policy)(seconds)
+    except BaseException:
+        run.breaks_off()
+        raise
     return run.goes_on(outcome)
 
 

@@ -135,5 +135,9 @@ def _waits(run: Run, seconds: float | None, outcome: object) -> bool:
     if seconds is None:
         return False
     if seconds > 0:
-        (run.policy.sleep or time.sleep)(seconds)  # noqa: TID251 - the engine's time is owned here
+        try:
+            (run.policy.sleep or time.sleep)(seconds)  # noqa: TID251 - the engine's time is owned here
+        except BaseException:
+            run.breaks_off()
+            raise
     return run.goes_on(outcome)

@@ -156,6 +156,11 @@ class Run:
         if self._guard is not None:
             self._guard.ended(None)
 
+    def breaks_off(self) -> None:
+        """Note that the wait ended in an exception, such as a cancellation: what was paid for is not made."""
+        if self._guard is not None:
+            self._guard.takes_back()
+
     def goes_on(self, outcome: object) -> bool:
         """Tell, once the wait is over, whether another attempt follows; where not, ``outcome`` stands."""
         timeout = self.policy.timeout
@@ -213,7 +218,11 @@ class Run:
             return None
         self._entry = self.number, said or told(outcome), decided
         if policy.before_wait is not None:
-            _tell(policy.before_wait, Waiting(self.number, self.elapsed(), decided, outcome, failure.kind))
+            try:
+                _tell(policy.before_wait, Waiting(self.number, self.elapsed(), decided, outcome, failure.kind))
+            except BaseException:
+                self.breaks_off()
+                raise
         if log := logger():
             log.info("attempt %d: %s; waiting %.3g s", self.number, told(outcome), decided)
         return decided

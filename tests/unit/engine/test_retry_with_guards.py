@@ -285,6 +285,22 @@ def test_each_operation_pays_its_share_into_the_budget(policy, drive, clock):
     assert drive(policy(budget=budget), Script(TimeoutError("a"), "paid")) == "paid"
 
 
+def test_a_retry_that_is_not_made_after_its_wait_was_cut_off_costs_nothing(policy, drive, clock):
+    """A cancellation while it waits, or a hook before the wait that raises."""
+
+    class Cut(BaseException):
+        pass
+
+    def cut(_):
+        raise Cut
+
+    for given in ({"sleep": cut}, {"before_wait": cut}):
+        budget = RetryBudget(ratio=0.1, per_second=0, burst=1, clock=clock)
+        with pytest.raises(Cut):
+            drive(policy(budget=budget, **given), Script(TimeoutError("a"), "paid"))
+        assert budget.withdraw()
+
+
 def test_a_spent_budget_returns_the_last_answer(policy, clock):
     """As when no attempts are left."""
     budget = RetryBudget(ratio=0.5, per_second=0, burst=1, clock=clock)
