@@ -48,10 +48,11 @@ class Resource(NamedTuple):
 
 
 class _RejectedError(Exception):
-    def __init__(self, problem: Problem, *, executed: bool = False) -> None:
+    def __init__(self, problem: Problem, *, executed: bool = False, etag: str | None = None) -> None:
         super().__init__(problem.message)
         self.problem = problem
         self.executed = executed
+        self.etag = etag
 
 
 class Store:
@@ -87,8 +88,8 @@ class Store:
                 self._check(request, path, profile)
             return act(request, path, profile)
         except _RejectedError as rejected:
-            if rejected.problem.status == 304:
-                return Stored(Response(304))
+            if rejected.problem.status == 304:  # with what 200 would have had (RFC 9110, 15.4.5)
+                return Stored(Response(304, Headers({"ETag": rejected.etag or ""})))
             return Stored(profile.render(rejected.problem), rejected.executed)
 
     def _check(self, request: Request, path: str, profile: Profile) -> None:
@@ -101,7 +102,7 @@ class Store:
         status = failed_precondition(request.method, request.headers, etag, modified)
         if status is not None:
             message = "The precondition does not hold."
-            raise _RejectedError(Problem(status, "precondition_failed", message), executed=True)
+            raise _RejectedError(Problem(status, "precondition_failed", message), executed=True, etag=etag)
 
     def _options(self, _request: Request, _path: str, _profile: Profile) -> Stored:
         return Stored(Response(204, Headers({"Allow": ALLOWED})))
