@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from types import TracebackType
+from typing import Any
 
 from httpx import (
     AsyncBaseTransport,
@@ -37,7 +38,7 @@ class RetryTransport(BaseTransport):
 
     What is no read, PUT, DELETE or guarded write gets an idempotency key in ``key_header``, the same on all attempts,
     unless the caller gave one. With ``key_header=None``, for a service that knows no keys, such a request is
-    sent again only where nothing was done. A body that is a stream is sent once.
+    sent again only where nothing was done. A body that can be read only once is sent once; a file is rewound.
 
     The time that is left of the policy's ``timeout`` cuts the request's own time limits. A failed answer that may be
     retried is read at once, so that its connection is free during the wait. `OutcomeUnknown` takes the place of a
@@ -64,12 +65,16 @@ class RetryTransport(BaseTransport):
             last[:] = [attempt]
             self._resending.add_key(request, request.method, request.headers, attempt)
             request.extensions = _within(extensions, attempt)
+            if file is not None and attempt.number > 1:
+                file.seek(start)
             response = self._transport.handle_request(request)
             return _read(response, request, attempt) if self._resending.is_failure(response) else response
 
-        extensions = request.extensions
+        extensions, file = request.extensions, _file(request)
+        start = 0 if file is None else file.tell()
         self._resending.forget_key(request, request.headers)
-        policy = self._resending.policy_for(request.method, request.headers, can_resend=_can_resend(request))
+        can_resend = file is not None or _can_resend(request)
+        policy = self._resending.policy_for(request.method, request.headers, can_resend=can_resend)
         try:
             response = policy.call(once)
             if self._resending.is_unknown(request.method, request.headers, last[0], response):
@@ -155,6 +160,12 @@ def _unknown(response: Response, request: Request) -> OutcomeUnknown:
     response.request = request  # as the client does with what it is given
     error.answer = response
     return error
+
+
+def _file(request: Request) -> Any:  # Any: whatever the caller gave as content=
+    """Find the file that is a request's whole body, where it can seek: httpx reads it on from where it is."""
+    file: Any = getattr(request.stream, "_stream", None)  # Any: as above
+    return file if hasattr(file, "seekable") and file.seekable() else None
 
 
 def _can_resend(request: Request) -> bool:

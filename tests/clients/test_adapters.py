@@ -141,6 +141,16 @@ def test_a_file_is_rewound_to_where_it_stood(name):
         chaos.verify(POLICY)
 
 
+def test_a_file_is_rewound_for_httpx(tmp_path):
+    """As the whole body; httpx announces the length of the whole file, wherever that stands."""
+    path = tmp_path / "upload"
+    path.write_bytes(b"x" * 70_000)
+    with path.open("rb") as file, Chaos("503, reset, refuse, ok") as chaos:
+        CLIENTS["httpx"](chaos, "POST", content=file)
+        assert [one.body.size for one in chaos.attempts] == [70_000, 70_000, 0, 70_000]
+        chaos.verify(POLICY)
+
+
 def test_a_form_with_a_file_is_sent_again_whole(send, request):
     """Each client makes the form in its own way."""
     form = (
