@@ -43,6 +43,7 @@ CARRIERS: tuple[Carrier, ...] = (
     Carrier("field", "idempotencyToken", "AWS REST-JSON protocols: the idempotencyToken trait of Smithy"),
     Carrier("field", "CreatorRequestId", "AWS Route 53 Resolver, Cloud Map, Backup"),
     Carrier("field", "creatorRequestId", "Amazon MQ"),
+    Carrier("field", "MessageDeduplicationId", "Amazon SQS and SNS, FIFO: one in five minutes is delivered"),
     Carrier("field", "idempotency_key", "Square, working with APIs: idempotency"),
     Carrier("field", "idempotencyKey", "Circle, idempotent requests"),
     Carrier("field", "request_id", "Google AIP-155"),
