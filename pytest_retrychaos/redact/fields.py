@@ -26,6 +26,8 @@ _QUOTED: Final = re.compile(r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)", re.DOTALL)
 _TO_THE_END: Final = re.compile(r"[^\r\n\"']*")
 _LOWER: Final = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 """Leaves every letter in its place, as `str.lower` does not."""
+_IS_NAME: Final = re.compile(r"\\*[\"']\s{0,4}:")
+"""Behind what is no value, but the next name: ``"grant_type": "password", "scope": …``."""
 _BARE: Final = re.compile(r"[^\s&\"'<>]*")
 
 
@@ -53,7 +55,7 @@ def in_text(hides: Redaction, text: str, pattern: re.Pattern[str], found: list[s
         if not hides.is_secret(name):
             continue
         start, value, end = _value(text, head.end(), name)
-        if not value:
+        if not value or ("," in head[0] and _IS_NAME.match(text, end)):
             continue
         pieces += [text[place:start], _hidden_value(hides, name, value, found)]
         place = end

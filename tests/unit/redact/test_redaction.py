@@ -88,6 +88,8 @@ def test_a_secret_in_a_text_is_hidden(text: str, secret: str) -> None:
         "t+62.00s  #1  POST /payments  key K1  503, Retry-After: 2",
         "Authorization: Bearer C1",
         "https://service.test:8080/x@y",
+        '{"grant_type": "password", "client_id": "shop"}',
+        "{'type': 'jwt', 'ttl': 3}",
         '@pytest.mark.chaos("503 x2, ok", seed=3285468150)',
     ],
 )
