@@ -121,23 +121,24 @@ def _trio_cancels(real: Method) -> Method:
     def cancel(scope: Any, *args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
         if get_ident() == ACTIVE.owner and not scope._cancel_called:
             is_asked = scope in _DEADLINES or _is_of_test(sys._getframe(1), is_deadline=False)
-            for task in _tasks_within(scope._cancel_status):
+            for task in _tasks_within(scope._cancel_status, through_shields=not is_asked):
                 if is_asked:
                     workers.note_cancellation(task, ACTIVE.clock.now_ns)
-                else:
+                elif task is not workers.here():  # it ends its own block, as trio does at the end of a run
                     workers.cancellations(task).called_off_ns = ACTIVE.clock.now_ns
         return real(scope, *args, **kwargs)
 
     return cancel
 
 
-def _tasks_within(status: Any) -> Iterator[Any]:  # Any: trio's private classes
+def _tasks_within(status: Any, *, through_shields: bool) -> Iterator[Any]:  # Any: trio's private classes
+    """Give the tasks that are cancelled; ``through_shields``, those too that will be when they have closed up."""
     if status is None:
         return
     yield from status._tasks
     for child in status._children:
-        if not child._scope.shield:
-            yield from _tasks_within(child)
+        if through_shields or not child._scope.shield:
+            yield from _tasks_within(child, through_shields=through_shields)
 
 
 def _trio_closes(real: Method) -> Method:

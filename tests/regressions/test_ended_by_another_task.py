@@ -159,3 +159,19 @@ def test_nor_is_wait_for(chaos):
 
     with pytest.raises(LawsBroken, match=r"^RT01 "):
         chaos.verify()
+
+
+@pytest.mark.chaos("timeout, ok")
+@pytest.mark.parametrize("within", [trio.move_on_after, trio.fail_after])
+def test_nor_is_a_deadline_of_trio(chaos, within):
+    """Nor the end of its run, which cancels what is left of it."""
+
+    async def once():
+        async with httpx.AsyncClient(timeout=None) as client:
+            with contextlib.suppress(trio.TooSlowError), within(3):
+                await client.get(f"{chaos.url}/rates")
+
+    trio.run(once)
+
+    with pytest.raises(LawsBroken, match=r"^RT01 "):
+        chaos.verify()
