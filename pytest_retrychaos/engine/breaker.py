@@ -385,10 +385,12 @@ class CircuitBreaker:
 
 
 def _functions(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
-    if callable(listeners):
-        raise TypeError(f"listeners={listeners!r}: it has to be a list of functions; write listeners=[{listeners!r}]")
+    if callable(listeners) or not hasattr(listeners, "__iter__"):
+        raise TypeError(f"listeners={listeners!r}: it has to be a list of functions, as in listeners=[print]")
     given = tuple(listeners)
     for one in given:
         if not callable(one):
             raise TypeError(f"listeners={given!r}: {one!r} cannot be called; a listener takes breaker and transition")
+        if is_coroutine_function(one):
+            raise TypeError(f"listeners={given!r}: {one!r} is async, which nobody awaits: write a plain function")
     return given
