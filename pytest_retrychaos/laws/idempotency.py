@@ -38,7 +38,7 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
       after a failure that shows that nothing was done.
     - Why: The service cannot tell the retry from a new order.
     - Fix: Make one key per operation, outside the retry loop. Where a POST only reads, say so: `chaos.service.route(…,
-      effect=False)`.
+      effect=False)`; where your keys have a name of your own, too: `carriers=` of `chaos.service.idempotency`.
     """
     tally = Tally("ID01")
     for operation in view.operations:

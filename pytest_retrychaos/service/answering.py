@@ -203,7 +203,7 @@ class Answering:
         known = self._known
         if known is not None and known[0] is request:
             return known[1]
-        carrier, key = carriers.find_key(request) or (None, None)
+        carrier, key = carriers.find_key(request, self.idempotency.carriers) or (None, None)
         taken = self.router.find(request)
         if taken is not None:
             self.router.mark(taken[0])
@@ -223,7 +223,7 @@ class Answering:
         """Word a scripted status as the provider would; ``None`` where the profile has no way of its own."""
         if status < 400 or not self.profile.shapes_errors:
             return None
-        found = carriers.find_key(request)
+        found = carriers.find_key(request, self.idempotency.carriers)
         response = self.profile.render(scripted_problem(status, self.profile))
         return self._dress(response, found[1] if found else None)
 

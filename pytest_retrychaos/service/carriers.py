@@ -7,7 +7,7 @@ Those of AWS are what botocore's own models call ``idempotencyToken``; a test co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pytest_retrychaos.model import Request
@@ -57,12 +57,17 @@ _IN_TEXT = re.compile("|".join(FIELDS))
 _IN_BODY = re.compile("|".join(FIELDS).encode())
 
 
-def find_key(request: Request) -> tuple[str, str] | None:
+def find_key(request: Request, own: Iterable[str] = ()) -> tuple[str, str] | None:
     """Find a request's idempotency key: the carrier's name and the key as sent, or ``None``.
 
     Headers come before the body's fields, those before the query's; an empty value is no key. A carrier
-    outside the headers is named with its place: ``body:ClientToken``, ``query:requestId``.
+    outside the headers is named with its place: ``body:ClientToken``, ``query:requestId``. So are ``own``, those
+    that a service names itself; they come before the table's.
     """
+    for name in own:
+        value = _value(request, name)
+        if value:
+            return name, value
     sent = request.headers.by_name
     for name in filter(HEADERS.__contains__, sent):
         value = sent[name].strip()
@@ -71,13 +76,26 @@ def find_key(request: Request) -> tuple[str, str] | None:
     return _in_body(request) or _in_query(request)
 
 
+def _value(request: Request, carrier: str) -> str:
+    """Read what stands under a service's own name; a number, as of an order, is a key there, too."""
+    place, colon, name = carrier.partition(":")
+    if not colon:
+        return (request.headers.get(carrier) or "").strip()
+    value = (request.query if place == "query" else _fields(request)).get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _readable(value) if isinstance(value, str) else ""
+
+
 def _in_body(request: Request) -> tuple[str, str] | None:
     if not request.body or _IN_BODY.search(request.body) is None:
         return None
+    return _named("body", _fields(request))
+
+
+def _fields(request: Request) -> Mapping[str, object]:
     kind = media_type(request.headers.by_name)
-    if kind not in (JSON, FORM):
-        return None
-    return _named("body", fields_of(kind, request.body))
+    return fields_of(kind, request.body) if kind in (JSON, FORM) else {}
 
 
 def _in_query(request: Request) -> tuple[str, str] | None:
@@ -91,5 +109,9 @@ def _named(place: str, fields: Mapping[str, object]) -> tuple[str, str] | None:
     for name in FIELDS:
         value = fields.get(name)
         if isinstance(value, str) and value:
-            return f"{place}:{name}", value.encode("utf-8", "backslashreplace").decode()  # JSON has lone surrogates
+            return f"{place}:{name}", _readable(value)
     return None
+
+
+def _readable(value: str) -> str:
+    return value.encode("utf-8", "backslashreplace").decode()  # JSON has lone surrogates

@@ -32,6 +32,9 @@ class Idempotency:
 
     enabled: bool = True
     """Whether keys are looked at."""
+    carriers: tuple[str, ...] = ()
+    """Where keys are looked for besides the names that providers use: ``"X-Order-Ref"``, a header, or a field of the
+    body or the query, ``"body:order_ref"``, ``"query:order_ref"``."""
     methods: tuple[str, ...] = ("POST", "PATCH", "PUT", "DELETE")
     """Methods to which the layer applies; Stripe: POST alone."""
     missing: str | int = "allow"
@@ -67,6 +70,7 @@ class Idempotency:
             if isinstance(value, bool) or value not in choices:
                 raise _bad(name, value, f"is one of {', '.join(map(repr, choices))}")
         _check_numbers(self.lifetime, self.max_length)
+        _check_carriers(self.carriers)
         _check_methods(self.methods)
         _check_statuses(self.never_stored)
         _check_marker(self.replay_marker)
@@ -110,6 +114,17 @@ def _check_numbers(lifetime: object, max_length: object) -> None:
         raise _bad("lifetime", lifetime, "is a number of seconds above 0; enabled=False ignores all keys")
     if not isinstance(max_length, int) or isinstance(max_length, bool) or max_length < 1:
         raise _bad("max_length", max_length, "is a number of characters, 1 or more")
+
+
+def _check_carriers(carriers: object) -> None:
+    if not isinstance(carriers, tuple) or not all(isinstance(one, str) and _is_carrier(one) for one in carriers):
+        rule = 'is a tuple of names, such as ("X-Order-Ref",) for a header, or "body:order_ref" or "query:order_ref"'
+        raise _bad("carriers", carriers, rule)
+
+
+def _is_carrier(name: str) -> bool:
+    place, colon, field = name.partition(":")
+    return (place in ("body", "query") and field != "") if colon else TOKEN.match(name) is not None
 
 
 def _check_methods(methods: object) -> None:

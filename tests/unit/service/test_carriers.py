@@ -40,6 +40,25 @@ def test_form_field_is_a_carrier(ask):
     assert find_key(request) == ("body:ClientToken", "k-1")
 
 
+@pytest.mark.parametrize(
+    ("own", "sent", "key"),
+    [
+        ("X-Order-Ref", {"X_ORDER_REF": "o-1"}, "o-1"),
+        ("body:order_ref", {}, "b-1"),
+        ("body:number", {}, "7"),
+        ("query:ref", {}, "q-1"),
+        ("body:a:b", {}, "c"),
+    ],
+)
+def test_a_name_of_the_services_own_is_a_carrier_too(ask, own, sent, key):
+    """It comes before those of the table; a number is a key there."""
+    body = {"order_ref": "b-1", "number": 7, "a:b": "c", "paid": True, "idempotency_key": "k"}
+    request = ask("POST", "/x?ref=q-1", body, **sent)
+
+    assert find_key(request, (own,)) == (own, key)
+    assert find_key(request, ("X-Other", "body:paid", "query:other")) == ("body:idempotency_key", "k")
+
+
 def test_header_comes_before_body_and_query(ask):
     """Where several carriers are filled, the header's key counts."""
     request = ask("POST", "/x?requestId=q", {"idempotency_key": "b"}, key="h")

@@ -123,6 +123,9 @@ def test_stored_names_the_results_that_are_kept(stored, kept):
     assert {status: settings.keeps(status) for status in kept} == kept
 
 
+CARRIERS = (
+    'carriers is a tuple of names, such as ("X-Order-Ref",) for a header, or "body:order_ref" or "query:order_ref"'
+)
 MARKER = "replay_marker is a header's name, a token of HTTP, and its value, printable ASCII"
 
 
@@ -138,6 +141,10 @@ MARKER = "replay_marker is a header's name, a token of HTTP, and its value, prin
         ("lifetime", float("inf"), "lifetime is a number of seconds above 0; enabled=False ignores all keys"),
         ("lifetime", "1h", "lifetime is a number of seconds above 0; enabled=False ignores all keys"),
         ("max_length", 0, "max_length is a number of characters, 1 or more"),
+        ("carriers", "X-Order-Ref", CARRIERS),
+        ("carriers", ("X Order",), CARRIERS),
+        ("carriers", ("form:ref",), CARRIERS),
+        ("carriers", ("body:",), CARRIERS),
         ("methods", ("post",), 'methods is a tuple of method names in capitals, such as ("POST", "PATCH")'),
         ("never_stored", (99,), "never_stored is a tuple of statuses from 100 to 599"),
         ("replay_marker", "yes", "replay_marker is a pair of header name and value, or None for no marker"),
