@@ -55,9 +55,8 @@ def test_a_trio_client_keeps_the_law(chaos: Chaos) -> None:
     assert ruling(chaos) == "held"
 
 
-@pytest.mark.parametrize("run", [asyncio.run, lambda coroutine: trio.run(lambda: coroutine)])
 @pytest.mark.parametrize("kind", ["route", "wsgi"])
-def test_what_the_service_sleeps_is_not_the_clients_doing(chaos: Chaos, kind: str, run: Callable[..., object]) -> None:
+def test_what_the_service_sleeps_is_not_the_clients_doing(chaos: Chaos, kind: str) -> None:
     """A handler, and a WSGI app, runs in the client's thread: no loop runs there for it, and one of its own may."""
 
     async def inner() -> None:
@@ -77,9 +76,30 @@ def test_what_the_service_sleeps_is_not_the_clients_doing(chaos: Chaos, kind: st
         chaos.service.route("GET", "/items", slow)
     else:
         chaos.service.mount(app)
-    run(get(chaos.url + "/items"))
+    asyncio.run(get(chaos.url + "/items"))
 
     assert (chaos.clock.elapsed, ruling(chaos)) == (3, "does not apply")
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"])
+def test_a_handler_may_tell_the_test_that_a_request_has_come(chaos: Chaos, kind: str) -> None:
+    """By an event or a channel of the loop's own library, on which a task of the test waits."""
+
+    async def on_asyncio() -> None:
+        arrived = asyncio.Event()
+        chaos.service.route("GET", "/items", lambda _: arrived.set())
+        await asyncio.gather(arrived.wait(), get(chaos.url + "/items"))
+
+    async def on_trio() -> None:
+        arrived = trio.Event()
+        chaos.service.route("GET", "/items", lambda _: arrived.set())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(arrived.wait)
+            nursery.start_soon(get, chaos.url + "/items")
+
+    asyncio.run(on_asyncio()) if kind == "asyncio" else trio.run(on_trio)
+
+    assert chaos.attempts[0].status == 200
 
 
 @pytest.mark.chaos("503 x2, ok")
