@@ -381,7 +381,7 @@ a seventh longer than over the stub: together they no longer fit into the proces
 takes more than over the stub, some 165 µs are HTTP, service and record, 35 the clock's and locks' own methods (a POST
 takes and frees ten locks and reads the time eight times), 25 the simulated socket, and 75 that the client is slower
 (by leaving each out in turn, on the faster machine). Without SQLite, Python's collector, or the patched locks it would
-be 1 to 3 % less each (interleaved runs). Compiled by mypyc, 34 modules of exchange, record, service and the server's
+be 1 to 3 % less each (interleaved runs). Compiled by mypyc, 31 modules of exchange, record, service and the server's
 side of HTTP, it is hardly faster: 0.9 to 1.1 times as long, alone and by each client (eight pairs of runs, the least of
 15 rounds each).
 
