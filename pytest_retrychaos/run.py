@@ -210,7 +210,8 @@ class Run:
     def follow(self, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:
         """Let each attempt on a real server, with its operation's name, be told once it has ended.
 
-        ``tell`` is called by the server's thread; what is returned tells those that have not ended, at the end.
+        ``tell`` is called by the server's thread, and at once for those that have ended already; what is returned tells
+        those that have not ended, at the end.
         """
         waiting: list[Sheet] = []
         seen = 0
@@ -228,6 +229,7 @@ class Run:
 
         if self.server is not None:
             self.server.on_progress = progress
+            progress()  # a client that was quick may have come before, and nothing else happens until the next
         return lambda: progress(is_last=True)
 
     @property

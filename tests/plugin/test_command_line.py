@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_retrychaos import Chaos
 from pytest_retrychaos.report.jsonform import to_json
 from pytest_retrychaos.trace import Trace
 from tests.unit.report.documents import DOCUMENT
@@ -362,3 +363,15 @@ for _ in range(2100):
     assert done.returncode == 1
     assert "RT03" in done.stderr.splitlines()[1]
     assert "Traceback" not in done.stderr
+
+
+def test_an_attempt_that_ended_before_it_was_followed_is_told():
+    """A client may have read the address, sent a request and left before its server has gone on to follow it."""
+    told = []
+    with Chaos(transport="loopback") as chaos:
+        urllib.request.urlopen(f"{chaos.url}/rates", timeout=5).close()
+        assert [one.status for one in chaos.attempts] == [200]
+
+        chaos.follow(lambda attempt, operation: told.append((attempt.status, operation)))
+
+        assert told == [(200, "GET /rates")]
