@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
@@ -21,21 +21,33 @@ _PART: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ELEMENT: Final = re.compile(r"<(?:[\w.-]{1,64}:)?([\w.-]{1,64})(?:\s[^<>]{0,512})?>(<!\[CDATA\[)?([^<]+)")
+_BY_ATTRIBUTE: Final = re.compile(
+    r"\b(?:name|key)=(\\*[\"'])([^\"'<>\\]{1,128})\1(?:\s{1,4}value=(\\*[\"'])([^\"'<>\\]+)|[^<>]{0,256}>([^<]+))",
+    re.ASCII | re.IGNORECASE,
+)
+"""A form's field in HTML (``<input name="token" value="…">``), a setting in XML (``<param name="password">…``)."""
 _NAME_BEFORE: Final = re.compile(r"[\w.\-\[\]]{0,64}\Z", re.ASCII)
 _QUOTED: Final = re.compile(r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)", re.DOTALL)
 _TO_THE_END: Final = re.compile(r"[^\r\n\"']*")
 _LOWER: Final = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 """Leaves every letter in its place, as `str.lower` does not."""
-_IS_NAME: Final = re.compile(r"\\*[\"']\s{0,4}:")
+_IS_NAME: Final = re.compile(r"\\*[\"']\s{0,4}:\s{0,4}")
 """Behind what is no value, but the next name: ``"grant_type": "password", "scope": …``."""
 _BARE: Final = re.compile(r"[^\s&\"'<>]*")
+_IN_BRACKETS: Final = re.compile(
+    rf"{shapes.MARK.pattern}|(?P<open>[\[({{])|(?P<close>[\])}}])|"
+    r"(?P<quote>\\{0,8}[\"'])(?P<quoted>.*?)(?:(?<!\\)(?P=quote)|\Z)|(?P<bare>[^\s,:=\[\](){}\"'\\]+)",
+    re.DOTALL,
+)
+_NAMES_ITEM: Final = re.compile(r"\s{0,4}[:=(]")
+"""Behind what is no item, but its name or its type: ``{"id": …}``, ``Login(user=…)``."""
 
 
 def heads(named: Iterable[str]) -> re.Pattern[str]:
     """Make the pattern for the end of a secret's name, in lower case, with what parts it from its value."""
     own = "".join("|" + "[-_. ]?".join(names.normal(name)) for name in named)
     return re.compile(
-        rf"(?:{names.CORE}{own})[0-9]{{0,2}}\]?(\\*[\"'])?(?:\s{{0,4}}(?::|=>|=)\s{{0,4}}|(?(1)\s{{0,4}},\s{{0,4}}|(?!)))"
+        rf"(?:{names.CORE}{own})s?[0-9]{{0,2}}\]?(\\*[\"'])?(?:\s{{0,4}}(?::|=>|=)\s{{0,4}}|(?(1)\s{{0,4}},\s{{0,4}}|(?!)))"
         r"(?:b(?=[\"']))?",
         re.ASCII,
     )
@@ -46,36 +58,56 @@ def in_text(hides: Redaction, text: str, pattern: re.Pattern[str], found: list[s
     if ":" not in text and "=" not in text and "," not in text:  # one of them parts a name from its value
         return text
     pieces: list[str] = []
-    place = 0
+    place = seen = 0
     for head in pattern.finditer(text.translate(_LOWER)):  # faster than a pattern that takes no notice of case
-        if head.start() < place:
+        if head.start() < seen:
             continue
-        before = _NAME_BEFORE.search(text, max(place, head.start() - 64), head.start())
+        before = _NAME_BEFORE.search(text, max(seen, head.start() - 64), head.start())
         name = (before[0] if before else "") + re.split(r"[\"'\\:=,\s]", head[0], maxsplit=1)[0]
         if not hides.is_secret(name):
             continue
-        start, value, end = _value(text, head.end(), name)
-        if not value or ("," in head[0] and _IS_NAME.match(text, end)):
-            continue
-        pieces += [text[place:start], _hidden_value(hides, name, value, found)]
-        place = end
+        seen, values = _values(text, head, name)
+        for start, value in values:
+            pieces += [text[place:start], _hidden_value(hides, name, value, found)]
+            place = start + len(value)
+        seen = max(place, seen)
     return "".join([*pieces, text[place:]]) if pieces else text
 
 
-def _value(text: str, place: int, name: str) -> tuple[int, str, int]:
-    """Find a value: where it begins, what it is, where it ends."""
+def _values(text: str, head: re.Match[str], name: str) -> tuple[int, Sequence[tuple[int, str]]]:
+    """Find the values that follow a name, and where each begins; before them, how far the text was looked through."""
+    place = head.end()
     quoted = _QUOTED.match(text, place)
+    if quoted and "," in head[0] and (next_name := _IS_NAME.match(text, quoted.end(2))):
+        if quoted[2].lower() != "value":
+            return place, ()
+        place = next_name.end()  # {"name": "X-Api-Key", "value": …}
+        quoted = _QUOTED.match(text, place)
     if quoted:
-        return quoted.start(2), quoted[2], quoted.end(2)
-    if names.normal(name).endswith(("authorization", "cookie")):
+        start, value = quoted.start(2), quoted[2]
+    elif names.normal(name).endswith(("authorization", "cookie")):
         line = _TO_THE_END.match(text, place)
-        value = line[0] if line else ""
+        start, value = place, line[0] if line else ""
+    elif text[place : place + 1] in ("[", "{", "("):
+        return (place, ()) if shapes.MARK.match(text, place) else _in_brackets(text, place)
     else:
         word = _BARE.match(text, place)
-        value = (word[0] if word else "").rstrip("),.;]}|\\")
-        if value.startswith(("[", "{", "(")):
-            value = ""
-    return place, value, place + len(value)
+        start, value = place, (word[0] if word else "").rstrip("),.;]}|\\")
+    return start, [(start, value)] if value else ()
+
+
+def _in_brackets(text: str, place: int) -> tuple[int, Sequence[tuple[int, str]]]:
+    """Find the items of a list, and the values of a mapping, to the bracket that closes it."""
+    depth, items = 0, []
+    for item in _IN_BRACKETS.finditer(text, place):
+        place = item.end()
+        if item["open"] or item["close"]:
+            depth += 1 if item["open"] else -1
+            if depth == 0:
+                break
+        elif item.lastgroup in ("quoted", "bare") and not _NAMES_ITEM.match(text, place):
+            items.append((item.start(item.lastgroup), item[item.lastgroup]))
+    return place, items
 
 
 def _hidden_value(hides: Redaction, name: str, value: str, found: list[str]) -> str:
@@ -125,14 +157,17 @@ def in_parts(hides: Redaction, text: str, found: list[str]) -> str:
 
 def in_markup(hides: Redaction, text: str, found: list[str]) -> str:
     """Hide the secrets in elements of XML."""
-    return _ELEMENT.sub(lambda match: _inside(match, 3, match[1], hides, found), text) if "<" in text else text
+    if "<" not in text:
+        return text
+    text = _ELEMENT.sub(lambda match: _inside(match, 3, match[1], hides, found), text)
+    return _BY_ATTRIBUTE.sub(lambda match: _inside(match, 4 if match[4] else 5, match[2], hides, found), text)
 
 
 def _inside(match: re.Match[str], group: int, name: str, hides: Redaction, found: list[str]) -> str:
     if not hides.is_secret(name):
         return match[0]
-    start = match.start(group) - match.start()
-    return match[0][:start] + hides.hide(match[group], found)
+    start, end = match.start(group) - match.start(), match.end(group) - match.start()
+    return match[0][:start] + hides.hide(match[group], found) + match[0][end:]
 
 
 def in_json(hides: Redaction, text: str, found: list[str]) -> str | None:
@@ -157,11 +192,21 @@ def _json(hides: Redaction, value: Any, found: list[str]) -> Any:  # Any: JSON v
     if isinstance(value, int):
         return hides.text(str(value)) if 10**12 <= value < 10**19 and shapes.is_card(str(value)) else value
     if isinstance(value, list):
+        if len(value) == 2 and _names_secret(hides, value[0]):  # headers as pairs
+            return [value[0], _secret_json(hides, value[1], found)]
         return [_json(hides, item, found) for item in value]
+    named = any(_names_secret(hides, item) for name, item in value.items() if name.lower() in ("name", "key"))
     return {
-        hides.text(name): _secret_json(hides, item, found) if hides.is_secret(name) else _json(hides, item, found)
+        hides.text(name): _secret_json(hides, item, found)
+        if hides.is_secret(name) or (named and name.lower() == "value")
+        else _json(hides, item, found)
         for name, item in value.items()
     }
+
+
+def _names_secret(hides: Redaction, name: Any) -> bool:  # Any: JSON values
+    """Whether one value names another: ``{"name": "X-Api-Key", "value": …}`` (HAR, Kubernetes, Postman)."""
+    return isinstance(name, str) and hides.is_secret(name)
 
 
 def _secret_json(hides: Redaction, value: Any, found: list[str]) -> Any:  # Any: JSON values

@@ -11,6 +11,10 @@ from typing import Final
 
 ENDINGS: Final = (
     "token",  # OAuth 2.0 (RFC 6749): access_token, refresh_token; X-Vault-Token, Private-Token (GitLab), csrf_token
+    "accesstokens",
+    "refreshtokens",
+    "authtokens",
+    "apitokens",
     "secret",  # OAuth 2.0: client_secret; Stripe: client_secret of a PaymentIntent
     "password",  # RFC 6749, 4.3; with a number behind it: password1, new_password2 (Django's forms)
     "passwordconfirmation",  # Rails, has_secure_password
@@ -36,7 +40,6 @@ ENDINGS: Final = (
     "customerkey",  # x-amz-server-side-encryption-customer-key (S3)
     "licensekey",
     "credential",  # X-Amz-Credential (AWS Signature 4 in a query)
-    "credentials",
     "authorization",  # RFC 9110, 11.6.2; Proxy-Authorization
     "cookie",  # RFC 6265: Cookie, Set-Cookie
     "sessionid",  # JSESSIONID, ASP.NET_SessionId
@@ -88,9 +91,9 @@ NO_SECRETS: Final = (
 """Names that end like a secret's and are none: they tell a retry or a page."""
 
 CORE: Final = (
-    r"tokens?|secret|passw(?:or)?d(?:[-_. ]?confirmation)?|passphrase|passcode|pwd|(?:api|app|application|secret|"
+    r"token|secret|passw(?:or)?d(?:[-_. ]?confirmation)?|passphrase|passcode|pwd|(?:api|app|application|secret|"
     r"access|private|signing|encryption|auth|account|subscription|functions|master|customer|license|session)[-_. ]?key|"
-    r"credentials?|"
+    r"credential|"
     r"authorization|cookie|sess(?:ion)?[-_]?id|assertion|jwt|cvc|cvv2?|security[-_]?code|pass|auth|bearer|sid|sig|pin|"
     r"otp|signature|verifier|samlresponse|viewstate|connection[-_]?string|honeycomb-team"
 )
@@ -122,4 +125,6 @@ def is_secret_name(name: str) -> bool:
     if plain in WHOLE:
         return True
     plain = plain.rstrip("0123456789") or plain
+    if not plain.endswith("tokens"):  # of passwords, api_keys, cookies; max_tokens is a number (OpenAI)
+        plain = plain.removesuffix("s")
     return plain.endswith(ENDINGS) and not plain.endswith(NO_SECRETS)

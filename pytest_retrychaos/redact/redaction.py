@@ -23,7 +23,6 @@ MOST_PASSES: Final = 5
 K = TypeVar("K")
 V = TypeVar("V")
 
-MARK: Final = re.compile(r"\[hidden:[0-9a-f]{8}\]")
 _SETTLED: Final = re.compile(r"(?:[KCJV][0-9]+|null|none|true|false|\*+|x{3,})", re.IGNORECASE)
 """Values that are numbered, say nothing, or were masked before."""
 _WORD: Final = re.compile(r"[^\s\"'<>]+")
@@ -74,7 +73,7 @@ class Redaction:
     def hide(self, value: str, found: list[str] | None = None) -> str:
         """Give what stands in the place of a secret; ``found`` takes its value."""
         bare = value.strip()
-        if not bare or _SETTLED.fullmatch(bare) or MARK.fullmatch(bare):
+        if not bare or _SETTLED.fullmatch(bare) or shapes.MARK.fullmatch(bare):
             return value
         if "%" in bare:
             bare = unquote(bare)
@@ -164,8 +163,7 @@ class Redaction:
             return by_json
         if fields.is_form(text):
             return self._take(self.find(fields.in_pairs(self, text, found)), found)
-        hidden = fields.in_markup(self, fields.in_parts(self, text, found), found)
-        return self._take(self.find(hidden), found)
+        return self._take(self.find(fields.in_parts(self, text, found)), found)
 
     def _plain(self, text: str, found: list[str]) -> str:
         for pattern in self._patterns:
@@ -175,6 +173,7 @@ class Redaction:
             text = shapes.USER_ALONE.sub(lambda match: f"://{self.hide(match[1])}@", text)
         if "?" in text:
             text = fields.in_query(self, text, found)
+        text = fields.in_markup(self, text, found)
         return self.shallow(text, found)
 
     def shallow(self, text: str, found: list[str]) -> str:

@@ -10,6 +10,9 @@ import binascii
 import re
 from typing import Final
 
+MARK: Final = re.compile(r"\[hidden:[0-9a-f]{8}\]")
+"""What stands in the place of a secret."""
+
 PROVIDERS: Final = (
     r"(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{6,}",  # Stripe, "API keys"
     r"whsec_[0-9A-Za-z+/=]{16,}",  # Stripe, Standard Webhooks

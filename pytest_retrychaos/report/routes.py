@@ -19,7 +19,7 @@ from typing import Final
 from pytest_retrychaos import redact
 from pytest_retrychaos.laws.calls import is_call
 from pytest_retrychaos.laws.ends import path_of
-from pytest_retrychaos.redact.redaction import MARK
+from pytest_retrychaos.redact.shapes import MARK
 from pytest_retrychaos.trace import Attempt
 
 OWN_HOSTS: Final = ("service.test", "localhost", "127.0.0.1", "[::1]")

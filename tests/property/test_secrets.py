@@ -53,6 +53,10 @@ NAMED = {
     "set cookie": ("Set-Cookie: sid={}", "a3fWa5c81b9d"),
     "in an address": ("https://shop:{}@db.test/x", "hunter2:hunter2"),
     "in a query": ("https://shop.test/x?a=1&sig={}&b=2", "fR9pQ0Zx"),
+    "in a list": ("passwords=['x', '{}']", "Tr0ub4dor&3"),
+    "beside its name": ('{{"name": "X-Api-Key", "value": "{}"}}', "b7ff1e04-82"),
+    "in XML": ("<auth:password>{}</auth:password>", "correct-horse7"),
+    "in a hidden field": ('<input type="hidden" name="csrf_token" value="{}">', "Ky9dXq2v"),
     "user's own name": ("partner_code={}", "PRT7731"),
     "user's own pattern": ("for {}", "acct_1032D82eZvKYlo2C"),
 }

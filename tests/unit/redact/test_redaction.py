@@ -61,6 +61,15 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
         ("{'password1': 'open sesame'}", "open sesame"),
         ("new_password2=abc", "abc"),
         ("user[password_confirmation]=abc", "abc"),
+        ("auth=('open', 'sesame'), timeout=3", "sesame"),
+        ("'passwords': ['open', b'sesame'], 'x': 1", "sesame"),
+        ("Login(credentials={'user': 'open', 'pin code': 1234})", "1234"),
+        ("cookies={'theme': 'sesame'}", "sesame"),
+        ("no such entry: {'name': 'X-Api-Key', 'value': 'abc'}", "abc"),
+        ('{\\"key\\": \\"DB_PASSWORD\\", \\"value\\": \\"abc\\"}', "abc"),
+        ("bad XML: <s:password>abc</s:password>", "abc"),
+        ('bad form: <input type="hidden" name="csrf_token" value="abc">', "abc"),
+        ('<param name="api-key" type="string">abc</param>', "abc"),
         ("GET /k?AWSAccessKeyId=A&Signature=dGhpcw%3D%3D&Expires=1", "dGhpcw"),
     ],
 )  # fmt: skip
@@ -90,6 +99,9 @@ def test_a_secret_in_a_text_is_hidden(text: str, secret: str) -> None:
         "https://service.test:8080/x@y",
         '{"grant_type": "password", "client_id": "shop"}',
         "{'type': 'jwt', 'ttl': 3}",
+        "tokens=[1, 2], max_tokens={'a': 5}",
+        "{'name': 'amount', 'value': 5}, <param name='x'>5</param>",
+        "password=[] a=['b']",
         '@pytest.mark.chaos("503 x2, ok", seed=3285468150)',
     ],
 )
@@ -126,6 +138,9 @@ def test_a_header_keeps_what_is_no_secret_in_it(name: str, value: str, shown: st
         (b'{"card": 4242424242424242, "n": 1}', {}, b'{"card": "[]", "n": 1}'),
         (b'{"pa\\u0073sword": "a\\u0062c"}', {}, b'{"password": "[]"}'),
         (b'{"credentials": {"u": "abc", "a": ["abc", null]}}', {}, b'{"credentials": {"u": "[]", "a": ["[]", null]}}'),
+        (b'[{"key": "DB_PASSWORD", "value": "abc"}, ["X-Api-Key", "abc"]]', {},
+         b'[{"key": "DB_PASSWORD", "value": "[]"}, ["X-Api-Key", "[]"]]'),
+        (b'{"value": ["abc"], "Name": "X-Api-Key"}', {}, b'{"value": ["[]"], "Name": "X-Api-Key"}'),
         (b'{"a": "x sk_live_4eC39HqLyjWDarjtT1zdp7dc y"}', {}, b'{"a": "x [] y"}'),
         (b"grant_type=password&password=a%26abc%3Bd&x=1", {}, b"grant_type=password&password=[]&x=1"),
         (b"card%5Bnumber%5D=4242+4242+4242+4242&card%5Bcvc%5D=123", {}, b"card%5Bnumber%5D=[]&card%5Bcvc%5D=[]"),
@@ -185,7 +200,8 @@ def test_marks_show_sameness_within_a_run_and_nothing_beyond_it() -> None:
 @pytest.mark.parametrize(
     ("name", "is_secret"),
     [("xApiKey", True), ("X_API_KEY", True), ("card[cvc]", True), ("PHPSESSID", True), ("auth", True),
-     ("password2", True), ("cvv2", True), ("Signature", True), ("oauth2", False), ("next_token2", False),
+     ("password2", True), ("api_keys", True), ("Passwords", True), ("refresh_tokens", True), ("max_tokens", False),
+     ("cvv2", True), ("Signature", True), ("oauth2", False), ("next_token2", False),
      ("author", False), ("key", False), ("Idempotency-Key", False), ("x-goog-gcs-idempotency-token", False),
      ("compass", False), ("public_key", False)],
 )  # fmt: skip
@@ -207,7 +223,8 @@ def test_a_bad_pattern_is_refused(named: str, message: str) -> None:
 UNITS = [
     "a", "4", "4 ", "eyJ", "sk-", "://a:", "token=", 'token="', '"token",', "%2", "%25", "?a=+", "<password>",
     "bearer ", "a=b&", "-----BEGIN PRIVATE KEY", "token\\", 'name="token"\r\n', "name=x\r\na\r\n", "[", "sk_live_",
-    '{"a":', "\\'", "authorization: ", "cookie=;",
+    '{"a":', "\\'", "token=(", "token=('", "token=[a,", "name='token'>", "<a name=", "token={'a':[",
+    "authorization: ", "cookie=;",
 ]  # fmt: skip
 """What a text is made of that would bring a pattern which goes back to its knees."""
 
@@ -246,6 +263,7 @@ PIECES = [
     "&", "4242 4242 4242 4242", "://", "@", "Bearer ", "Basic ", "dXNlcjpwYXNz", "Authorization: ", "Cookie: ", "; ",
     "{", "}", "[", "]", ",", "\r\n", "<password>", "</password>", JWT, "+", "…", 'name="', "K1", "[hidden:12345678]",
     "é", "\ud800", "\0", "acct_12", "X-Partner", "null", "1",
+    "(", ")", "value", "name=", ">",
 ]  # fmt: skip
 """What texts with secrets are made of."""
 
