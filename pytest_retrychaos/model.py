@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl
 
-from pytest_retrychaos import redact
+from pytest_retrychaos import packing, redact
 
 T = TypeVar("T")
 
@@ -133,6 +133,13 @@ class Request:
         """The query's fields, decoded; of a repeated name the last value."""
         return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
+    @property
+    def content(self) -> bytes:
+        """The body out of its packing (``Content-Encoding``: gzip, deflate, aws-chunked); as it is in any other."""
+        encoding = self.headers.by_name.get("content-encoding")
+        unpacked = None if encoding is None else packing.unpacked(self.body, encoding)
+        return self.body if unpacked is None else unpacked
+
     def with_body(self, body: bytes) -> Request:
         """Return it with the body that came after its head."""
         return Request(self.method, self.host, self.target, self.headers, body, self.scheme, self.params, self.answerer)
@@ -142,8 +149,8 @@ class Request:
         return Request(self.method, self.host, self.target, self.headers, self.body, self.scheme, params, self.answerer)
 
     def json(self) -> Any:  # Any: JSON has no narrower type that users could work with
-        """Decode the body as JSON; `ValueError` where it is none."""
-        return json.loads(self.body)
+        """Decode the body as JSON, out of its packing; `ValueError` where it is none."""
+        return json.loads(self.content)
 
 
 @dataclass(frozen=True, slots=True)

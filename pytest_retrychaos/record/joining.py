@@ -130,8 +130,9 @@ def relation(earlier: Sheet, sheet: Sheet) -> str:
 
 def _came_in_part(earlier: Sheet, sheet: Sheet) -> bool:
     """Whether the earlier body is the beginning of this one, and was announced as long."""
-    length = len(sheet.full_body) if sheet.announced is None else sheet.announced
-    return earlier.announced == length and sheet.full_body.startswith(earlier.full_body)
+    sent, before = (one.sent_body or one.full_body for one in (sheet, earlier))
+    length = len(sent) if sheet.announced is None else sheet.announced
+    return earlier.announced == length and sent.startswith(before)
 
 
 def had_ended(operation: OperationSheet, sheet: Sheet) -> bool:

@@ -90,12 +90,12 @@ def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ..
     return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST)) if found else ()
 
 
-def keep(body: bytes, leave_out: Iterable[str] = (), announced: int | None = None) -> Body:
-    """Make the trace's form of a body; its digest leaves out the values given."""
+def keep(body: bytes, equal: bytes, announced: int | None = None) -> Body:
+    """Make the trace's form of a body; its digest is that of what is equal in two sendings, as `content` gives it."""
     if not body:
         return NO_BODY if announced is None else Body(0, "", b"", announced)
     start = body if len(body) <= WHOLE else body[:1024]
-    return Body(len(body), hashlib.sha256(content(body, leave_out)).hexdigest(), start, announced)
+    return Body(len(body), hashlib.sha256(equal).hexdigest(), start, announced)
 
 
 def content(body: bytes, leave_out: Iterable[str] = ()) -> bytes:

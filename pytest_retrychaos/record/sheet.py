@@ -44,13 +44,13 @@ class Sheet:
 
     # fmt: off
     __slots__ = (
-        "_answer", "_frozen", "_kept_body", "_now", "_on_end", "_on_redirect", "_sent_body", "_wall", "announced",
+        "_answer", "_frozen", "_kept_body", "_now", "_on_end", "_on_redirect", "_wall", "announced",
         "arrived_ns", "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns",
         "effects", "ended_as", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity",
         "index", "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "key_conflict", "kind",
         "last_byte_ns", "lineage", "method", "operation", "outer_call", "own_answer", "payload", "reached",
-        "relation", "replayed", "response", "scheme", "scope", "script", "site", "status", "target", "timeout_ns",
-        "volatile", "wall_ns", "was_silent", "went_well",
+        "relation", "replayed", "response", "scheme", "scope", "script", "sent_body", "site", "status", "target",
+        "timeout_ns", "volatile", "wall_ns", "was_silent", "went_well",
     )
     # fmt: on
 
@@ -95,7 +95,7 @@ class Sheet:
         """Kept while a later attempt may be compared with it."""
         self.content: bytes | str = b""
         """What its body is known by: itself without key and volatile values, or the digest of a long one."""
-        self._sent_body = b""
+        self.sent_body = b""
         self._kept_body: Body | None = None
         self._answer: tuple[Response, tuple[str, ...], Body] | None = None
         """What the kept form of the answer's body was made of, and that."""
@@ -139,22 +139,22 @@ class Sheet:
 
     # the exchange's side
 
-    def take_body(self, body: bytes, announced: int | None) -> None:
-        """Take the body, as far as it arrived, once key and volatile values are known."""
-        self.full_body = self._sent_body = body
+    def take_body(self, body: bytes, said: bytes, announced: int | None) -> None:
+        """Take the body, as far as it arrived, and what it says, once key and volatile values are known."""
+        self.sent_body, self.full_body = body, said
         self.announced = announced
         self._kept_body = None
-        if len(body) <= WHOLE:
-            self.content = sameness.content(body, self.leave_out)
-        else:
+        self.content = sameness.content(said, self.leave_out)
+        if len(said) > WHOLE or len(body) > WHOLE:
             self.content = self.kept_body.sha256
-            self._sent_body = b""
+            self.sent_body = b""
 
     @property
     def kept_body(self) -> Body:
         """The body as the trace keeps it; its digest is taken when somebody asks."""
         if self._kept_body is None:
-            self._kept_body = sameness.keep(self._sent_body, self.leave_out, self.announced)
+            assert isinstance(self.content, bytes), "of a long body it is taken at once"
+            self._kept_body = sameness.keep(self.sent_body, self.content, self.announced)
         return self._kept_body
 
     # the transport's side
@@ -278,7 +278,8 @@ class Sheet:
         if response is None:
             return NO_BODY
         if known is None or known[0] is not response or known[1] != leave_out:
-            known = self._answer = response, leave_out, sameness.keep(response.body, leave_out)
+            equal = sameness.content(response.body, leave_out)
+            known = self._answer = response, leave_out, sameness.keep(response.body, equal)
         return known[2]
 
     def freeze(self, operation: int) -> Attempt:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from pytest_retrychaos.redact import bodies, fields, shapes
+from pytest_retrychaos import packing
+from pytest_retrychaos.redact import fields, shapes
 from pytest_retrychaos.redact.names import COOKIES, SET_COOKIE, is_plain, is_secret_name, normal
 
 MOST_KNOWN: Final = 20_000
@@ -18,6 +19,8 @@ MOST_KNOWN: Final = 20_000
 LONGEST_KNOWN: Final = 2_000
 """Characters of a text that is remembered."""
 
+MOST_UNPACKED: Final = 1 << 20
+"""Bytes that a packed body is unpacked to at most."""
 MOST_PASSES: Final = 5
 
 K = TypeVar("K")
@@ -142,10 +145,10 @@ class Redaction:
         return result
 
     def _hidden_body(self, content: bytes, encoding: str, is_whole: bool) -> tuple[bytes, tuple[str, ...]]:
-        plain = bodies.decoded(content, encoding)
+        plain = packing.unpacked(content, encoding, MOST_UNPACKED)
         if plain is None:  # packed in a way that cannot be looked into
             return self.mark(content).encode(), ()
-        codec = "utf-8" if bodies.is_utf_8(plain) else "latin-1"
+        codec = "utf-8" if _is_utf_8(plain) else "latin-1"
         text = plain.decode(codec)
         found: list[str] = []
         hidden = _settled(lambda given: self._body(given, found), text)
@@ -249,6 +252,14 @@ def _settled(hide: Callable[[str], str], text: str) -> str:
         if text == before:
             break
     return text
+
+
+def _is_utf_8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -88,14 +88,14 @@ def _value(request: Request, carrier: str) -> str:
 
 
 def _in_body(request: Request) -> tuple[str, str] | None:
-    if not request.body or _IN_BODY.search(request.body) is None:
+    if not request.content or _IN_BODY.search(request.content) is None:
         return None
     return _named("body", _fields(request))
 
 
 def _fields(request: Request) -> Mapping[str, object]:
     kind = media_type(request.headers.by_name)
-    return fields_of(kind, request.body) if kind in (JSON, FORM) else {}
+    return fields_of(kind, request.content) if kind in (JSON, FORM) else {}
 
 
 def _in_query(request: Request) -> tuple[str, str] | None:

@@ -54,7 +54,7 @@ class Layer:
             request.method,
             request.target,
             media_type(request.headers.by_name),
-            request.body,
+            request.content,
             None if slot is None else slot[1],
         )
         with self._gate:

@@ -34,7 +34,7 @@ class Ledger:
                 request.path.rstrip("/"),
                 request.target,
                 key,
-                request.body,
+                request.content,
                 at_ns,
             ),
         )
@@ -62,7 +62,7 @@ class Ledger:
             row is not None
             and row[0] == request.method
             and row[1] == request.target
-            and is_same_payload(kind, request.body, row[2])
+            and is_same_payload(kind, request.content, row[2])
         )
 
     def holds(self, request: Request) -> bool:
@@ -72,7 +72,7 @@ class Ledger:
             "SELECT body FROM effects WHERE path = ? AND method = ? AND target = ?",
             (request.path.rstrip("/"), request.method, request.target),
         )
-        return any(is_same_payload(kind, request.body, row[0]) for row in rows)
+        return any(is_same_payload(kind, request.content, row[0]) for row in rows)
 
     @property
     def effects(self) -> tuple[Effect, ...]:

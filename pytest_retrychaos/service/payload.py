@@ -35,27 +35,6 @@ def media_type(headers: Mapping[str, str]) -> str:
     return MULTIPART if name.startswith("multipart/") else OPAQUE
 
 
-def whole(headers: Mapping[str, str], body: bytes) -> bytes:
-    """Give the content of a body, out of the chunks in which AWS signs uploads (``aws-chunked``).
-
-    Source: Amazon S3, "Signature calculations for the Authorization header: transferring payload in chunks".
-    """
-    if "aws-chunked" not in headers.get("content-encoding", ""):
-        return body
-    parts: list[bytes] = []
-    place = 0
-    while True:
-        line, _, rest = body[place:].partition(b"\r\n")
-        try:
-            size = int(line.partition(b";")[0], 16)
-        except ValueError:
-            return body  # not as it says
-        if size == 0:
-            return b"".join(parts)
-        parts.append(rest[:size])
-        place += len(line) + 2 + size + 2
-
-
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 

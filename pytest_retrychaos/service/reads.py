@@ -37,18 +37,18 @@ def _aws_target(request: Request) -> bool:
 
 def _aws_action(request: Request) -> bool:
     action: object = None
-    if b"Action=" in request.body and media_type(request.headers.by_name) == FORM:
-        action = fields_of(FORM, request.body).get("Action")
+    if b"Action=" in request.content and media_type(request.headers.by_name) == FORM:
+        action = fields_of(FORM, request.content).get("Action")
     elif "Action=" in request.target:
         action = request.query.get("Action")
     return isinstance(action, str) and _AWS_READ.match(action) is not None
 
 
 def _token(request: Request) -> bool:
-    if b"grant_type" not in request.body:
+    if b"grant_type" not in request.content:
         return False
     kind = media_type(request.headers.by_name)
-    return kind in (FORM, JSON) and isinstance(fields_of(kind, request.body).get("grant_type"), str)
+    return kind in (FORM, JSON) and isinstance(fields_of(kind, request.content).get("grant_type"), str)
 
 
 def _elastic(request: Request) -> bool:
@@ -56,10 +56,10 @@ def _elastic(request: Request) -> bool:
 
 
 def _graphql(request: Request) -> bool:
-    if b"query" not in request.body or media_type(request.headers.by_name) != JSON:
+    if b"query" not in request.content or media_type(request.headers.by_name) != JSON:
         return False
     try:
-        value = read_json(request.body)
+        value = read_json(request.content)
     except ValueError:
         return False
     calls = value if isinstance(value, list) else [value]
@@ -147,7 +147,7 @@ def _may_be_read(request: Request) -> bool:
     return (
         "x-amz-target" in request.headers.by_name
         or _READ_IN_TEXT.search(request.target) is not None
-        or _READ_IN_BODY.search(request.body) is not None
+        or _READ_IN_BODY.search(request.content) is not None
     )
 
 

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from pytest_retrychaos.model import SECOND, Headers, Request, Response
+from pytest_retrychaos.packing import unpacked
 from pytest_retrychaos.service.database import Database
-from pytest_retrychaos.service.payload import JSON, media_type, merged, read_fields, read_json, whole, write_json
+from pytest_retrychaos.service.payload import JSON, media_type, merged, read_fields, read_json, write_json
 from pytest_retrychaos.service.preconditions import CONDITIONS, failed_precondition
 from pytest_retrychaos.service.profiles import Problem, Profile
 from pytest_retrychaos.service.values import Values, kind_of
@@ -163,7 +164,7 @@ class Store:
         identifier = self._values.identifier(kind_of(path), number)
         place = f"{path}/{identifier}"
         sent = request.headers.get("content-type", "application/octet-stream")
-        etag = self._write(place, path, number, sent, request.body, self._wall())
+        etag = self._write(place, path, number, sent, request.content, self._wall())
         answer = Response.json({"id": identifier}, 201, {"Location": place, "ETag": etag})
         return Stored(answer, changed=True)
 
@@ -179,7 +180,7 @@ class Store:
             self._read(request, profile)
         found = self._find(path)
         sent = request.headers.get("content-type", "application/octet-stream")
-        content = whole(request.headers, request.body)
+        content = request.content
         exists = found is not None and found.content is not None
         if found is None:
             self._last += 1
@@ -226,8 +227,13 @@ class Store:
 
     def _read(self, request: Request, profile: Profile) -> Any:  # Any: JSON has no narrower type
         try:
-            return read_fields(request.headers.by_name, request.body, typed=profile.is_stripe)
+            return read_fields(request.headers.by_name, request.content, typed=profile.is_stripe)
         except ValueError as error:
+            encoding = request.headers.get("content-encoding", "")
+            if unpacked(request.body, encoding) is None:
+                way_out = "send gzip, deflate, aws-chunked, or none"
+                message = f"The body cannot be read as Content-Encoding {encoding!r}: {way_out}."
+                raise _RejectedError(Problem(415, "unsupported_content_encoding", message)) from error
             raise _unreadable(error) from error
 
     def _list(self, path: str, profile: Profile) -> bytes:

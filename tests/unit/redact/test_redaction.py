@@ -154,7 +154,7 @@ def test_a_header_keeps_what_is_no_secret_in_it(name: str, value: str, shown: st
         (zlib.compress(b'{"token": "abc"}'), {"content-encoding": "deflate"}, b'{"token": "[]"}'),
         (b"packed: abc", {"content-encoding": "br"}, b"[]"),
         (
-            b"8;chunk-signature=ab\r\n{\"token\r\n6;chunk-signature=cd\r\n\":\"abc\r\n2;chunk-signature=ef\r\n\"}\r\n0\r\n",
+            b"7;chunk-signature=ab\r\n{\"token\r\n6;chunk-signature=cd\r\n\":\"abc\r\n2;chunk-signature=ef\r\n\"}\r\n0\r\n",
             {"content-encoding": "aws-chunked"},
             b'{"token": "[]"}',
         ),

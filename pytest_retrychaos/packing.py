@@ -1,0 +1,61 @@
+"""What a message body says, out of the packing in which it travels."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+_INFLATED: Final = ("gzip", "x-gzip", "deflate")
+_GZIP_OR_ZLIB, _BARE = 47, -15
+"""How `zlib` is told the kinds of deflate: with a head of its own, and without, as some clients send it."""
+
+
+def unpacked(content: bytes, encoding: str, most: int = 0) -> bytes | None:
+    """Unpack a body by its ``Content-Encoding``; ``None`` where that cannot be done.
+
+    ``most`` are the bytes it may come to (0: any number), of a body that may have been cut off anywhere: what can be
+    read of it is given then.
+    """
+    for name in reversed(encoding.replace(" ", "").lower().split(",")):
+        if name == "aws-chunked":
+            content = _joined(content)
+        elif name in _INFLATED:
+            inflated = _inflated(content, most)
+            if inflated is None:
+                return None
+            content = inflated
+        elif name not in ("", "identity") and content:
+            return None
+    return content
+
+
+def _inflated(content: bytes, most: int) -> bytes | None:
+    for kind in (_GZIP_OR_ZLIB, _BARE):
+        inflating = zlib.decompressobj(kind)
+        try:
+            plain = inflating.decompress(content, most)
+        except zlib.error:
+            continue
+        if most or inflating.eof:
+            return plain
+    return None
+
+
+def _joined(content: bytes) -> bytes:
+    """Join the chunks in which AWS signs uploads, as far as they are such.
+
+    Source: Amazon S3, "Signature calculations for the Authorization header: transferring payload in chunks".
+    """
+    parts: list[bytes] = []
+    place = 0
+    while True:
+        line, _, _ = content[place : place + 128].partition(b"\r\n")
+        try:
+            size = int(line.partition(b";")[0], 16)
+        except ValueError:
+            return b"".join(parts) or content
+        if size <= 0:
+            return b"".join(parts)
+        start = place + len(line) + 2
+        parts.append(content[start : start + size])
+        place = start + size + 2

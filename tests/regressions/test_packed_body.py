@@ -1,0 +1,104 @@
+"""A client that packs its body for each attempt: the time in a gzip header makes other bytes of the same request."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+
+import pytest
+import requests
+from elasticsearch import Elasticsearch
+
+from pytest_retrychaos import LawsBroken
+
+ORDER = {"amount": 5000, "idempotency_key": "order-7"}
+
+
+def send(chaos, value, *, tries=3, pack=gzip.compress, encoding="gzip", **headers):
+    """Pack and send a value until it is taken."""
+    for attempt in range(tries):
+        try:
+            answer = requests.post(
+                f"{chaos.url}/orders",
+                data=pack(json.dumps(value).encode()),
+                headers={"Content-Type": "application/json", "Content-Encoding": encoding, **headers},
+                timeout=5,
+            )
+            if answer.status_code < 500:
+                return answer
+        except requests.ConnectionError:
+            pass
+        time.sleep(2**attempt)
+    return answer
+
+
+@pytest.mark.chaos("503, reset after-commit, ok")
+@pytest.mark.parametrize("key", [{"Idempotency-Key": "order-7"}, {}])
+def test_is_taken_for_the_same_request(chaos, key):
+    """Which the service understands: it reads fields and key, and answers with what it stored."""
+    answer = send(chaos, ORDER, **key)
+
+    assert (answer.status_code, answer.json()["amount"]) == (201, 5000)
+    assert answer.headers["Idempotent-Replayed"] == "true"
+    assert [json.loads(effect.body) for effect in chaos.ledger] == [ORDER]
+    first, *others = chaos.attempts
+    assert all(other.body.start != first.body.start for other in others)
+    assert {one.body.sha256 for one in chaos.attempts} == {first.body.sha256}
+    chaos.verify()
+
+
+def test_another_order_under_its_key_is_still_told(chaos):
+    """By the service, and by ID03."""
+    send(chaos, ORDER, **{"Idempotency-Key": "order-7"})
+    refused = send(chaos, ORDER | {"amount": 1}, **{"Idempotency-Key": "order-7"})
+
+    assert refused.status_code == 422
+    with pytest.raises(LawsBroken, match="ID03"):
+        chaos.verify()
+
+
+@pytest.mark.chaos("timeout, 503, ok")
+def test_elasticsearch_packs_each_attempt(chaos):
+    """``http_compress``, with its own retries."""
+    client = Elasticsearch(
+        f"{chaos.url}:80", http_compress=True, request_timeout=5, retry_on_timeout=True, max_retries=3
+    )
+    chaos.service.route("PUT", "/orders/_doc/{id}", lambda _: (201, {}, {"X-Elastic-Product": "Elasticsearch"}))
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+
+    client.perform_request("PUT", "/orders/_doc/7", headers=headers, body=ORDER)
+
+    first, second, last = chaos.attempts
+    assert first.body.start != second.body.start
+    assert first.body.sha256 == second.body.sha256 == last.body.sha256
+    assert [json.loads(effect.body) for effect in chaos.ledger] == [ORDER]
+    chaos.verify()
+
+
+def test_what_cannot_be_read_is_refused_by_its_name(chaos):
+    """A packing that the service does not know, and one that is broken (RFC 9110, 15.5.16)."""
+    unknown = send(chaos, ORDER, encoding="br")
+    broken = send(chaos, ORDER, pack=lambda content: gzip.compress(content)[:-9])
+
+    assert (unknown.status_code, broken.status_code) == (415, 415)
+    message = "The body cannot be read as Content-Encoding 'br': send gzip, deflate, aws-chunked, or none."
+    assert unknown.json()["error"]["message"] == message
+    assert not chaos.ledger
+
+
+def test_handlers_and_files(chaos):
+    """A handler reads JSON out of it, and sees what was sent; a file comes back as it was before it was packed."""
+    seen = []
+
+    @chaos.service.route("POST", "/orders")
+    def create(request):
+        seen.append((request.json(), gzip.decompress(request.body)))
+        return 201, {}
+
+    send(chaos, ORDER)
+    page = b"<p>order 7</p>"
+    requests.put(f"{chaos.url}/p", data=gzip.compress(page), headers={"Content-Encoding": "gzip"}, timeout=5)
+
+    assert seen == [(ORDER, json.dumps(ORDER).encode())]
+    assert requests.get(f"{chaos.url}/p", timeout=5).content == page
