@@ -30,7 +30,8 @@ HELD, BROKEN, CANNOT_TELL, COMMAND_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 GRACE_S = 5.0
 """Seconds that a command gets to end by itself, once it was told to."""
 
-EXITS = """\
+SERVE_EXITS = "serve ends with 0 on Ctrl-C and on SIGTERM, whatever it saw, and with 2 where it was called wrongly."
+RUN_EXITS = """\
 run ends with 0 where the laws held, 1 where one is broken, 2 where it cannot tell (no request, a fault that never
 fired) or was called wrongly, 3 where the laws held and the command failed, 130 on Ctrl-C.
 """
@@ -42,11 +43,13 @@ class UsageError(Exception):
 
 def add_commands(commands: Any) -> None:  # Any: argparse names the type nowhere
     """Declare what ``serve`` and ``run`` take."""
-    serve = commands.add_parser("serve", help="serve until Ctrl-C, and write the trace as JSON lines", epilog=EXITS)
+    serve = commands.add_parser(
+        "serve", help="serve until Ctrl-C, and write the trace as JSON lines", epilog=SERVE_EXITS
+    )
     _add_options(serve)
     serve.set_defaults(act=_serve)
     run = commands.add_parser(
-        "run", help="run a command against the server, judge what it did, and exit by the verdict", epilog=EXITS
+        "run", help="run a command against the server, judge what it did, and exit by the verdict", epilog=RUN_EXITS
     )
     _add_options(run)
     run.add_argument("--timeout", metavar="DURATION", help="end the command after so long (60s); default: never")
@@ -68,7 +71,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", type=_bare, default="localhost", help="where to listen (default: localhost, this machine only)"
     )
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="0 (default): any that is free")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="0 (default): any that is free")
     parser.add_argument("--https", action="store_true", help="give the https:// address, and make a certificate for it")
     parser.add_argument("--latency", metavar="DURATION", help="what every round trip takes (50ms)")
     parser.add_argument("--expect", action="append", default=[], metavar="LAW", help="a law known to be broken")
@@ -76,6 +79,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--redact", action="append", default=[], metavar="NAME|REGEX", help="a header, field or pattern that is secret"
     )
     parser.add_argument("--trace", metavar="PATH", help="write the trace there as JSON lines; serve: default stdout")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a whole number up to 65535, or 0 for any that is free")
+    return int(text)
 
 
 def _bare(host: str) -> str:

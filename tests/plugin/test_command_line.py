@@ -285,7 +285,7 @@ def test_merge_ends_by_its_gates_where_nobody_reads_what_it_says(tmp_path):
         (("serve", "--script", "refuse", "--host", "0.0.0.0"), "`refuse` on a server that listens on 0.0.0.0: "),
         (("serve", "--host", "example"), "listen='example:0' is no address: write an IP address or localhost, "),
         (("serve", "--host", "203.0.113.1"), "cannot listen on 203.0.113.1, port 0: this machine has no such address"),
-        (("serve", "--port", "70000"), "listen='localhost:70000' is no address: "),
+        (("serve", "--port", "70000"), "--port: '70000' is no port: a whole number up to 65535, or 0 for"),
         (("serve", "--seed", "-1"), "seed=-1: a seed is a whole number, 0 or more"),
         (("serve", "--latency", "soon"), "'soon' is no duration"),
         (("serve", "--expect", "BK99"), "BK99"),
