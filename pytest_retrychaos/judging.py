@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from types import CodeType
 
 from pytest_retrychaos import redact
+from pytest_retrychaos.clock.errors import Stuck
 from pytest_retrychaos.clock.report import left_running
 from pytest_retrychaos.laws import Finding, LawResult, Ruling, Terms, Verdict, judge, judge_by
 from pytest_retrychaos.laws.table import choose
@@ -130,7 +131,10 @@ class Judge:
 
     def failure_section(self) -> str:
         """Write what a test that failed has to show: the timeline, the laws broken beside, how to run it again."""
-        trace = self.trace.shown()
+        try:
+            trace = self.trace.shown()
+        except Stuck:  # told once, and among the problems from then on
+            trace = self.trace.shown()
         problems = [*self._run.problems, *self._swallowed()]
         if self.shown and not trace.notes and not problems:
             return ""

@@ -122,7 +122,7 @@ class Run:
         Run._active = self
         self._has_begun = True
         with contextlib.ExitStack() as stack:
-            stack.callback(self.service.close)
+            stack.callback(self._close_service)
             stack.callback(self._deactivate)
             stack.enter_context(self.entropy)
             if isinstance(self.clock, RealClock):
@@ -140,7 +140,17 @@ class Run:
                 self._installation.finish()
             self._effects = self.service.effects
         finally:
+            if self._is_lost:
+                self._effects = ()  # the handler that goes on keeps the store to itself
             self._stack.close()
+
+    def _close_service(self) -> None:
+        if not self._is_lost:
+            self.service.close()
+
+    @property
+    def _is_lost(self) -> bool:
+        return self.server is not None and self.server.is_lost
 
     @staticmethod
     def _deactivate() -> None:
@@ -175,7 +185,7 @@ class Run:
         from pytest_retrychaos.transports.loopback import Loopback
 
         host, port = self.options.address
-        self.server = server = Loopback(self.exchange, clock, host=host, port=port)
+        self.server = server = Loopback(self.exchange, clock, host=host, port=port, watchdog=self._watchdog)
         stack.callback(server.stop)
         stack.callback(clock.end)
         clock.begin()
@@ -235,7 +245,7 @@ class Run:
     @property
     def lock(self) -> contextlib.AbstractContextManager[object]:
         """What a real server's thread holds while it acts."""
-        return contextlib.nullcontext() if self.server is None else self.server.lock
+        return contextlib.nullcontext() if self.server is None else self.server.held()
 
     def _install_transport(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
         from pytest_retrychaos.transports.connections import Rules
@@ -292,7 +302,7 @@ class Run:
     @property
     def ledger(self) -> tuple[Effect, ...]:
         """The effects in commit order, each with the name of its operation."""
-        effects = self._effects
+        effects = () if self._is_lost else self._effects
         if effects is None:
             with self.paused():
                 self.exchange.settle()
@@ -304,7 +314,8 @@ class Run:
         """Carry out every request that is postponed: a real service would not forget it."""
         if self._effects is None:
             with self.paused():
-                self.exchange.settle(all_of_them=True)
+                if not self._is_lost:
+                    self.exchange.settle(all_of_them=True)
 
     def trace(self, name: str, ended: Told | None) -> Trace:
         """Take the record so far."""

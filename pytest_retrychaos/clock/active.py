@@ -43,11 +43,15 @@ def nearest(frame: FrameType | None = None) -> FrameType | None:
     """Find the nearest frame outside this package and the library; ``frame`` is another thread's innermost one."""
     frame = frame or sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith(_OURS) and not _is_library(name):
+        if not is_ours(frame) and not _is_library(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return None
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame is this package's."""
+    return frame.f_code.co_filename.startswith(_OURS)
 
 
 def place(frame: FrameType | None = None) -> str:

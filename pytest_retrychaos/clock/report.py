@@ -1,11 +1,12 @@
-"""The report of a deadlock: who waits for what, where, with the stacks."""
+"""The reports of who waits for ever: for what, where, with the stacks."""
 
 from __future__ import annotations
 
 import traceback
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from pytest_retrychaos.clock.active import place
+from pytest_retrychaos.clock.active import is_ours, place
 from pytest_retrychaos.clock.errors import Deadlock, Stuck
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.frames import thread_frames
@@ -33,7 +34,7 @@ def deadlock(turn: Turn, outside: Outside) -> Deadlock:
     lines += [f"  {one.name}: {_waits(one)}" for one in strands]
     lines.append("Release what is held before waiting, take locks in one order, or wait with a timeout.")
     for one in strands:
-        lines += ["", f"{one.name}:", *_stack(one)]
+        lines += ["", f"{one.name}:", *_stack(one.ident)]
     return Deadlock("\n".join(lines))
 
 
@@ -49,9 +50,20 @@ def stuck(held: Strand, seconds: float) -> Stuck:
         "Give the call a timeout, keep it out of the test, or raise chaos_watchdog (0 switches the watch off).",
         "",
         f"{held.name}:",
-        *_stack(held),
+        *_stack(held.ident),
     ]
     return Stuck("\n".join(lines))
+
+
+def handler_stuck(thread: int, seconds: float) -> Stuck:
+    """Make the error for a handler of a real server that keeps the server's thread."""
+    where = place(_called_by_us(thread_frames().get(thread)))
+    first = (
+        f"a handler has kept the server of transport='loopback' for {seconds:g} s of real time: it is at {where}. "
+        "Handlers run one at a time in the server's thread, and one that sends a request to chaos.url waits for itself."
+    )
+    way_out = "Give what it waits for a limit, or raise chaos_watchdog (0 switches the watch off)."
+    return Stuck("\n".join([first, way_out, "", "the handler:", *_stack(thread)]))
 
 
 def left_running(strands: list[Strand]) -> str:
@@ -71,8 +83,15 @@ def _waits(strand: Strand) -> str:
     return f"{place(thread_frames().get(strand.ident))} waits for {strand.waits_for}"
 
 
-def _stack(strand: Strand) -> list[str]:
-    frame = thread_frames().get(strand.ident)
+def _called_by_us(frame: FrameType | None) -> FrameType | None:
+    """Give the nearest frame that this package has called: a handler's own, not that of a client it waits in."""
+    while frame is not None and frame.f_back is not None and not is_ours(frame.f_back):
+        frame = frame.f_back
+    return frame
+
+
+def _stack(thread: int) -> list[str]:
+    frame = thread_frames().get(thread)
     if frame is None:
         return ["  it has not begun"]
     return [line.rstrip("\n") for line in traceback.format_stack(frame)[-_DEPTH:]]

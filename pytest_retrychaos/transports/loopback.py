@@ -4,12 +4,14 @@ Laws of this module:
 1. One thread owns every connection. It holds `lock` while it acts, and so does whoever looks at the record.
 2. What has happened is taken in the order in which it did, as the kernel reports it edge by edge: a client that gave
    up and tries again is not taken for two.
-3. A step that strikes while a client connects is seen by the kernel's list of who is knocking: see `doorkeeper`.
+3. Handlers run in that thread. Who looks at the record meanwhile waits for them, and never for ever: see `_give_up`.
+4. A step that strikes while a client connects is seen by the kernel's list of who is knocking: see `doorkeeper`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import heapq
 import math
 import os
@@ -19,7 +21,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from pytest_retrychaos.clock.errors import Refused
+from pytest_retrychaos.clock.errors import Refused, Stuck
+from pytest_retrychaos.clock.report import handler_stuck
+from pytest_retrychaos.clock.watchdog import WATCHDOG
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.record import Runaway
 from pytest_retrychaos.transports.authority import Authority
@@ -29,6 +33,8 @@ from pytest_retrychaos.transports.line import Line, Stage, reset
 
 PATIENCE_S = 5.0
 """Seconds that the thread gets to end."""
+GRACE_S = 1.0
+"""Seconds that it gets where a handler was broken off."""
 
 _CLOSED = Stage.CLOSED
 _READABLE, _WRITABLE = select.EPOLLIN, select.EPOLLOUT
@@ -49,8 +55,12 @@ class Clock(Protocol):
 class Loopback:
     """The server of one run."""
 
-    def __init__(self, exchange: Knocked, clock: Clock, *, host: str = "localhost", port: int = 0) -> None:
-        self.lock = threading.RLock()
+    def __init__(
+        self, exchange: Knocked, clock: Clock, *, host: str = "localhost", port: int = 0, watchdog: float = WATCHDOG
+    ) -> None:
+        self._lock = threading.RLock()
+        self._watchdog = watchdog
+        self._gave_up = False
         self.on_progress: Callable[[], None] = lambda: None
         """Called, by the server's thread, when something has happened."""
         self._exchange = exchange
@@ -88,8 +98,13 @@ class Loopback:
     @property
     def ca_file(self) -> str:
         """The file, in PEM form, of the authority that its certificate comes from."""
-        with self.lock:
+        with self.held():
             return self._authority.file
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a handler that nothing could end still runs, and keeps the service's store to itself."""
+        return self._gave_up and self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to serve."""
@@ -102,10 +117,16 @@ class Loopback:
         """End every connection, and the thread; harmless when done twice."""
         if self._is_over:
             return
-        with self.paused():
+        try:
+            with self.paused():
+                self._is_over = True
+        finally:
             self._is_over = True
+            self._end()
+
+    def _end(self) -> None:
         self._wake()
-        if self._thread.ident is not None:
+        if self._thread.ident is not None and not self._gave_up:
             self._thread.join(PATIENCE_S)
         for line in list(self._lines.values()):
             line.close()
@@ -117,28 +138,53 @@ class Loopback:
 
     def close_idle(self) -> None:
         """Let a coming step that strikes at connecting do so: idle connections end, and no new one is made."""
-        with self.lock:
+        with self.held():
             self._answering()
             self._wake()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Take in what has happened so far, and let nothing happen meanwhile."""
-        with self.lock:
-            if not self._is_over:
+        with self.held():
+            if not self._is_over and not self._gave_up:
                 self._catch_up()
             yield
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nothing happen meanwhile. `Stuck`, once, where a handler keeps the thread for too long."""
+        limit = 0.0 if self._gave_up else self._watchdog or -1
+        is_ours = self._lock.acquire(timeout=limit)
+        if not is_ours and not self._gave_up:
+            raise self._give_up()
+        try:
+            yield
+        finally:
+            if is_ours:
+                self._lock.release()
+
+    def _give_up(self) -> Stuck:
+        """Make the error for a handler that does not end, and try to end it: no more is answered."""
+        thread = self._thread.ident or 0
+        error = handler_stuck(thread, self._watchdog)
+        self._gave_up = True
+        self._exchange.problems.append(error)
+        self._gate.close()  # what waits for this very server gets an error
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Stuck))
+        self._thread.join(GRACE_S)
+        return error
 
     # the loop
 
     def _serve(self) -> None:
-        while True:
-            self._any.poll(self._patience_ms())
-            with self.lock:
-                if self._is_over:
-                    return
-                self._turn(self._poll.poll(0))
-            self.on_progress()
+        with contextlib.suppress(Stuck):  # of `_give_up`
+            while True:
+                self._any.poll(self._patience_ms())
+                with self._lock:
+                    if self._is_over:
+                        return
+                    self._turn(self._poll.poll(0))
+                self.on_progress()
 
     def _catch_up(self) -> None:
         """Do what the loop would do next, until nothing is left to do at once."""

@@ -243,6 +243,46 @@ def test_a_route_answers_and_a_handler_that_fails_is_told(loopback):
         chaos.verify()
 
 
+@pytest.mark.parametrize(
+    "waits",
+    [
+        'requests.get(chaos.url + "/rates")',
+        "threading.Event().wait()",
+        "while True: time.sleep(0.01)",
+        "while True: pass",
+    ],
+)
+@pytest.mark.parametrize("asks", ["chaos.verify()", "", "assert False"])
+def test_a_handler_that_never_ends_is_told_and_hangs_nothing(pytester, waits, asks):
+    """Wherever it waits, and whoever asks first: the test, an assertion's timeline, or the end of the run."""
+    pytester.makepyfile(f"""
+        import threading, time, pytest, requests
+
+        def handler(chaos):
+            def waits_for_ever(request):
+                {waits}
+            return waits_for_ever
+
+        @pytest.mark.chaos(transport="loopback")
+        def test_waits(chaos):
+            chaos.service.route("POST", "/payments", handler(chaos))
+            with pytest.raises(requests.Timeout):
+                requests.post(chaos.url + "/payments", timeout=0.2)
+            {asks}
+
+        @pytest.mark.chaos("503, ok", transport="loopback")
+        def test_next(chaos):
+            assert requests.get(chaos.url, timeout=5).status_code == 503
+            assert requests.get(chaos.url, timeout=5).status_code == 200
+    """)
+    done = inner.run(pytester, "--chaos-watchdog=0.5")
+
+    told = "*Stuck: a handler has kept the server of transport='loopback' for 0.5 s of real time: it is at "
+    done.stdout.fnmatch_lines([f"{told}test_a_handler_that_never_*.py:5 waits_for_ever. Handlers run one at a time*"])
+    assert done.parseoutcomes()["passed"] == 1
+    assert "INTERNALERROR" not in done.stdout.str()
+
+
 def test_a_large_answer_arrives_whole_at_a_client_that_reads_slowly(loopback):
     """Its last byte has not been seen before the client could see it."""
     chaos = loopback()
