@@ -338,10 +338,6 @@ class Chaos(RunAssertions):
         """Seed ``random`` for the test itself: other plugins reseed it right before the call."""
         self._run.entropy.seed()
 
-    def follow(self, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:
-        """Let each attempt on ``loopback`` be told once it has ended, with the name of its operation."""
-        return self._run.follow(tell)
-
     def _lets_pass(self, trace: Trace, found: Finding) -> bool:
         is_known = self.judge.lets_pass(trace, found)
         self.judge.shown = self.judge.shown or not is_known

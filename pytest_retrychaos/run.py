@@ -27,10 +27,10 @@ from pytest_retrychaos.exchange import Board, Exchange
 from pytest_retrychaos.faults import Script
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.options import Options
-from pytest_retrychaos.record import OperationSheet, Recorder, Sheet
+from pytest_retrychaos.record import Recorder, operation_of
 from pytest_retrychaos.service import Service
 from pytest_retrychaos.trace import RESOLUTION_NS as VIRTUAL_RESOLUTION_NS
-from pytest_retrychaos.trace import WHOLE, Attempt, HerdRecord, Told, Trace
+from pytest_retrychaos.trace import WHOLE, HerdRecord, Told, Trace
 from pytest_retrychaos.trace.changing import changed
 
 if TYPE_CHECKING:
@@ -217,36 +217,6 @@ class Run:
         foreign.on()
         self._install_transport(stack, clock)
 
-    def follow(self, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:
-        """Let each attempt on a real server, with its operation's name, be told once it has ended.
-
-        ``tell`` is called by the server's thread, and at once for those that have ended already; what is returned tells
-        those that have not ended, at the end.
-        """
-        waiting: list[Sheet] = []
-        seen = 0
-
-        def progress(*, is_last: bool = False) -> None:
-            nonlocal seen, waiting
-            with self.paused() if is_last else self.lock:
-                waiting += self.recorder.sheets[seen:]
-                seen = len(self.recorder.sheets)
-                ready = [sheet for sheet in waiting if is_last or sheet.ended_ns is not None]
-                waiting = [sheet for sheet in waiting if sheet not in ready]
-                told = [(sheet.freeze(-1), _sheet_of(sheet.operation).name) for sheet in ready]
-            for attempt, operation in told:
-                tell(attempt, operation)
-
-        if self.server is not None:
-            self.server.on_progress = progress
-            progress()  # a client that was quick may have come before, and nothing else happens until the next
-        return lambda: progress(is_last=True)
-
-    @property
-    def lock(self) -> contextlib.AbstractContextManager[object]:
-        """What a real server's thread holds while it acts."""
-        return contextlib.nullcontext() if self.server is None else self.server.held()
-
     def _install_transport(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
         from pytest_retrychaos.transports.connections import Rules
 
@@ -308,7 +278,7 @@ class Run:
                 self.exchange.settle()
                 effects = self.service.effects
         sheets = self.recorder.sheets
-        return tuple([changed(one, operation=_sheet_of(sheets[one.attempt - 1].operation).name) for one in effects])
+        return tuple([changed(one, operation=operation_of(sheets[one.attempt - 1]).name) for one in effects])
 
     def settle(self) -> None:
         """Carry out every request that is postponed: a real service would not forget it."""
@@ -332,7 +302,7 @@ class Run:
             test=name,
             seed=self.seed,
             script=general,
-            attempts=tuple([sheet.freeze(_sheet_of(sheet.operation).position) for sheet in self.recorder.sheets]),
+            attempts=tuple([sheet.freeze(operation_of(sheet).position) for sheet in self.recorder.sheets]),
             operations=operations,
             scopes=tuple(self.recorder.scopes),
             scripts=tuple([one.record() for one in scripts]),
@@ -362,11 +332,3 @@ def _transport(name: str) -> type[Network | ResponsesTransport]:
     from pytest_retrychaos.transports.network import Network
 
     return Network
-
-
-_NONE = OperationSheet("", None)
-"""Stands for the operation of an attempt that is still arriving."""
-
-
-def _sheet_of(operation: object) -> OperationSheet:
-    return operation if isinstance(operation, OperationSheet) else _NONE

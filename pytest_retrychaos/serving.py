@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.laws.verdict import Verdict
+from pytest_retrychaos.record import Sheet, operation_of
+from pytest_retrychaos.run import Run
 from pytest_retrychaos.text import summary
 from pytest_retrychaos.trace import Attempt
 from pytest_retrychaos.trace.codec import encode_fields
@@ -51,6 +53,33 @@ class Lines:
                 self._file.flush()
             except (OSError, ValueError):  # a pipe whose reader has gone, or a file that was closed
                 self._file = None
+
+
+def follow(run: Run, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:
+    """Let each attempt on a run's real server, with its operation's name, be told once it has ended.
+
+    ``tell`` is called by the server's thread, and at once for those that have ended already; what is returned tells
+    those that have not ended, at the end.
+    """
+    server = run.started_server()
+    waiting: list[Sheet] = []
+    seen = 0
+
+    def progress(*, is_last: bool = False) -> None:
+        nonlocal seen, waiting
+        with server.paused() if is_last else server.held():
+            sheets = run.recorder.sheets
+            waiting += sheets[seen:]
+            seen = len(sheets)
+            ready = [sheet for sheet in waiting if is_last or sheet.ended_ns is not None]
+            waiting = [sheet for sheet in waiting if sheet not in ready]
+            told = [(sheet.freeze(-1), operation_of(sheet).name) for sheet in ready]
+        for attempt, operation in told:
+            tell(attempt, operation)
+
+    server.on_progress = progress
+    progress()  # a client that was quick may have come before, and nothing else happens until the next
+    return lambda: progress(is_last=True)
 
 
 def address_lines(chaos: Chaos, *, is_https: bool, is_private: bool) -> Iterator[str]:

@@ -20,7 +20,7 @@ from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.options import PROFILES
 from pytest_retrychaos.redact import Redaction
-from pytest_retrychaos.serving import Lines, address_lines, https, outcome_text
+from pytest_retrychaos.serving import Lines, address_lines, follow, https, outcome_text
 from pytest_retrychaos.transports.possible import is_this_machine
 from pytest_retrychaos.views import CannotTell, LawsBroken
 
@@ -156,7 +156,7 @@ def _recorded(chaos: Chaos, options: argparse.Namespace, file: IO[str] | None) -
     lines = Lines(file)
     url = https(chaos.url) if options.https else chaos.url
     lines.begin(url, chaos.ca_file if options.https else None, options.seed, options.script)
-    rest = chaos.follow(lines.attempt)
+    rest = follow(chaos.recorded, lines.attempt)
     try:
         yield
     finally:

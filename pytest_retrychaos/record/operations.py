@@ -69,6 +69,15 @@ class OperationSheet:
                 sheet.full_body = b""
 
 
+def operation_of(sheet: Sheet) -> OperationSheet:
+    """Give an attempt's operation; one that is still arriving has one without a name."""
+    operation = sheet.operation
+    return operation if isinstance(operation, OperationSheet) else _NONE
+
+
+_NONE: Final = OperationSheet("", None)
+
+
 class Candidates(NamedTuple):
     """What a new attempt may belong to."""
 

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_retrychaos import Chaos
 from pytest_retrychaos.report.jsonform import to_json
+from pytest_retrychaos.serving import follow
 from pytest_retrychaos.trace import Trace
 from tests.unit.report.documents import DOCUMENT
 
@@ -372,6 +373,6 @@ def test_an_attempt_that_ended_before_it_was_followed_is_told():
         urllib.request.urlopen(f"{chaos.url}/rates", timeout=5).close()
         assert [one.status for one in chaos.attempts] == [200]
 
-        chaos.follow(lambda attempt, operation: told.append((attempt.status, operation)))
+        follow(chaos.recorded, lambda attempt, operation: told.append((attempt.status, operation)))
 
         assert told == [(200, "GET /rates")]
