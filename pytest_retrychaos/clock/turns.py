@@ -14,6 +14,7 @@ import random
 from _thread import get_ident
 from collections.abc import Callable
 
+from pytest_retrychaos.clock import workers
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.functions import real
 from pytest_retrychaos.clock.lines import Alarm
@@ -158,6 +159,8 @@ class Turns:
         if me.error is not None:
             error, me.error = me.error, None
             raise error
+        if woke is Woke.BY_KEY and deadline_ns is not None:
+            workers.note_roused(me.work)
         return woke
 
     def let_others_run(self) -> bool:

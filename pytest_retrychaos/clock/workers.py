@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import sys
+import threading
 import weakref
 from _thread import get_ident
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any, TypeVar
 
-from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.active import ACTIVE, is_foreign
 from pytest_retrychaos.clock.strands import Strand, Work, tick
 
 T = TypeVar("T")
 
 
 class Cancelled:
-    """What was asked of one task."""
+    """What was asked of one worker."""
 
-    __slots__ = ("asked_ns", "called_off_ns", "is_inherited", "is_open")
+    __slots__ = ("asked_ns", "called_off_ns", "is_inherited", "is_open", "roused_ns")
 
     def __init__(self) -> None:
         self.asked_ns: list[int] = []
@@ -30,7 +32,11 @@ class Cancelled:
         """It was asked of who began the task: the task itself cannot take it back."""
         self.called_off_ns: int | None = None
         """When the code under test cancelled it, for good."""
+        self.roused_ns: int | None = None
+        """When somebody ended its wait for an event before its time was up."""
 
+
+_EVENT_WAIT = threading.Event.wait.__code__
 
 _passing: list[object] = []
 """Tasks that are being cancelled just now, each by the one before."""
@@ -43,7 +49,7 @@ _BORN: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # Any:
 _SELF: contextvars.ContextVar[weakref.ref[Any]] = contextvars.ContextVar("_SELF")  # Any: as above
 """In a task's context: the task. What it begins without its loop's knowledge starts from a copy."""
 
-_CANCELLED: weakref.WeakKeyDictionary[Any, Cancelled] = weakref.WeakKeyDictionary()  # Any: as above
+_CANCELLED: weakref.WeakKeyDictionary[Any, Cancelled] = weakref.WeakKeyDictionary()  # Any: as above, strands too
 """Of tasks: the cancellations that the test asked for, and the last of the code's own."""
 
 
@@ -111,12 +117,25 @@ def end_cancellation(task: object) -> None:
         known.is_open = False
 
 
-def cancellations(task: object) -> Cancelled:
-    """Give what the test asked of a task, now and later: it goes on being noted there."""
-    known = _CANCELLED.get(task)
+def cancellations(worker: object) -> Cancelled:
+    """Give what was asked of a worker, now and later: it goes on being noted there."""
+    known = _CANCELLED.get(worker)
     if known is None:
-        known = _CANCELLED[task] = Cancelled()
+        known = _CANCELLED[worker] = Cancelled()
     return known
+
+
+def note_roused(worker: object) -> None:
+    """Remember that a wait of a thread's own code for an event was ended before its time was up.
+
+    So a worker is told to stop while it waits for its next try: ``if stop.wait(delay): return``.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not _EVENT_WAIT and is_foreign(frame.f_code.co_filename):
+        frame = frame.f_back
+    caller = frame.f_back if frame is not None and frame.f_code is _EVENT_WAIT else None
+    if caller is not None and not is_foreign(caller.f_code.co_filename):
+        cancellations(worker).roused_ns = ACTIVE.clock.now_ns
 
 
 def is_cancelled(worker: object) -> bool:

@@ -22,6 +22,8 @@ class Cancelled(Protocol):
     """Nobody has taken it back."""
     called_off_ns: int | None
     """When the code under test cancelled it, for good."""
+    roused_ns: int | None
+    """When somebody ended its wait for an event before its time was up."""
 
 
 class Workers(Protocol):
@@ -48,8 +50,8 @@ class Workers(Protocol):
     def now(self) -> int:
         """Give a number that is greater than all before."""
 
-    def cancellations(self, task: object) -> Cancelled:
-        """Give what the test asked of a task, now and later: it goes on being noted there."""
+    def cancellations(self, worker: object) -> Cancelled:
+        """Give what was asked of a worker, now and later: it goes on being noted there."""
 
 
 class Alone:
@@ -76,8 +78,8 @@ class Alone:
     def now(self) -> int:
         return 1
 
-    def cancellations(self, task: object) -> Cancelled:
-        raise NotImplementedError(f"{task!r} is no task: there is none")
+    def cancellations(self, worker: object) -> Cancelled:
+        raise NotImplementedError(f"{worker!r} is no worker: there is none")
 
 
 class Lineage:
@@ -92,7 +94,7 @@ class Lineage:
         self.born = workers.born(worker)
         """When it was begun, in the order of what happened."""
         self.is_task = workers.is_task(worker)
-        self._cancelled = workers.cancellations(worker) if self.is_task else None
+        self._cancelled = None if worker is None else workers.cancellations(worker)
         self._workers = workers
         self.worker: Callable[[], object] = _no_one if worker is None else weakref.ref(worker)
         """Gives it, as long as it is there."""
@@ -114,6 +116,11 @@ class Lineage:
     def called_off_ns(self) -> int | None:
         """When the code under test cancelled it, for good."""
         return None if self._cancelled is None else self._cancelled.called_off_ns
+
+    @property
+    def roused_ns(self) -> int | None:
+        """When somebody ended its wait for an event before its time was up."""
+        return None if self._cancelled is None else self._cancelled.roused_ns
 
     @property
     def ends_since_ns(self) -> int | None:

@@ -185,6 +185,7 @@ class Recorder:
                 one.is_task,
                 one.cancelled_ns,
                 one.called_off_ns,
+                one.roused_ns,
             )
             for one in self.lineages.all
         )
