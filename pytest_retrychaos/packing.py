@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from typing import Final
 
@@ -10,12 +11,20 @@ _GZIP_OR_ZLIB, _BARE = 47, -15
 """How `zlib` is told the kinds of deflate: with a head of its own, and without, as some clients send it."""
 
 
+_SMALL: Final = 1 << 16
+"""Bytes of a body whose content is kept for a moment: many ask for it while one request is answered."""
+
+
 def unpacked(content: bytes, encoding: str, most: int = 0) -> bytes | None:
     """Unpack a body by its ``Content-Encoding``; ``None`` where that cannot be done.
 
     ``most`` are the bytes it may come to (0: any number), of a body that may have been cut off anywhere: what can be
     read of it is given then.
     """
+    return (_unpacked_lately if len(content) <= _SMALL else _unpacked)(content, encoding, most)
+
+
+def _unpacked(content: bytes, encoding: str, most: int) -> bytes | None:
     for name in reversed(encoding.replace(" ", "").lower().split(",")):
         if name == "aws-chunked":
             content = _joined(content)
@@ -27,6 +36,9 @@ def unpacked(content: bytes, encoding: str, most: int = 0) -> bytes | None:
         elif name not in ("", "identity") and content:
             return None
     return content
+
+
+_unpacked_lately = functools.lru_cache(maxsize=8)(_unpacked)
 
 
 def _inflated(content: bytes, most: int) -> bytes | None:
