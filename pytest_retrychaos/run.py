@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from _thread import get_ident
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,7 +21,7 @@ from pytest_retrychaos.clock.functions import note_stall
 from pytest_retrychaos.clock.install import Installation, install
 from pytest_retrychaos.clock.real import RESOLUTION_NS, RealClock
 from pytest_retrychaos.clock.switches import Switches
-from pytest_retrychaos.clock.virtual import VirtualClock
+from pytest_retrychaos.clock.virtual import Stall, VirtualClock
 from pytest_retrychaos.clock.watchdog import WATCHDOG
 from pytest_retrychaos.entropy import Entropy
 from pytest_retrychaos.exchange import Board, Exchange
@@ -199,7 +200,7 @@ class Run:
             self.clock.test_code = test_code
 
     def _install(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
-        clock.note_stall = lambda stall: self.recorder.note_stall(*stall)
+        clock.note_stall = self._note_stall
         from pytest_retrychaos.transports.foreign import Foreign
 
         chooser = Random(f"turns {self.seed}")
@@ -216,6 +217,10 @@ class Run:
         stack.callback(foreign.off)
         foreign.on()
         self._install_transport(stack, clock)
+
+    def _note_stall(self, stall: Stall) -> None:
+        if self.service.answering.handles_in != get_ident():  # a handler blocks no loop: it stands for a server
+            self.recorder.note_stall(*stall)
 
     def _install_transport(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
         from pytest_retrychaos.transports.connections import Rules

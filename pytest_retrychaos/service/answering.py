@@ -7,8 +7,8 @@ before all three, and the limit before that. An effect and the answer kept for i
 from __future__ import annotations
 
 import re
+from _thread import get_ident
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 
 from pytest_retrychaos.model import Request, Response
@@ -43,6 +43,8 @@ class Answering:
         self.router = Router()
         self.mounted: Mounted | None = None
         self.bucket: Bucket | None = None
+        self.handles_in = 0
+        """The thread in which a route's handler or a mounted app runs just now; 0 for none."""
         self._late_ns = 0
         self._real_now, self._real_wall = now, wall
         self._values = Values(seed)
@@ -142,14 +144,24 @@ class Answering:
             self._write(reservation, response, count, keep=stored.executed)
         return Answer(response, stored.executed, count, False, reservation.key, reservation.is_read)
 
+    def _call(self, handler: Handler, request: Request) -> Response:
+        outer, self.handles_in = self.handles_in, get_ident()
+        try:
+            with without_loop():
+                return call_handler(handler, request)
+        finally:
+            self.handles_in = outer
+
     def _from_handler(self, reservation: Reservation, handler: Handler) -> Answer:
         request, rule = reservation.request, reservation.effects
         late: BaseException | None = None
         try:
             before = 0 if rule is None else rule.so_far()
             try:
-                with nullcontext() if request.answerer is not None else without_loop():  # that is the client's own
+                if request.answerer is not None:  # the client's own
                     response = call_handler(handler, request)
+                else:
+                    response = self._call(handler, request)
             except RaisedAfterAnswer as raised:
                 response, late = raised.response, raised.__cause__
             count = None if rule is None else rule.of(request, response, before)

@@ -55,8 +55,13 @@ def test_a_trio_client_keeps_the_law(chaos: Chaos) -> None:
     assert ruling(chaos) == "held"
 
 
+@pytest.mark.parametrize(
+    "run", [lambda url: asyncio.run(get(url)), lambda url: trio.run(get, url)], ids=["asyncio", "trio"]
+)
 @pytest.mark.parametrize("kind", ["route", "wsgi"])
-def test_what_the_service_sleeps_is_not_the_clients_doing(chaos: Chaos, kind: str) -> None:
+def test_what_the_service_sleeps_is_not_the_clients_doing(
+    chaos: Chaos, kind: str, run: Callable[[str], object]
+) -> None:
     """A handler, and a WSGI app, runs in the client's thread: no loop runs there for it, and one of its own may."""
 
     async def inner() -> None:
@@ -76,7 +81,7 @@ def test_what_the_service_sleeps_is_not_the_clients_doing(chaos: Chaos, kind: st
         chaos.service.route("GET", "/items", slow)
     else:
         chaos.service.mount(app)
-    asyncio.run(get(chaos.url + "/items"))
+    run(chaos.url + "/items")
 
     assert (chaos.clock.elapsed, ruling(chaos)) == (3, "does not apply")
 
