@@ -29,6 +29,8 @@ LONGEST_ASKED_S: Final = 60.0
 DEADLINES: Final = frozenset({"builtins.TimeoutError", "trio.TooSlowError"})
 """What a deadline around a block raises: `asyncio.timeout`, `wait_for`, anyio's and trio's `fail_after`."""
 
+STOPPED: Final = 'was it told to stop while it waited? let it come to its retry, or chaos.verify(ignore=("RT01",))'
+
 RANGES: Final = ("Content-Range", "Range", "Upload-Offset")
 """Fields that name a part of a resource: a resumed transfer changes them and is no retry."""
 
@@ -85,7 +87,7 @@ def _judge_first_failure(view: View, operation: OperationView, tally: Tally) -> 
     elif (reason := _may_end(view, operation, failed, LONGEST_ASKED_S)) is not None:
         tally.pass_over(reason)
     else:
-        tally.accuse(_given_up(operation, failed, "after its first attempt"))
+        tally.accuse(_given_up(operation, failed, "after its first attempt", hint=_if_stopped(view, failed)))
 
 
 def _judge_by_policy(view: View, operation: OperationView, policy: Policy, tally: Tally) -> None:
@@ -236,7 +238,17 @@ def _is_resumed(view: View, failed: Attempt) -> bool:
     return False
 
 
-def _given_up(operation: OperationView, failed: Ended, when: str) -> Finding:
+def _if_stopped(view: View, failed: Ended) -> str | None:
+    """Give the way out where the client may have been in its back-off when it was told to stop."""
+    mine, moment_ns = failed.attempt.lineage, failed.at_ns
+    if moment_ns is None or view.trace.finished_ns - moment_ns <= TOLERANCE_NS:
+        return None
+    if any(later.lineage == mine for later in view.trace.attempts[failed.attempt.index :]):
+        return None
+    return STOPPED
+
+
+def _given_up(operation: OperationView, failed: Ended, when: str, hint: str | None = None) -> Finding:
     what = in_words(failed)
     return finding(
         f"RT01/{failed.what}",
@@ -245,6 +257,7 @@ def _given_up(operation: OperationView, failed: Ended, when: str) -> Finding:
         marks=[(failed.attempt.index, "given up")],
         why=f"{what} is a failure that passes, and this request is safe to send again",
         fix=f"retry it: add {what} to what the client retries",
+        hint=hint,
     )
 
 
