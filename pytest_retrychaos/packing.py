@@ -43,14 +43,29 @@ _unpacked_lately = functools.lru_cache(maxsize=8)(_unpacked)
 
 def _inflated(content: bytes, most: int) -> bytes | None:
     for kind in (_GZIP_OR_ZLIB, _BARE):
-        inflating = zlib.decompressobj(kind)
-        try:
-            plain = inflating.decompress(content, most)
-        except zlib.error:
-            continue
-        if most or inflating.eof:
+        plain = _inflated_as(kind, content, most)
+        if plain is not None:
             return plain
     return None
+
+
+def _inflated_as(kind: int, content: bytes, most: int) -> bytes | None:
+    """Inflate one piece after the other: gzip has as many as were written after one another (RFC 1952, 2.2)."""
+    pieces: list[bytes] = []
+    made = 0
+    while content or not pieces:
+        inflating = zlib.decompressobj(kind)
+        try:
+            pieces.append(inflating.decompress(content, most and most - made))
+        except zlib.error:
+            return b"".join(pieces) if most and pieces else None
+        if not (most or inflating.eof):
+            return None
+        made += len(pieces[-1])
+        if made >= most > 0:
+            break
+        content = inflating.unused_data.lstrip(b"\0")  # which may fill up what follows
+    return b"".join(pieces)
 
 
 def _joined(content: bytes) -> bytes:

@@ -58,6 +58,19 @@ def test_another_order_under_its_key_is_still_told(chaos):
         chaos.verify()
 
 
+def test_what_differs_in_a_later_piece_is_another_order(chaos):
+    """Log shippers write one gzip after the other into a body: all of them are its content."""
+    kept = gzip.compress(b'{"n": 1}\n')
+    headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "order-7"}
+    send(chaos, {"n": 2}, pack=lambda content: kept + gzip.compress(content), **headers)
+    refused = send(chaos, {"n": 3}, pack=lambda content: kept + gzip.compress(content), **headers)
+
+    assert refused.status_code == 422
+    assert [effect.body for effect in chaos.ledger] == [b'{"n": 1}\n{"n": 2}']
+    with pytest.raises(LawsBroken, match="ID03"):
+        chaos.verify()
+
+
 @pytest.mark.chaos("timeout, 503, ok")
 def test_elasticsearch_packs_each_attempt(chaos):
     """``http_compress``, with its own retries."""
