@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pytest_retrychaos.laws.said import said
+
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.view import OperationView
+    from pytest_retrychaos.model import Headers
     from pytest_retrychaos.trace import Body
 
 THERE_ALREADY = 409
@@ -19,19 +22,21 @@ def is_known_by_its_id(operation: OperationView) -> bool:
     own says that it is there already.
     """
     first = operation.first_sent
-    own = None if first is None or first.method != "POST" else _id_of(first.body)
+    own = None if first is None or first.method != "POST" else _id_of(first.body, first.headers)
     if own is None or sum(attempt.effects for attempt in operation.attempts) > 1:
         return False
     answers = [one for one in operation.attempts if one.own_answer and one.status is not None]
-    return all(one.status == THERE_ALREADY or _id_of(one.response_body) == own for one in answers)
+    return all(one.status == THERE_ALREADY or _id_of(one.response_body, one.response_headers) == own for one in answers)
 
 
-def _id_of(body: Body) -> str | None:
-    """Give the ``id`` at the top of a JSON object, where the whole text was kept."""
-    if not body.start.startswith(b"{") or not body.is_whole:
+def _id_of(body: Body, headers: Headers) -> str | None:
+    """Give the ``id`` at the top of a JSON object, where the whole text was kept; that of JSON-RPC names a call."""
+    text = said(body, headers) if body.is_whole else b""
+    if not text.startswith(b"{"):
         return None
     try:
-        found = json.loads(body.start).get("id")
+        fields = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    found = None if "jsonrpc" in fields else fields.get("id")
     return str(found) if isinstance(found, str | int) and not isinstance(found, bool) and found != "" else None

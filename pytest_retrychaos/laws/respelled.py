@@ -9,25 +9,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pytest_retrychaos.laws.said import said
 from pytest_retrychaos.volatile import FIELDS
 
 if TYPE_CHECKING:
-    from pytest_retrychaos.trace import Body
+    from pytest_retrychaos.trace import Attempt
 
 
-def is_respelled(before: Body, again: Body) -> bool:
+def is_respelled(before: Attempt, again: Attempt) -> bool:
     """Tell whether two JSON bodies differ in a value, volatile fields aside; not where one is cut or no JSON."""
-    if before.sha256 == again.sha256:
+    if before.body.sha256 == again.body.sha256:
         return False
     first, second = _spelled(before), _spelled(again)
     return None not in (first, second) and first != second
 
 
-def _spelled(body: Body) -> str | None:
-    if not body.is_whole:
+def _spelled(attempt: Attempt) -> str | None:
+    if not attempt.body.is_whole:
         return None
     try:
-        value = json.loads(body.start)
+        value = json.loads(said(attempt.body, attempt.headers))
     except (ValueError, RecursionError):
         return None
     if isinstance(value, dict):

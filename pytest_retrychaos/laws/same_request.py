@@ -121,7 +121,7 @@ def _blanked(text: str, attempt: Attempt) -> str:
 def _is_other_body(before: Attempt, attempt: Attempt) -> bool:
     """Whether more differs than volatile fields; the digests leave those out."""
     if attempt.body_relation == "volatile":
-        return is_respelled(before.body, attempt.body)
+        return is_respelled(before, attempt)
     return attempt.body_relation in ("rest", "different", "first") and before.body.sha256 != attempt.body.sha256
 
 

@@ -115,3 +115,22 @@ def test_handlers_and_files(chaos):
 
     assert seen == [(ORDER, json.dumps(ORDER).encode())]
     assert requests.get(f"{chaos.url}/p", timeout=5).content == page
+
+
+def test_an_id_of_its_own_is_read_out_of_it(chaos):
+    """The service knows the order again by it, as in a plain body."""
+    chaos.script("reset after-commit, ok")
+
+    assert send(chaos, {"id": "order-7", "amount": 5000}).status_code == 409
+    chaos.verify()
+
+
+def test_a_value_spelled_otherwise_is_told(chaos):
+    """10 as 10.0, as in a plain body."""
+    chaos.script("503, ok")
+    spellings = iter([b'{"amount": 10}', b'{"amount": 10.0}'])
+
+    send(chaos, {}, pack=lambda _: gzip.compress(next(spellings)), **{"Idempotency-Key": "order-7"})
+
+    with pytest.raises(LawsBroken, match="RT04 another request: POST /orders was sent again with a value of its body"):
+        chaos.verify()
