@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws.ends import is_unsafe, path_of
@@ -31,20 +32,29 @@ def looked(view: View, failed: Attempt, *, until: int | None = None) -> bool:
 
 
 def was_hedged(view: View, failed: Attempt) -> bool:
-    """Tell whether an equal request was sent while this one was still waiting for its answer."""
+    """Tell whether an equal request was under way beside this one: sent meanwhile, or before it and with success."""
     ended = failed.ended_ns
-    return (
-        ended is not None
-        and any(
-            later.began_ns <= ended  # one that began at its end and did not join it had been sent before
-            and later.scope == failed.scope
-            and later.operation != failed.operation
-            and (later.method, later.host, later.target) == (failed.method, failed.host, failed.target)
-            and later.body.sha256 == failed.body.sha256
-            and later.key == failed.key  # one with another key is another order
-            for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]
-        )
-    )
+    if ended is None:
+        return False
+    before, after = _equal(view, failed)
+    if any(one.began_ns <= ended for one in after):
+        return True  # one that began at its end and did not join it had been sent before
+    return any(not one.failed and (one.ended_ns is None or one.ended_ns > ended) for one in before)
+
+
+def was_passed_on(view: View, failed: Attempt) -> bool:
+    """Tell whether an equal request came later from somebody else: a worker that took the item up again, perhaps."""
+    ended = failed.ended_ns or 0
+    return any(one.lineage != failed.lineage and one.began_ns >= ended for one in _equal(view, failed)[1])
+
+
+def _equal(view: View, failed: Attempt) -> tuple[list[Attempt], list[Attempt]]:
+    """List the equal requests of other operations around a failed one: those before it, and those after."""
+    equal = view.equal_to(failed)
+    place = bisect_left(equal, failed.index, key=lambda one: one.index)
+    around = equal[max(0, place - LOOK_AHEAD) : place], equal[place + 1 : place + 1 + LOOK_AHEAD]
+    before, after = ([one for one in some if one.operation != failed.operation] for some in around)
+    return before, after
 
 
 def was_refused_afterwards(view: View, failed: Attempt) -> bool:

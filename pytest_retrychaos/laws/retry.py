@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.ends import TOLERANCE_NS, Ended, asked_by, is_unsafe, met, path_of
-from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, was_hedged, was_refused_afterwards
+from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, was_hedged, was_passed_on, was_refused_afterwards
 from pytest_retrychaos.laws.survival import crashed
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
@@ -31,7 +31,7 @@ DEADLINES: Final = frozenset({"builtins.TimeoutError", "trio.TooSlowError"})
 
 STOPPED: Final = 'was it told to stop while it waited? let it come to its retry, or chaos.verify(ignore=("RT01",))'
 
-RANGES: Final = ("Content-Range", "Range", "Upload-Offset")
+RANGES: Final = ("Content-Range", "Range", "Upload-Offset", "Last-Event-ID")
 """Fields that name a part of a resource: a resumed transfer changes them and is no retry."""
 
 
@@ -44,11 +44,12 @@ def rt01(view: View, terms: Terms) -> LawResult:
     - With a policy: every attempt of the policy is expected while its time lasts. Where the policy has a breaker or a
       budget, or a breaker is named, only what is asked without a policy: they may rightly end an operation early.
     - Does not apply where the client looked afterwards whether a write was carried out (a read at its path, below it,
-      or of what it acts on: `/orders/7` for `/orders/7/capture`); where an equal request had been sent while this one
-      waited (a hedge); where the work went on elsewhere (another `Range`, `Content-Range` or `Upload-Offset`, the next
-      page of a read); where another operation's failure ended the code; where the code itself cancelled the task, as
-      the loser of a race or the rest of a group, or stopped the thread in its wait (`if stop.wait(delay): return`);
-      where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in an error of its own (RT06).
+      or of what it acts on: `/orders/7` for `/orders/7/capture`); where an equal request was under way beside this one
+      (a hedge), or came afterwards from another thread or task (a worker that took it up); where the work went on
+      elsewhere (another `Range`, `Content-Range`, `Upload-Offset` or `Last-Event-ID`, the next page of a read); where
+      another operation's failure ended the code; where the code itself cancelled the task, as the loser of a race or
+      the rest of a group, or stopped the thread in its wait (`if stop.wait(delay): return`); where a deadline
+      (`asyncio.timeout`) ended it while it waited; where it ended in an error of its own (RT06).
     - Why: These failures pass. A client without a retry shows them to its users.
     - Fix: Add the failure to what the client retries, or say `ignore=("RT01",)` where a retry is not wanted.
     """
@@ -148,7 +149,9 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
     if attempt.key and any(later.key == attempt.key for later in view.trace.attempts[attempt.index :]):
         return "its key was sent again, by a request that is not the same: whether that was its retry is not known"
     if was_hedged(view, attempt):
-        return "an equal request was sent while it waited: one of the two was enough"
+        return "an equal request was under way beside it: one of the two was enough"
+    if was_passed_on(view, attempt):
+        return "an equal request was sent afterwards by another thread or task: whether that was its retry is not known"
     if not attempt.is_read and looked(view, attempt):
         return "the client looked whether the request had been carried out"
     if _is_resumed(view, attempt):

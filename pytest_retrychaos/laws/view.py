@@ -145,6 +145,18 @@ class View:
         """Return a scope by its index."""
         return None if index is None else self.trace.scopes[index]
 
+    def equal_to(self, attempt: Attempt) -> list[Attempt]:
+        """List the attempts with the same request, key and scope, itself among them, in the order in which they began.
+
+        One with another key is another order.
+        """
+        known: dict[object, list[Attempt]] | None = self.memo.get(View.equal_to)
+        if known is None:
+            known = self.memo[View.equal_to] = {}
+            for one in self.trace.attempts:
+                known.setdefault(_request_of(one), []).append(one)
+        return known[_request_of(attempt)]
+
     def _operation(self, index: int, operation: Operation) -> OperationView:
         ends = [self.ends[number - 1] for number in operation.attempts]
         attempts = tuple(end.attempt for end in ends)
@@ -167,6 +179,10 @@ class View:
             if operation.one_or_two:
                 found |= {index} if operation.follows is None else {index, operation.follows}
         return frozenset(found)
+
+
+def _request_of(attempt: Attempt) -> object:
+    return attempt.scope, attempt.method, attempt.host, attempt.target, attempt.body.sha256, attempt.key
 
 
 def _retries(ends: list[Ended], legs: frozenset[int]) -> list[Retry]:

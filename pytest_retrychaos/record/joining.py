@@ -19,8 +19,9 @@ from pytest_retrychaos.record.operations import Candidates, OperationSheet
 from pytest_retrychaos.record.sameness import DIFFERENT, PART, SAME, VOLATILE, relate
 from pytest_retrychaos.record.sheet import Sheet
 
-POSITIONS: Final = ("content-range", "range", "upload-offset")
-"""Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0)."""
+POSITIONS: Final = ("content-range", "range", "upload-offset", "last-event-id")
+"""Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0; WHATWG HTML,
+9.2, server-sent events)."""
 
 PRECONDITIONS: Final = ("if-match", "if-none-match", "if-unmodified-since", "x-goog-if-generation-match")
 """Headers that say what the client has read: another one tells that it has looked again (RFC 9110, 13)."""
