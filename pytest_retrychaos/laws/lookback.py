@@ -59,13 +59,10 @@ def _equal(view: View, failed: Attempt) -> tuple[list[Attempt], list[Attempt]]:
 
 def was_refused_afterwards(view: View, failed: Attempt) -> bool:
     """Tell whether connections to the same host that belong to no request failed later: its own retries, perhaps."""
-    unsent = {operation.index for operation in view.operations if operation.first_sent is None}
-    return any(
-        later.operation in unsent
-        and (later.host, later.scope) == (failed.host, failed.scope)
-        and view.trace.are_related(later.lineage, failed.lineage)
-        for later in view.trace.attempts[failed.index :]
-    )
+    unsent = view.unsent.get((failed.host, failed.scope), ())
+    place = bisect_left(unsent, failed.index, key=lambda one: one.index)
+    later = unsent[place : place + LOOK_AHEAD]
+    return any(view.trace.are_related(one.lineage, failed.lineage) for one in later)
 
 
 def two_operations(operation: OperationView, retry: Retry) -> str | None:

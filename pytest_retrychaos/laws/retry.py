@@ -146,7 +146,7 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return None
     if was_refused_afterwards(view, attempt):
         return "a connection to its host failed afterwards: whether that was its retry is not known"
-    if attempt.key and any(later.key == attempt.key for later in view.trace.attempts[attempt.index :]):
+    if attempt.key and view.last_with_key[attempt.key] > attempt.index:
         return "its key was sent again, by a request that is not the same: whether that was its retry is not known"
     if was_hedged(view, attempt):
         return "an equal request was under way beside it: one of the two was enough"
@@ -222,8 +222,8 @@ def _may_be_final(operation: OperationView) -> bool:
 def _is_followed(view: View, operation: OperationView) -> bool:
     """Whether any attempt that may be its retry came later: in its scope, or in the run."""
     last = operation.attempts[-1]
-    later = view.trace.attempts[last.index :]
-    return any(attempt.scope == last.scope or last.scope is None for attempt in later)
+    latest = view.ends[-1] if last.scope is None else view.last_in_scope[last.scope]
+    return latest.attempt.index > last.index
 
 
 def _is_resumed(view: View, failed: Attempt) -> bool:

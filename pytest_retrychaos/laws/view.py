@@ -90,10 +90,12 @@ class View:
         "ends",
         "first_failing",
         "last_in_scope",
+        "last_with_key",
         "memo",
         "operations",
         "trace",
         "two_or_one",
+        "unsent",
     )
 
     def __init__(self, trace: Trace) -> None:
@@ -115,6 +117,13 @@ class View:
             if operation.operation.scope is not None:
                 self.by_scope.setdefault(operation.operation.scope, []).append(operation)
         self.last_in_scope = {end.attempt.scope: end for end in self.ends if end.attempt.scope is not None}
+        self.last_with_key = {end.attempt.key: end.attempt.index for end in self.ends if end.attempt.key is not None}
+        self.unsent: dict[tuple[str, int | None], list[Attempt]] = {}
+        """By host and scope the attempts of operations of which nothing was sent."""
+        unsent = {operation.index for operation in self.operations if operation.first_sent is None}
+        for end in self.ends if unsent else ():
+            if end.attempt.operation in unsent:
+                self.unsent.setdefault((end.attempt.host, end.attempt.scope), []).append(end.attempt)
         self.two_or_one = self._undecided()
         """Operations of which the trace cannot tell whether they are one with their neighbour."""
 
