@@ -70,6 +70,13 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
         ("bad XML: <s:password>abc</s:password>", "abc"),
         ('bad form: <input type="hidden" name="csrf_token" value="abc">', "abc"),
         ('<param name="api-key" type="string">abc</param>', "abc"),
+        ('<input id="t" name="csrf_token" type="hidden" value="abc">', "abc"),
+        ('<meta name="csrf-token" content="abc">', "abc"),
+        ("Cookie(version=0, name='sid', value='abc', port=None)", "abc"),
+        ("{'name': b'X-Api-Key', 'value': b'abc'}", "abc"),
+        ("auth=HTTPBasicAuth('open', 'sesame')", "sesame"),
+        ("passwords=frozenset({'open', 'sesame'})", "sesame"),
+        ("password=sesame(open)x", "sesame(open)x"),
         ("GET /k?AWSAccessKeyId=A&Signature=dGhpcw%3D%3D&Expires=1", "dGhpcw"),
     ],
 )  # fmt: skip
@@ -102,12 +109,25 @@ def test_a_secret_in_a_text_is_hidden(text: str, secret: str) -> None:
         "tokens=[1, 2], max_tokens={'a': 5}",
         "{'name': 'amount', 'value': 5}, <param name='x'>5</param>",
         "password=[] a=['b']",
+        "test_login.py::TestToken::TestCookies::test_refresh[a]",
+        '401 body="invalid token", ok',
+        "ScriptRecord(where='POST /oauth/token', steps=(1, 2))",
+        'chaos.script("503, ok", route="POST /auth", host="shop.test")',
         '@pytest.mark.chaos("503 x2, ok", seed=3285468150)',
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     """Prose, cursors and idempotency keys, counts, times, numbers that are no cards, what is numbered."""
     assert HIDES.text(text) == text
+
+
+def test_a_sentence_in_brackets_is_one_value() -> None:
+    """It is not looked for elsewhere, as it may be a path; and it ends with its text."""
+    found = HIDES.find('400 body="no token: (POST /payments, don\'t wait", 400 body="no token :( POST /payments")')
+
+    assert found.text.count("[hidden:") == 3
+    assert found.text.endswith('", 400 body="no token :( ' + HIDES.mark("POST /payments") + '")')
+    assert found.named == ()
 
 
 @pytest.mark.parametrize(
@@ -224,7 +244,7 @@ UNITS = [
     "a", "4", "4 ", "eyJ", "sk-", "://a:", "token=", 'token="', '"token",', "%2", "%25", "?a=+", "<password>",
     "bearer ", "a=b&", "-----BEGIN PRIVATE KEY", "token\\", 'name="token"\r\n', "name=x\r\na\r\n", "[", "sk_live_",
     '{"a":', "\\'", "token=(", "token=('", "token=[a,", "name='token'>", "<a name=", "token={'a':[",
-    "authorization: ", "cookie=;",
+    "authorization: ", "cookie=;", "name='pin' ", "token=a(", "'sid', value=", "::token::",
 ]  # fmt: skip
 """What a text is made of that would bring a pattern which goes back to its knees."""
 
