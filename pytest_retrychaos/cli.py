@@ -7,7 +7,6 @@ server, ``run`` runs a command of any language against it.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -73,9 +72,16 @@ def _tell(lines: Iterable[str]) -> int:
         text = "".join(f"{line}\n" for line in lines)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    with contextlib.suppress(BrokenPipeError):  # a pager that was left
-        sys.stdout.write(text)
+    if sys.stdout is None:  # closed, as by `>&-`
+        return HELD
+    code = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(code, "backslashreplace").decode(code))
         sys.stdout.flush()
+    except BrokenPipeError:  # a pager that was left
+        pass
+    except OSError as error:
+        raise UsageError(f"cannot write to the standard output: {error.strerror}") from error
     return HELD
 
 

@@ -145,6 +145,8 @@ def _trace_file(path: str | None, *, default: IO[str] | None) -> Iterator[IO[str
 
 def say(text: str) -> None:
     """Write a line to the standard error."""
+    if sys.stderr is None:  # closed, as by `2>&-`
+        return
     with contextlib.suppress(OSError):  # a terminal that has gone
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

@@ -16,7 +16,7 @@ from pytest_retrychaos.report.timeline import timeline
 from pytest_retrychaos.text import again
 from pytest_retrychaos.trace import Attempt, ScriptRecord, Trace
 from pytest_retrychaos.trace.changing import changed
-from pytest_retrychaos.trace.hiding import drawn
+from pytest_retrychaos.trace.hiding import Hiding, drawn
 
 if TYPE_CHECKING:
     from pytest_retrychaos.judging import Judgement
@@ -57,9 +57,9 @@ def record(
     judged = (
         len(trace.attempts) if judges_by_assert else max((one.attempts for one in judgements if _asks(one)), default=0)
     )
-    hide = redact.current().text
     shown = drawn(trace, redact.current()) if draws else None
-    marker = again(_without_secrets(trace) if shown is None else shown)
+    bare = _without_secrets(trace) if shown is None else shown
+    marker = again(bare)
     laws, not_applicable = _laws(judgements)
     return TestRecord(
         id=test.id,
@@ -68,7 +68,7 @@ def record(
         outcome="passed",
         message="",
         seed=trace.seed,
-        scripts=tuple([hide(written(script)) for script in (shown or trace).scripts]),
+        scripts=tuple([written(script) for script in bare.scripts]),
         again=marker,
         runs=1,
         reruns=0,
@@ -87,10 +87,14 @@ def record(
 
 
 def _without_secrets(trace: Trace) -> Trace:
-    """Hide what is secret in all that says how to run a test again."""
-    hide = redact.current().text
-    options = tuple([changed(option, value=hide(option.value)) for option in trace.options])
-    return changed(trace, script=hide(trace.script), options=options)
+    """Hide what is secret in its scripts, each route and step by itself, and in all that says how to run it again."""
+    hiding = Hiding(redact.current())
+    return changed(
+        trace,
+        script=hiding.text(trace.script),
+        options=tuple([changed(option, value=hiding.text(option.value)) for option in trace.options]),
+        scripts=tuple([hiding.script(script) for script in trace.scripts]),
+    )
 
 
 def _terms(judgements: Sequence[Judgement]) -> Terms | None:

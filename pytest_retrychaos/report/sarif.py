@@ -12,13 +12,17 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from pytest_retrychaos.laws import LAWS
+from pytest_retrychaos.redact.shapes import MARK
 from pytest_retrychaos.report.document import Document, FindingRecord, TestRecord
 from pytest_retrychaos.report.figures import findings
 from pytest_retrychaos.report.plain import visible
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 FINGERPRINT: Final = "retrychaosFinding/v1"
-"""Of a finding's identity and its test: what tools tell results apart by over time."""
+"""Of a finding's identity and its test: what tools tell results apart by over time.
+
+Without marks of secrets, which are others in each run.
+"""
 MOST_LETTERS: Final = 2000
 SUPPRESSIONS: Final = {"known": "external", "expected": "inSource"}
 
@@ -101,5 +105,5 @@ def _result(test: TestRecord, finding: FindingRecord, document: Document) -> dic
 
 
 def _fingerprint(test: TestRecord, finding: FindingRecord) -> str:
-    parts = "\n".join([*finding.identity, test.id])
+    parts = "\n".join([*finding.identity, MARK.sub("", test.id)])
     return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()

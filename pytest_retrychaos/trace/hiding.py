@@ -87,7 +87,7 @@ class Hiding:
             attempts=tuple([self._attempt(attempt) for attempt in trace.attempts]),
             operations=tuple([self._operation(operation) for operation in trace.operations]),
             scopes=tuple([self._scope(scope) for scope in trace.scopes]),
-            scripts=tuple([self._script(script) for script in trace.scripts]),
+            scripts=tuple([self.script(script) for script in trace.scripts]),
             effects=tuple([self._effect(effect) for effect in trace.effects]),
             ended=self._told(trace.ended),
             notes=tuple([self.text(note) for note in trace.notes]),
@@ -109,7 +109,7 @@ class Hiding:
             script=self.text(trace.script),
             attempts=tuple([self._line(attempt, numbering) for attempt in trace.attempts]),
             operations=tuple([changed(one, name=self.text(numbering.text(one.name))) for one in trace.operations]),
-            scripts=tuple([self._script(script) for script in trace.scripts]),
+            scripts=tuple([self.script(script) for script in trace.scripts]),
             options=tuple([changed(option, value=self.text(option.value)) for option in trace.options]),
         )
 
@@ -190,7 +190,8 @@ class Hiding:
     def _scope(self, scope: Scope) -> Scope:
         return changed(scope, name=self.text(scope.name), told=self._told(scope.told))
 
-    def _script(self, script: ScriptRecord) -> ScriptRecord:
+    def script(self, script: ScriptRecord) -> ScriptRecord:
+        """Hide what is secret in a script: ``POST /oauth/token: 503`` as one text would have a value there."""
         steps = tuple([changed(step, text=self.text(step.text)) for step in script.steps])
         return changed(script, where=self.text(script.where), steps=steps)
 

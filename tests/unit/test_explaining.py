@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -89,6 +92,25 @@ def test_parse_tells_what_a_script_means_or_what_is_wrong(capsys: pytest.Capture
     status, _, error = told(capsys, "parse", "503, tiemout")
     assert status == 2
     assert "did you mean 'timeout'?\n  503, tiemout\n       ^^^^^^^\n" in error
+
+
+def test_where_nothing_can_be_written_no_traceback_is_either(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A closed stream is left alone, a full one is told, and what its encoding has not is escaped."""
+    monkeypatch.setattr("sys.stdout", None)
+    assert main(["laws"]) == 0
+    full = io.StringIO()
+    monkeypatch.setattr(full, "flush", mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr("sys.stdout", full)
+    assert main(["laws"]) == 2
+    assert "cannot write to the standard output: No space left" in capsys.readouterr().err
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", ascii_only)
+    assert main(["parse", '503 body="é"']) == 0
+    assert b'503 body="\\xe9"' in ascii_only.detach().getvalue()  # type: ignore[attr-defined]
+    monkeypatch.setattr("sys.stderr", None)
+    assert main(["parse", "tiemout"]) == 2
 
 
 def shard(path: Path, *tests: str, seed: int = 7) -> str:

@@ -105,6 +105,11 @@ def test_sarif_tells_results_apart_by_finding_and_test() -> None:
     assert len(set(prints)) == 2
     moved = sarif(tests=(replace(BROKEN, line=99, findings=(replace(FINDING, headline="other words"),)),))
     assert moved["results"][0]["partialFingerprints"]["retrychaosFinding/v1"] == prints[0]
+    marked = [
+        sarif(tests=(replace(BROKEN, id=f"test_pay[token=[hidden:{mark}]]"),))["results"][0]["partialFingerprints"]
+        for mark in ("3f9a2c1d", "05612d37")
+    ]
+    assert marked[0] == marked[1]  # a mark is another one in each run
 
 
 def test_sarif_says_of_a_run_that_it_is_not_whole() -> None:

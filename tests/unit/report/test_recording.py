@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -110,6 +111,18 @@ def recorded(chaos: Chaos, judgements: Sequence[Judgement] | None = None, *, by_
         judges_by_assert=by_assert,
         draws=False,
     )
+
+
+@pytest.mark.parametrize("draws", [True, False])
+def test_a_script_keeps_its_steps_whatever_its_route_is_called(draws: bool) -> None:
+    """``POST /oauth/token: 503`` has no secret; what stands in a route or a step is hidden there."""
+    with Chaos(name="test") as chaos:
+        chaos.script('401 body="token=abc", ok', route="POST /oauth/token", strict=False)
+        declared = declared_by(chaos.service.answering.router)
+        test = Test("test", "test.py", 1)
+        made = record(test, chaos.trace, (), declared=declared, judges_by_assert=False, draws=draws)
+
+    assert re.fullmatch(r'POST /oauth/token: 401 body="token=\[hidden:\w{8}\]", ok', made.scripts[0])
 
 
 def test_what_came_after_a_judgement_was_not_judged_by_it() -> None:
