@@ -54,13 +54,75 @@ FIELDS: Final = frozenset(
         "x-amz-date",  # AWS Signature 4 in a query
         "x-amz-signature",
         "x-amz-credential",
+        "x-amz-security-token",  # temporary credentials, which expire
         "x-goog-date",  # Google Cloud Storage signed URLs
         "x-goog-signature",
+        "x-goog-credential",
+        "attempt",  # de facto: which sending of the request this is
+        "attempts",
+        "attempt_count",
+        "attemptcount",
+        "attempt_number",
+        "attemptnumber",
+        "delivery_attempt",
+        "deliveryattempt",
+        "retry",
+        "retries",
+        "retry_count",
+        "retrycount",
         "_",  # jQuery's cache: false
         "cache_buster",
     }
 )
 """Fields of a query, a form or a JSON object, in lower case."""
+
+SIGNATURES: Final = frozenset({"signature", "sig", "x-amz-signature", "x-goog-signature"})
+"""Fields of a query that sign it."""
+
+SIGNED: Final = frozenset(
+    {"sig", "st", "se"}  # Azure Storage, shared access signatures: from when and until when
+    | {"expires"}  # AWS Signature 2, CloudFront, Alibaba OSS
+)
+"""Fields that may differ where they stand in a query beside a signature: it is signed for each attempt."""
+
+
+def is_volatile(name: str) -> bool:
+    """Tell whether a field may differ on every sending, by its name."""
+    return name.lower() in FIELDS
+
+
+def without_numbers(value: object) -> object:
+    """Leave out of a call or a batch of JSON-RPC the ids, which number the calls of a client (JSON-RPC 2.0, 4)."""
+    if isinstance(value, list):
+        return [without_numbers(one) for one in value]
+    if isinstance(value, dict) and "jsonrpc" in value:
+        return {name: one for name, one in value.items() if name != "id"}
+    return value
+
+
+def canonical_target(target: str) -> str:
+    """Give path and query without the query's volatile fields."""
+    path, mark, query = target.partition("?")
+    if not mark:
+        return target
+    fields = query.split("&")
+    volatile = FIELDS | SIGNED if _signs(fields) else FIELDS
+    kept = [field for field in fields if _name(field) not in volatile]
+    return target if len(kept) == len(fields) else path + ("?" + "&".join(kept) if kept else "")
+
+
+def signatures(target: str) -> list[str]:
+    """List the fields of a query that sign it."""
+    return _signs(target.partition("?")[2].split("&"))
+
+
+def _signs(fields: list[str]) -> list[str]:
+    return [field for field in fields if _name(field) in SIGNATURES]
+
+
+def _name(field: str) -> str:
+    return field.partition("=")[0].lower()
+
 
 NUMBERED_HEADERS: Final = frozenset(
     {

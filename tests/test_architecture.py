@@ -56,7 +56,7 @@ OWN_DEPENDENCIES = {
     "packing": set(),
     "model": {"packing", "redact"},
     "faults": {"model"},
-    "service": {"model", "frames", "packing"},
+    "service": {"model", "frames", "packing", "volatile"},
     "redact": {"packing"},
     "trace": {"model", "volatile", "redact"},
     "laws": {"trace", "engine", "model", "volatile", "packing"},

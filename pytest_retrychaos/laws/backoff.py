@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice, takewhile
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Asked, Unreadable
@@ -15,10 +15,11 @@ from pytest_retrychaos.laws.words import seconds
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_retrychaos.laws.policy import Policy
     from pytest_retrychaos.laws.verdict import Finding, LawResult
+    from pytest_retrychaos.trace import Attempt
 
 DIFFERENT: Final = "different requests? script reset or 503 in its place: then it is seen what was asked for"
 """What would settle it where nothing was sent."""
@@ -76,19 +77,26 @@ def _was_row(view: View, operation: OperationView, hot: Retry) -> bool:
     """Whether what was not sent at one moment may have been as many different requests, sent together later.
 
     A queue or a sync goes through all of its items, waits, and goes through them again; a loop without waits comes back
-    with one request.
+    with one request. The last of the row may have got through: they are not among what is sent later.
     """
     began_ns, host, scope = hot.attempt.began_ns, hot.attempt.host, hot.attempt.scope
     row = [attempt for attempt in operation.attempts if attempt.began_ns == began_ns]
-    if any(attempt.was_sent for attempt in row):
+    unsent = [attempt for attempt in row if not attempt.was_sent]
+    if not unsent or len(row) > len(unsent) + 1 or any(attempt.was_sent for attempt in row[: len(unsent)]):
         return False
-    later = islice(view.trace.attempts, row[-1].index, None)
+    later = islice(view.trace.attempts, unsent[-1].index, None)
     sent = (attempt for attempt in later if attempt.was_sent and (attempt.host, attempt.scope) == (host, scope))
-    first = next(sent, None)
-    if first is None:
-        return False
-    together = (first, *takewhile(lambda attempt: attempt.began_ns == first.began_ns, sent))
-    return len({(one.method, one.target, one.body.sha256, one.key) for one in together}) >= len(row)
+    got_through: set[object] = set()
+    for moment, together in groupby(sent, key=lambda attempt: attempt.began_ns):
+        if moment == began_ns and len(row) > len(unsent):
+            got_through = _different(together)
+        else:
+            return len(_different(together) - got_through) >= len(unsent)
+    return False
+
+
+def _different(attempts: Iterable[Attempt]) -> set[object]:
+    return {(one.method, one.target, one.body.sha256, one.key) for one in attempts}
 
 
 def _returns(operation: OperationView) -> Iterator[Retry]:

@@ -8,6 +8,7 @@ from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.laws.ends import LOGIN, SAME_REQUEST, STATUS, Ended, is_unsafe
 from pytest_retrychaos.laws.lookback import two_operations, was_refused_afterwards
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
+from pytest_retrychaos.volatile import signatures
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.verdict import Finding, LawResult
@@ -22,8 +23,8 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     """Judge that a permanent failure is not retried.
 
     - Asked for a scripted 400, 401, 402, 403, 404, 405, 410, 415 or 422 without a retry hint. A login with other
-      credentials after 401 or 403 is none, nor is the same question put to another host. The service's own answers are
-      not judged: a poll may meet 404 as often as it likes.
+      credentials after 401 or 403 is none, nor is an address that is signed anew, nor the same question put to another
+      host. The service's own answers are not judged: a poll may meet 404 as often as it likes.
     - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps. Nor where a redirect
       led to one address, which refused, and then to another: signed anew, perhaps.
     - Why: The same request gets the same answer: a retry costs time and traffic, and a locked account.
@@ -81,8 +82,15 @@ def _was_login_tried(view: View, retry: Retry) -> bool:
 
 
 def _may_follow_refusal(retry: Retry) -> bool:
-    """Whether it is a login with other credentials, or the same question put to another host."""
-    return retry.is_login or retry.is_failover
+    """Whether it is a login with other credentials or an address signed anew, or the question put to another host."""
+    return retry.is_login or retry.is_failover or _is_signed_anew(retry)
+
+
+def _is_signed_anew(retry: Retry) -> bool:
+    """Whether a query was refused with one signature and sent again with another: it had expired, perhaps."""
+    refused = retry.before.attempt
+    first, again = signatures(refused.target or ""), signatures(retry.attempt.target or "")
+    return refused.status in LOGIN and bool(first) and bool(again) and first != again
 
 
 def _is_led_elsewhere(retry: Retry) -> bool:

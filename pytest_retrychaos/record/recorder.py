@@ -30,6 +30,7 @@ from pytest_retrychaos.record.streaks import Runaway, Streaks
 from pytest_retrychaos.record.unsent import Unsent
 from pytest_retrychaos.trace import Lineage as LineageRecord
 from pytest_retrychaos.trace import Operation, Scope, Stall, Told
+from pytest_retrychaos.volatile import canonical_target
 
 __all__ = ["OperationSheet", "Recorder", "Runaway"]
 
@@ -121,7 +122,7 @@ class Recorder:
         sheet = self.begin(head.host, head.scheme)
         sheet.method = head.method
         sheet.target = head.target
-        target = sameness.canonical_target(head.target)
+        target = canonical_target(head.target)
         sheet.identity = (head.method, head.host, target)
         sheet.kind = self._index.kind(sheet.scope, head.method, target)
         sheet.headers = head.headers

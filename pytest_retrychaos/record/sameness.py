@@ -19,7 +19,7 @@ from pytest_retrychaos.model import Headers
 from pytest_retrychaos.service.payload import FORM, JSON, MULTIPART, fields_of, media_type, read_json
 from pytest_retrychaos.trace import NO_BODY, WHOLE, Body
 from pytest_retrychaos.trace.tokens import replaced
-from pytest_retrychaos.volatile import CREDENTIALS, FIELDS, SHORTEST
+from pytest_retrychaos.volatile import CREDENTIALS, FIELDS, SHORTEST, is_volatile, without_numbers
 
 SAME: Final = "same"
 """To the byte."""
@@ -64,16 +64,6 @@ def credentials(headers: Headers) -> str | None:
     )
 
 
-def canonical_target(target: str) -> str:
-    """Give path and query without the query's volatile fields."""
-    path, mark, query = target.partition("?")
-    if not mark:
-        return target
-    fields = query.split("&")
-    kept = [field for field in fields if not _is_volatile(field.partition("=")[0])]
-    return target if len(kept) == len(fields) else path + ("?" + "&".join(kept) if kept else "")
-
-
 def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ...]:
     """List the volatile values of query and body as they are spelled there; those of headers go by header name."""
     query = target.partition("?")[2]
@@ -86,7 +76,7 @@ def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ..
         elif kind == FORM and len(body) <= WHOLE:
             found += _spelled(body.decode("latin-1"))
         elif kind == JSON and len(body) <= WHOLE and _may_be_named(body):
-            found += [_text(value) for name, value in fields_of(kind, body).items() if _is_volatile(name)]
+            found += [_text(value) for name, value in fields_of(kind, body).items() if is_volatile(name)]
     return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST)) if found else ()
 
 
@@ -135,16 +125,12 @@ def _may_be_named(body: bytes) -> bool:
     return not body.isascii() or b"\\" in body or not _NAMES.isdisjoint(body.lower().split(b'"'))
 
 
-def _is_volatile(name: str) -> bool:
-    return name.lower() in FIELDS
-
-
 def _spelled(query: str) -> list[str]:
     """List volatile values of a query or form: as sent, and decoded where that differs."""
     found = []
     for field in query.split("&"):
         name, _, value = field.partition("=")
-        if _is_volatile(name):
+        if is_volatile(name):
             found += [value, unquote_plus(value)]
     return found
 
@@ -156,11 +142,11 @@ def _text(value: object) -> str:
 def _relate_json(old: bytes, new: bytes) -> str | None:
     """Compare JSON documents; ``None`` where the later one is none: it may be the end of a stream."""
     try:
-        later = read_json(new)
+        later = without_numbers(read_json(new))
     except ValueError:
         return None
     try:
-        earlier = read_json(old)
+        earlier = without_numbers(read_json(old))
     except ValueError:
         return DIFFERENT
     if isinstance(earlier, dict) and isinstance(later, dict):
@@ -177,8 +163,8 @@ def _form(body: bytes) -> dict[str, list[str]]:
 
 
 def _relate_fields(old: Mapping[str, object], new: Mapping[str, object]) -> str | None:
-    old = {name: value for name, value in old.items() if not _is_volatile(name)}
-    new = {name: value for name, value in new.items() if not _is_volatile(name)}
+    old = {name: value for name, value in old.items() if not is_volatile(name)}
+    new = {name: value for name, value in new.items() if not is_volatile(name)}
     if not old:
         return None  # nothing but volatile fields: they are the content
     if old == new:

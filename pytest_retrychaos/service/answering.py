@@ -139,7 +139,8 @@ class Answering:
                 stored = self._store.answer(request, self.profile)
             response = self._dress(stored.response, reservation.key)
             counts = is_write and _is_effect(response.status)
-            is_new = stored.changed and not (is_guarded and reads.is_repeatable(request))
+            # The store knows a resource by its path alone, and what a query names there writes over it.
+            is_new = stored.changed and request.method != "PUT" and not (is_guarded and reads.is_repeatable(request))
             count = int(counts and (is_new or not self.ledger.repeats(request)))
             self._write(reservation, response, count, keep=stored.executed)
         return Answer(response, stored.executed, count, False, reservation.key, reservation.is_read)

@@ -34,6 +34,7 @@ CREATE TABLE effects (
     path TEXT NOT NULL, target TEXT NOT NULL, key TEXT, body BLOB NOT NULL, at_ns INTEGER NOT NULL
 );
 CREATE INDEX effects_by_path ON effects (path, number);
+CREATE INDEX effects_without_post ON effects (path, number) WHERE method != 'POST';
 CREATE TABLE keys (
     space TEXT NOT NULL, key TEXT NOT NULL,
     method TEXT NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL,

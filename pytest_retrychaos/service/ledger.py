@@ -6,10 +6,15 @@ from pytest_retrychaos.model import Effect, Request
 from pytest_retrychaos.service.database import Database
 from pytest_retrychaos.service.payload import JSON, is_same_payload, media_type
 from pytest_retrychaos.service.reads import is_repeatable
+from pytest_retrychaos.volatile import canonical_target
 
 IDEMPOTENT = frozenset({"PUT", "DELETE"})
 """Writes that, sent again, leave everything as it is (RFC 9110, 9.2.2)."""
 
+_NO_POST = "AND method != 'POST'"
+_LAST = "SELECT * FROM (SELECT number, method, path, body FROM effects WHERE path = ? {} ORDER BY number DESC LIMIT 1)"
+_MOST_ABOVE = 400
+"""SQLite puts no more than 500 questions together."""
 _COLUMNS = "number, attempt, method, host, target, key, body, at_ns"
 
 
@@ -31,7 +36,7 @@ class Ledger:
                 attempt,
                 request.method,
                 request.host,
-                request.path.rstrip("/"),
+                _thing(request),
                 request.target,
                 key,
                 request.content,
@@ -43,26 +48,25 @@ class Ledger:
         """Tell whether an idempotent write only says again what was last written at its path.
 
         That is PUT, DELETE, a merging PATCH, and what is as good by POST. Written means at the path itself, or
-        by PUT, PATCH or DELETE at a path above it. The host does not matter: the service is one, hosts are
-        its names.
+        by PUT, PATCH or DELETE at a path above it. What a query names there is a thing of its own, such as a part of
+        an upload, but for fields that sign it. The host does not matter: the service is one, hosts are its names.
         """
         kind = media_type(request.headers.by_name)
         merges = request.method == "PATCH" and kind == JSON and "json-patch" not in request.headers["content-type"]
         if request.method not in IDEMPOTENT and not merges and not is_repeatable(request):
             return False
-        path = request.path.rstrip("/")
+        thing, path = _thing(request), _path(request)
         above = _above(path)
+        last = [_LAST.format(""), *[_LAST.format("")] * (thing != path), *[_LAST.format(_NO_POST)] * len(above)]
         row = self._database.one(
-            "SELECT method, target, body FROM effects WHERE path = ?"
-            f" OR (path IN ({', '.join('?' * len(above))}) AND method != 'POST')"
-            " ORDER BY number DESC LIMIT 1",
-            (path, *above),
+            f"{' UNION ALL '.join(last)} ORDER BY number DESC LIMIT 1",
+            (thing, *[path] * (thing != path), *above),
         )
         return (
             row is not None
-            and row[0] == request.method
-            and row[1] == request.target
-            and is_same_payload(kind, request.content, row[2])
+            and row[1] == request.method
+            and row[2] == thing
+            and is_same_payload(kind, request.content, row[3])
         )
 
     def holds(self, request: Request) -> bool:
@@ -70,7 +74,7 @@ class Ledger:
         kind = media_type(request.headers.by_name)
         rows = self._database.all(
             "SELECT body FROM effects WHERE path = ? AND method = ? AND target = ?",
-            (request.path.rstrip("/"), request.method, request.target),
+            (_thing(request), request.method, request.target),
         )
         return any(is_same_payload(kind, request.content, row[0]) for row in rows)
 
@@ -89,6 +93,16 @@ class Ledger:
         return tuple(Effect(*row) for row in rows)
 
 
+def _path(request: Request) -> str:
+    return request.path.rstrip("/")
+
+
+def _thing(request: Request) -> str:
+    """Name what a request is about: its path, and its query but for what may differ on every sending."""
+    _, mark, query = canonical_target(request.target).partition("?")
+    return _path(request) + mark + query
+
+
 def _above(path: str) -> list[str]:
     parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+    return ["/".join(parts[:count]) for count in range(1, len(parts))][-_MOST_ABOVE:]

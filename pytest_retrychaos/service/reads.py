@@ -113,6 +113,10 @@ REPEATABLE_BY_POST: dict[str, str] = {
 }
 """Writes that travel by POST and, sent again, leave everything as it is: X-Amz-Target, and who says so."""
 
+_UPLOAD = "uploadId"
+"""The field that names a multipart upload in Amazon S3 and in Cloud Storage's XML API: to complete it again gives the
+same object (adobe/S3Mock issue 2586; googleapis/python-storage PR 1120: "associated with an upload ID")."""
+
 GUARDS: tuple[tuple[str, str, str], ...] = (
     ("header", "if-match", "RFC 9110, 13.1.1"),
     ("header", "if-none-match", "RFC 9110, 13.1.2"),
@@ -160,7 +164,9 @@ def is_guarded(request: Request) -> bool:
 
 def is_repeatable(request: Request) -> bool:
     """Tell whether a write by POST leaves everything as it is when sent again, as a PUT does."""
-    return request.headers.by_name.get("x-amz-target") in REPEATABLE_BY_POST
+    if request.headers.by_name.get("x-amz-target") in REPEATABLE_BY_POST:
+        return True
+    return request.method == "POST" and _UPLOAD in request.target and _has_field(request, (_UPLOAD,))
 
 
 def is_guarded_by_generation(request: Request) -> bool:

@@ -53,7 +53,7 @@ def send_in_rounds(url: str) -> None:
         time.sleep(10)
 
 
-@pytest.mark.chaos("refuse x4, ok", "down=25s")
+@pytest.mark.chaos("refuse x4, ok", "refuse x3, ok", "refuse x2, ok", "down=25s")
 def test_items_that_are_left_for_the_next_round_are_no_loop(chaos):
     """They were sent together once they could be: what was refused may have been each of them."""
     send_in_rounds(chaos.url)
@@ -71,7 +71,18 @@ def send_in_a_pool(url: str) -> None:
             time.sleep(10)
 
 
-@pytest.mark.chaos("refuse x4, ok", "down=25s")
+@pytest.mark.chaos("refuse x3, ok")
+def test_a_loop_without_waits_in_every_round_is_told(chaos):
+    """Each round sends the same four items: none of them had been left."""
+    for _ in range(2):
+        send_all(chaos.url, waits=(0, 0, 0))
+        time.sleep(10)
+
+    with pytest.raises(LawsBroken, match=r"BK01 no wait"):
+        chaos.verify()
+
+
+@pytest.mark.chaos("refuse x4, ok", "refuse x3, ok", "refuse x2, ok", "down=25s")
 def test_the_next_item_of_a_pool_is_no_retry(chaos):
     """It is begun at the moment at which another one has failed."""
     send_in_a_pool(chaos.url)

@@ -7,7 +7,8 @@ import hashlib
 import pytest
 
 from pytest_retrychaos.model import NO_HEADERS, Headers
-from pytest_retrychaos.record.sameness import canonical_target, content, credentials, keep, relate, volatile_values
+from pytest_retrychaos.record.sameness import content, credentials, keep, relate, volatile_values
+from pytest_retrychaos.volatile import canonical_target
 
 JSON = Headers({"Content-Type": "application/json"})
 FORM = Headers({"Content-Type": "application/x-www-form-urlencoded"})
