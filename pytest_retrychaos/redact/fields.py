@@ -38,7 +38,11 @@ _IS_NAME: Final = re.compile(r"\\*[\"']\s{0,4}:\s{0,4}(?:b(?=[\"']))?")
 _KEYWORD: Final = re.compile(r"([A-Za-z_]\w{0,63})=(?=[\w\"'(\[{.-])(?:b(?=[\"']))?", re.ASCII)
 """The same in what Python wrote: ``Script(where='POST /token', steps=…)``."""
 _BARE: Final = re.compile(r"[^\s&\"'<>]*")
-_OPENS: Final = re.compile(r"(?:[A-Za-z_.]{1,64}(?=[\[({]{1,3}(?:[A-Za-z_]\w{0,63}=)?b?[\"']))?[\[({]", re.ASCII)
+_OPENS: Final = re.compile(
+    r"(?:[A-Za-z_.]{1,64}(?=[\[({]{1,3}(?:[A-Za-z_]\w{0,63}=)?b?[\"']))?[\[({]"
+    r"(?!\\{0,8}[\"'](?:[\s,\])}]|\Z))",  # the end of a text: body="no token :("
+    re.ASCII,
+)
 """A list, a mapping, or an object as Python writes it: ``HTTPBasicAuth('user', 'password')``."""
 _BARE_ITEM: Final = r"[^\s,:=\[\](){}\"'\\]+(?:(?<=[a-z]{2})'[a-z]{1,2}\b)?"
 """Words of a sentence are one item."""
@@ -112,6 +116,8 @@ def _values(text: str, head: re.Match[str], name: str, before: str) -> tuple[int
     else:
         word = _BARE.match(text, place)
         start, value = place, (word[0] if word else "").rstrip("),.;]}|\\")
+        if value.startswith(("[", "{", "(")):
+            value = ""
     return start, [(start, value, True)] if value else ()
 
 

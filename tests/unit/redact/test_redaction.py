@@ -111,6 +111,7 @@ def test_a_secret_in_a_text_is_hidden(text: str, secret: str) -> None:
         "password=[] a=['b']",
         "test_login.py::TestToken::TestCookies::test_refresh[a]",
         '401 body="invalid token", ok',
+        '400 body="no token :(", ok, 503 body="x"',
         "ScriptRecord(where='POST /oauth/token', steps=(1, 2))",
         'chaos.script("503, ok", route="POST /auth", host="shop.test")',
         '@pytest.mark.chaos("503 x2, ok", seed=3285468150)',
