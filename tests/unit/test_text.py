@@ -208,6 +208,7 @@ def test_words_have_right_plurals_and_units():
         ("entries", "entry"),
         ("skies", "sky"),
         ("ties", "tie"),
+        ("cookies", "cookie"),
         ("boxes", "box"),
         ("dishes", "dish"),
         ("batches", "batch"),
