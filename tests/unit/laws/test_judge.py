@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from pytest_retrychaos.engine import Retry
 from pytest_retrychaos.laws import LAWS, judge
 from pytest_retrychaos.trace import Trace
 
@@ -111,3 +114,36 @@ def test_findings_quote_numbered_paths(run):
     assert judge(one.trace()).findings[0].headline == (
         "RT02 permanent failure retried: PUT /payments/K1 was sent again after 404"
     )
+
+
+def steps(trace, policy):
+    """Count the calls that all laws together take; what a generator gives counts as one."""
+    count = 0
+
+    def tick(*_):
+        nonlocal count
+        count += 1
+
+    sys.setprofile(tick)
+    try:
+        judge(trace, policy)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("policy", [None, Retry(attempts=3)], ids=["no policy", "policy"])
+@pytest.mark.parametrize("is_keyed", [True, False])
+@pytest.mark.parametrize("fault", ["503", "reset", "reset after-commit", "refuse", "timeout", "400"])
+def test_what_is_given_up_takes_time_in_proportion(run, fault, is_keyed, policy):
+    """Each operation fails once: what came of it is found without a walk through all that followed."""
+
+    def given_up(operations):
+        made = run()
+        for number in range(operations):
+            made = (made.new() if number else made).send(fault, key=f"k{number}" if is_keyed else None)
+        return made.trace()
+
+    few, many = steps(given_up(100), policy), steps(given_up(400), policy)
+
+    assert many < 5 * few
