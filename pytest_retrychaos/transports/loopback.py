@@ -195,19 +195,30 @@ class Loopback:
     def _turn(self, events: list[tuple[int, int]]) -> None:
         if self._doorkeeper.is_busy:
             self._look()
+        listeners = self._attend_all(events)
+        while listeners:
+            new = [sock for number in listeners for sock in self._gate.accept(self._listeners[number])]
+            listeners = self._attend_all(self._poll.poll(0))  # who is among them may have given up before
+            for sock in new:
+                self._take_on(sock)
+        if self._due:
+            self._call_due()
+        if self._doorkeeper.is_busy:
+            self._look()
+
+    def _attend_all(self, events: list[tuple[int, int]]) -> list[int]:
+        """Let connections do what they can; give the listeners at which new ones wait."""
+        listeners = []
         for number, mask in events:
             line = self._lines.get(number)
             if line is not None:
                 self._attend(line, mask)
             elif number in self._listeners:
-                self._accept(number)
+                listeners.append(number)
             else:
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(self._wake_up)
-        if self._due:
-            self._call_due()
-        if self._doorkeeper.is_busy:
-            self._look()
+        return listeners
 
     def _look(self) -> None:
         """See to those who connect: before the next are let in, and after what was done meanwhile."""
@@ -230,10 +241,6 @@ class Loopback:
 
     # connections
 
-    def _accept(self, number: int) -> None:
-        for sock in self._gate.accept(self._listeners[number]):
-            self._take_on(sock)
-
     def _take_on(self, sock: socket.socket) -> None:
         if self._doorkeeper.turns_away(sock):
             reset(sock)
@@ -250,7 +257,7 @@ class Loopback:
         )
         self._lines[line.number] = line
         self._poll.register(line.number, _READS)
-        self._attend(line, 0)  # most clients have written already
+        self._attend(line, select.EPOLLRDHUP)  # most clients have written already, and some have gone
 
     def _attend(self, line: Line, mask: int) -> None:
         """Let a connection do what it can, and keep the books about it; a mask of 0 is its own time."""

@@ -129,6 +129,46 @@ def test_a_client_that_gave_up_and_came_back_is_one_operation(loopback):
     assert [len(operation.attempts) for operation in chaos.operations] == [9]
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_client_that_came_back_before_it_was_let_in_is_one_operation(loopback, others):
+    """A busy machine lets nobody in for a while: both connections wait, the first one given up already."""
+    chaos = loopback("timeout, ok")
+    server = chaos.recorded.started_server()
+    request = b"GET /rates HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    with server.held():
+        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(others)]
+        with socket.create_connection(("127.0.0.1", server.port)) as first:
+            first.sendall(request)
+        second = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        second.sendall(request)
+    assert second.recv(100).startswith(b"HTTP/1.1 200")
+    for sock in (*idle, second):
+        sock.close()
+
+    assert [len(operation.attempts) for operation in chaos.operations] == [2]
+
+
+def test_a_client_that_came_back_while_another_came_is_one_operation(loopback):
+    """It had been let in, and its end is reported behind a connection that was made before."""
+    chaos = loopback("timeout, ok")
+    server = chaos.recorded.started_server()
+    request = b"GET /rates HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    first = socket.create_connection(("127.0.0.1", server.port))
+    first.sendall(request)
+    while not chaos.attempts:
+        time.sleep(0.01)
+    with server.held():
+        other = socket.create_connection(("127.0.0.1", server.port))
+        first.close()
+        second = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        second.sendall(request)
+    assert second.recv(100).startswith(b"HTTP/1.1 200")
+    for sock in (other, second):
+        sock.close()
+
+    assert [len(operation.attempts) for operation in chaos.operations] == [2]
+
+
 def test_retries_of_clients_that_cannot_be_told_apart_are_not_joined(loopback):
     """Two equal requests failed: whose retry comes next is not known, and no law accuses anyone."""
     chaos = loopback("503 retry-after=1 x2, ok")
