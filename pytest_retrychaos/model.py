@@ -136,9 +136,7 @@ class Request:
     @property
     def content(self) -> bytes:
         """The body out of its packing (``Content-Encoding``: gzip, deflate, aws-chunked); as it is in any other."""
-        encoding = self.headers.by_name.get("content-encoding")
-        unpacked = None if encoding is None else packing.unpacked(self.body, encoding)
-        return self.body if unpacked is None else unpacked
+        return packing.said(self.body, self.headers.by_name)
 
     def with_body(self, body: bytes) -> Request:
         """Return it with the body that came after its head."""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
 _INFLATED: Final = ("gzip", "x-gzip", "deflate")
 _GZIP_OR_ZLIB, _BARE = 47, -15
 """How `zlib` is told the kinds of deflate: with a head of its own, and without, as some clients send it."""
-
-
 _SMALL: Final = 1 << 16
 """Bytes of a body whose content is kept for a moment: many ask for it while one request is answered."""
+
+
+def said(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """Give a body out of its packing, by its headers; as it is where it has none, or one that cannot be read."""
+    encoding = headers.get("content-encoding")
+    plain = None if encoding is None else unpacked(body, encoding)
+    return body if plain is None else plain
 
 
 def unpacked(content: bytes, encoding: str, most: int = 0) -> bytes | None:

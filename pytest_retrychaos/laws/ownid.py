@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_retrychaos.laws.said import said
+from pytest_retrychaos.packing import said
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.view import OperationView
@@ -31,7 +31,7 @@ def is_known_by_its_id(operation: OperationView) -> bool:
 
 def _id_of(body: Body, headers: Headers) -> str | None:
     """Give the ``id`` at the top of a JSON object, where the whole text was kept; that of JSON-RPC names a call."""
-    text = said(body, headers) if body.is_whole else b""
+    text = said(body.start, headers) if body.is_whole else b""
     if not text.startswith(b"{"):
         return None
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_retrychaos.laws.said import said
+from pytest_retrychaos.packing import said
 from pytest_retrychaos.volatile import FIELDS, without_numbers
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _spelled(attempt: Attempt) -> str | None:
     if not attempt.body.is_whole:
         return None
     try:
-        value = without_numbers(json.loads(said(attempt.body, attempt.headers)))
+        value = without_numbers(json.loads(said(attempt.body.start, attempt.headers)))
     except (ValueError, RecursionError):
         return None
     if isinstance(value, dict):

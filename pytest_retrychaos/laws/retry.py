@@ -183,7 +183,7 @@ def _was_stopped(view: View, failed: Ended) -> bool:
     roused_ns = lineages[mine].roused_ns if mine < len(lineages) else None
     if roused_ns is None or roused_ns < (failed.at_ns or 0):
         return False
-    return not any(later.lineage == mine for later in view.trace.attempts[failed.attempt.index :])
+    return _sent_nothing_more(view, failed)
 
 
 def _was_deadline(operation: OperationView, failed: Ended) -> bool:
@@ -243,12 +243,13 @@ def _is_resumed(view: View, failed: Attempt) -> bool:
 
 def _if_stopped(view: View, failed: Ended) -> str | None:
     """Give the way out where the client may have been in its back-off when it was told to stop."""
-    mine, moment_ns = failed.attempt.lineage, failed.at_ns
-    if moment_ns is None or view.trace.finished_ns - moment_ns <= TOLERANCE_NS:
-        return None
-    if any(later.lineage == mine for later in view.trace.attempts[failed.attempt.index :]):
-        return None
-    return STOPPED
+    has_waited = failed.at_ns is not None and view.trace.finished_ns - failed.at_ns > TOLERANCE_NS
+    return STOPPED if has_waited and _sent_nothing_more(view, failed) else None
+
+
+def _sent_nothing_more(view: View, failed: Ended) -> bool:
+    mine = failed.attempt.lineage
+    return not any(later.lineage == mine for later in view.trace.attempts[failed.attempt.index :])
 
 
 def _given_up(operation: OperationView, failed: Ended, when: str, hint: str | None = None) -> Finding:

@@ -17,7 +17,7 @@ from types import CodeType
 from typing import Final
 
 from pytest_retrychaos.model import Request
-from pytest_retrychaos.packing import unpacked
+from pytest_retrychaos.packing import said
 from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.apart import others_than
 from pytest_retrychaos.record.callsites import Callsites
@@ -136,10 +136,9 @@ class Recorder:
 
         Raises `Runaway` where this request was sent too often in a row.
         """
-        encoding = sheet.headers.by_name.get("content-encoding")
-        said = body if encoding is None else unpacked(body, encoding) or body
-        sheet.volatile = sameness.volatile_values(sheet.headers, sheet.target or "", said)
-        sheet.take_body(body, said, announced)
+        content = said(body, sheet.headers.by_name)
+        sheet.volatile = sameness.volatile_values(sheet.headers, sheet.target or "", content)
+        sheet.take_body(body, content, announced)
         if isinstance(sheet.operation, OperationSheet):
             self._compare_anew(sheet.operation, sheet)
             return

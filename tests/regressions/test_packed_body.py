@@ -125,6 +125,17 @@ def test_an_id_of_its_own_is_read_out_of_it(chaos):
     chaos.verify()
 
 
+def test_a_body_that_was_read_before_is_told(chaos):
+    """Nothing is packed the second time: a file at its end, RT04."""
+    chaos.script("503, ok")
+    pieces = iter([b'{"amount": 10}', b""])
+
+    send(chaos, {}, pack=lambda _: gzip.compress(next(pieces)), **{"Idempotency-Key": "order-7"})
+
+    with pytest.raises(LawsBroken, match="RT04 another request: POST /orders was sent again with"):
+        chaos.verify()
+
+
 def test_a_value_spelled_otherwise_is_told(chaos):
     """10 as 10.0, as in a plain body."""
     chaos.script("503, ok")
