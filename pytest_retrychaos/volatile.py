@@ -93,8 +93,10 @@ def is_volatile(name: str) -> bool:
 
 def without_numbers(value: object) -> object:
     """Leave out of a call or a batch of JSON-RPC the ids, which number the calls of a client (JSON-RPC 2.0, 4)."""
-    if isinstance(value, list):
-        return [without_numbers(one) for one in value]
+    return [_without_number(one) for one in value] if isinstance(value, list) else _without_number(value)
+
+
+def _without_number(value: object) -> object:
     if isinstance(value, dict) and "jsonrpc" in value:
         return {name: one for name, one in value.items() if name != "id"}
     return value

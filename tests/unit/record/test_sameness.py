@@ -120,3 +120,10 @@ def test_a_later_body_is_told_from_an_earlier_one(
 ) -> None:
     """The same, the same but for volatile fields, the rest, a part, or another."""
     assert relate((headers, old), (later_headers, new)) == found
+
+
+def test_a_list_in_a_list_is_compared_however_deep() -> None:
+    """As deep as JSON is read."""
+    old, new = (b"[" * 480 + number + b"]" * 480 for number in (b"1", b"2"))
+
+    assert relate((JSON, old), (JSON, new)) == "different"
