@@ -163,7 +163,8 @@ class Connections:
 
     def channels(self) -> Iterator[Channel | DeadEnd]:
         """Iterate over the open simulated connections, oldest first."""
-        return iter([channel for channel, _ in self.by_socket.values() if not channel.is_closed])
+        known = list(self.by_socket.values())  # at once: the collector may take a socket out meanwhile
+        return iter([channel for channel, _ in known if not channel.is_closed])
 
     def meets_silence(self) -> bool:
         """Whether a request is never answered."""
