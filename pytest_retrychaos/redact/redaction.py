@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from pytest_retrychaos import packing
-from pytest_retrychaos.redact import fields, shapes
+from pytest_retrychaos.redact import fields, prose, shapes
 from pytest_retrychaos.redact.names import COOKIES, SET_COOKIE, is_plain, is_secret_name, normal
 
 MOST_KNOWN: Final = 20_000
@@ -54,7 +54,7 @@ class Redaction:
         self.named = tuple(named)
         self._names = frozenset(normal(one) for one in self.named if is_plain(one))
         self._patterns = [_pattern(one) for one in self.named if not is_plain(one)]
-        self._heads = fields.heads(one for one in self.named if is_plain(one))
+        self._heads = prose.heads(one for one in self.named if is_plain(one))
         self._known: dict[str, Hidden | None] = {}
         """``None`` where there is nothing to hide: most texts are such, and the collector has nothing to look at."""
         self._known_headers: dict[tuple[str, str], Hidden | None] = {}
@@ -181,7 +181,7 @@ class Redaction:
 
     def shallow(self, text: str, found: list[str]) -> str:
         """Hide the secrets in a text that holds no address with a query, such as one field of a query."""
-        text = fields.in_text(self, text, self._heads, found)
+        text = prose.in_text(self, text, self._heads, found)
         text = shapes.SCHEME.sub(self._after_scheme, text)
         text = shapes.PROVIDER.sub(lambda match: self.hide(match[0]), text)
         text = shapes.CARD.sub(lambda match: self._card(match[0]), text)
