@@ -235,7 +235,7 @@ class Outside:
         for poller in scheduler.pollers():
             for number, events in poller.descriptors:
                 poll.register(number, events)
-        for number in self.in_flight:
+        for number in tuple(self.in_flight):  # at once: the collector may close a socket meanwhile
             poll.register(number, select.POLLIN)
         monotonic = real("monotonic")
         end = monotonic() + seconds
