@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from pytest_retrychaos.clock import workers
+from pytest_retrychaos.clock import stopping, workers
 from pytest_retrychaos.clock.active import ACTIVE, is_foreign
 from pytest_retrychaos.clock.cpython import TypePatch
 
@@ -110,8 +110,11 @@ def _takes_back(real: Method) -> Method:
 
 def _begins(real: Method) -> Method:
     def begin(deadline: Any) -> Any:  # Any: what the block is given
-        if get_ident() == ACTIVE.owner and _is_of_test(sys._getframe(1), is_deadline=True):
-            _DEADLINES.add(deadline)
+        if get_ident() == ACTIVE.owner:
+            frame = sys._getframe(1)
+            if _is_of_test(frame, is_deadline=True):
+                _DEADLINES.add(deadline)
+            stopping.note_block(deadline, frame)
         return real(deadline)
 
     return begin

@@ -26,6 +26,7 @@ from pytest_retrychaos.clock.pools import pool_patches, pools_go_home
 from pytest_retrychaos.clock.processes import PROCESSES, patches_of, process_patches
 from pytest_retrychaos.clock.real_sockets import socket_patches
 from pytest_retrychaos.clock.rounds import ROUNDS, round_patches
+from pytest_retrychaos.clock.stopping import event_patches
 from pytest_retrychaos.clock.strands import Strand
 from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.threads import thread_swaps
@@ -146,6 +147,7 @@ class Installation:
             *round_patches(),
             *process_patches(),
             *cancel_patches(),
+            *event_patches(),
         ]
         for module, name, twin in list(outside_names()):
             self._set(module, name, twin)
@@ -163,13 +165,13 @@ class Installation:
         self._do(self._disown, self._own)
 
     def _loops_came(self, _: ModuleType) -> None:
-        self._switch_on([*loop_swaps(), *cancel_patches()])
+        self._switch_on([*loop_swaps(), *cancel_patches(), *event_patches()])
 
     def _processes_came(self, module: ModuleType) -> None:
         self._switch_on(patches_of(module))
 
     def _trio_came(self, _: ModuleType) -> None:
-        self._switch_on([*loop_swaps(), *cancel_patches()])
+        self._switch_on([*loop_swaps(), *cancel_patches(), *event_patches()])
         self._switch_on([Trio(self._trio_seed, self.turns.switches)])
 
     def _own(self) -> None:

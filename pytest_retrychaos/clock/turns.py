@@ -14,7 +14,7 @@ import random
 from _thread import get_ident
 from collections.abc import Callable
 
-from pytest_retrychaos.clock import workers
+from pytest_retrychaos.clock import stopping
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.functions import real
 from pytest_retrychaos.clock.lines import Alarm
@@ -160,7 +160,7 @@ class Turns:
             error, me.error = me.error, None
             raise error
         if woke is Woke.BY_KEY and deadline_ns is not None:
-            workers.note_roused(me.work)
+            stopping.note_roused(me.work)
         return woke
 
     def let_others_run(self) -> bool:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import sys
-import threading
 import weakref
 from _thread import get_ident
 from collections.abc import Iterator
-from types import FrameType
 from typing import Any, TypeVar
 
-from pytest_retrychaos.clock.active import ACTIVE, is_foreign
+from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.strands import Strand, Work, tick
 
 T = TypeVar("T")
@@ -35,8 +33,6 @@ class Cancelled:
         self.roused_ns: int | None = None
         """When somebody ended its wait for an event before its time was up."""
 
-
-_EVENT_WAIT = threading.Event.wait.__code__
 
 _passing: list[object] = []
 """Tasks that are being cancelled just now, each by the one before."""
@@ -123,19 +119,6 @@ def cancellations(worker: object) -> Cancelled:
     if known is None:
         known = _CANCELLED[worker] = Cancelled()
     return known
-
-
-def note_roused(worker: object) -> None:
-    """Remember that a wait of a thread's own code for an event was ended before its time was up.
-
-    So a worker is told to stop while it waits for its next try: ``if stop.wait(delay): return``.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code is not _EVENT_WAIT and is_foreign(frame.f_code.co_filename):
-        frame = frame.f_back
-    caller = frame.f_back if frame is not None and frame.f_code is _EVENT_WAIT else None
-    if caller is not None and not is_foreign(caller.f_code.co_filename):
-        cancellations(worker).roused_ns = ACTIVE.clock.now_ns
 
 
 def is_cancelled(worker: object) -> bool:

@@ -48,8 +48,9 @@ def rt01(view: View, terms: Terms) -> LawResult:
       (a hedge), or came afterwards from another thread or task (a worker that took it up); where the work went on
       elsewhere (another `Range`, `Content-Range`, `Upload-Offset` or `Last-Event-ID`, the next page of a read); where
       another operation's failure ended the code; where the code itself cancelled the task, as the loser of a race or
-      the rest of a group, or stopped the thread in its wait (`if stop.wait(delay): return`); where a deadline
-      (`asyncio.timeout`) ended it while it waited; where it ended in an error of its own (RT06).
+      the rest of a group, or stopped the worker in its wait (`if stop.wait(delay): return`, in an event loop
+      `wait_for(stop.wait(), delay)`); where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in
+      an error of its own (RT06).
     - Why: These failures pass. A client without a retry shows them to its users.
     - Fix: Add the failure to what the client retries, or say `ignore=("RT01",)` where a retry is not wanted.
     """
@@ -133,7 +134,7 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
     if _was_called_off(view, failed):
         return "the code itself cancelled the task that would have sent it again"
     if _was_stopped(view, failed):
-        return "the code itself stopped the thread while it waited"
+        return "the code itself stopped the worker while it waited"
     if _was_deadline(operation, failed):
         return "a deadline of the code's own ended it while it waited"
     if _ended_elsewhere(view, operation):
@@ -178,7 +179,7 @@ def _was_called_off(view: View, failed: Ended) -> bool:
 
 
 def _was_stopped(view: View, failed: Ended) -> bool:
-    """Whether the thread's wait after the failure was ended by another thread, and it sent nothing more."""
+    """Whether the worker's wait after the failure was ended by another one, and it sent nothing more."""
     lineages, mine = view.trace.lineages, failed.attempt.lineage
     roused_ns = lineages[mine].roused_ns if mine < len(lineages) else None
     if roused_ns is None or roused_ns < (failed.at_ns or 0):

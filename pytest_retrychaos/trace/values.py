@@ -164,7 +164,7 @@ class Lineage:
     called_off_ns: int | None = None
     """When the code under test cancelled it, for good: the loser of a race, what runs beside the work."""
     roused_ns: int | None = None
-    """When somebody last ended its wait for a `threading.Event` before its time was up: a worker that is to stop."""
+    """When somebody last ended its wait for an event before its time was up: a worker that is to stop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
+import anyio
+import httpx
 import pytest
 import requests
+import trio
 
 from pytest_retrychaos import LawsBroken
 
@@ -89,6 +93,139 @@ def test_who_waits_for_another_is_still_told(chaos, awaits):
     else:
         done.wait(5)
         requests.get(f"{chaos.url}/rates", timeout=5)
+
+    with pytest.raises(LawsBroken, match="RT01"):
+        chaos.verify()
+
+
+async def send(url):
+    """Send once, with a key, from an event loop."""
+    async with httpx.AsyncClient(timeout=5) as client:
+        return (await client.post(f"{url}/orders", json={}, headers={"Idempotency-Key": "order-7"})).status_code
+
+
+async def until_told(url, stop, comes_before):
+    """Try until it succeeds, or is told to stop."""
+    delay = 1
+    while not stop.is_set() and await send(url) >= 500:
+        if await comes_before(stop, delay):
+            return
+        delay *= 2
+
+
+async def by_wait_for(stop, delay):
+    """Wait as it is written most often."""
+    try:
+        await asyncio.wait_for(stop.wait(), delay)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def by_timeout(stop, delay):
+    """Wait in a block."""
+    try:
+        async with asyncio.timeout(delay):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def by_anyio(stop, delay):
+    """Wait as anyio has it."""
+    with anyio.move_on_after(delay) as scope:
+        await stop.wait()
+    return not scope.cancelled_caught
+
+
+async def by_trio(stop, delay):
+    """Wait as trio has it."""
+    with trio.move_on_after(delay) as scope:
+        await stop.wait()
+    return not scope.cancelled_caught
+
+
+async def on_asyncio(work, after):
+    """Run a worker in a task, and tell it to stop."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(work(stop))
+    await asyncio.sleep(after)
+    stop.set()
+    await task
+
+
+async def on_anyio(work, after):
+    """The same by anyio, on either loop."""
+    stop = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(work, stop)
+        await anyio.sleep(after)
+        stop.set()
+
+
+async def on_trio(work, after):
+    """The same on trio."""
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work, stop)
+        await trio.sleep(after)
+        stop.set()
+
+
+LOOPS = {
+    "asyncio, wait_for": ("asyncio", on_asyncio, by_wait_for),
+    "asyncio, timeout": ("asyncio", on_asyncio, by_timeout),
+    "asyncio, anyio": ("asyncio", on_anyio, by_anyio),
+    "trio, anyio": ("trio", on_anyio, by_anyio),
+    "trio": ("trio", on_trio, by_trio),
+}
+
+
+@pytest.mark.chaos("503 *", strict=False)
+@pytest.mark.parametrize("after", [0.5, 10])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_task_that_is_stopped_in_its_back_off_has_not_given_up(chaos, loop, after):
+    """Before its first retry, or after some."""
+    backend, run, comes_before = LOOPS[loop]
+
+    anyio.run(run, lambda stop: until_told(chaos.url, stop, comes_before), after, backend=backend)
+
+    chaos.verify()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("does", ["ends", "waits for another", "waits, and sends more"])
+def test_a_task_that_does_not_retry_is_still_told(chaos, loop, does):
+    """It has ended, waits for an event for as long as that takes, or sends something else."""
+    backend, run, comes_before = LOOPS[loop]
+    chaos.script("503")
+
+    async def work(stop):
+        await send(chaos.url)
+        if does == "waits for another":
+            await stop.wait()
+        elif does == "waits, and sends more":
+            await comes_before(stop, 20)
+            async with httpx.AsyncClient(timeout=5) as client:
+                await client.get(f"{chaos.url}/rates")
+
+    anyio.run(run, work, 10, backend=backend)
+
+    with pytest.raises(LawsBroken, match="RT01"):
+        chaos.verify()
+
+
+def test_a_deadline_that_is_over_is_none(chaos):
+    """The block with a deadline was around something else."""
+    chaos.script("503")
+
+    async def work(stop):
+        async with asyncio.timeout(20):
+            await send(chaos.url)
+        await stop.wait()
+
+    asyncio.run(on_asyncio(work, 10))
 
     with pytest.raises(LawsBroken, match="RT01"):
         chaos.verify()
