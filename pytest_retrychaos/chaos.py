@@ -82,6 +82,7 @@ class Chaos(RunAssertions):
         self._results: Results | None = None
         self.recorded = self._run
         """The run itself, for the plugin and for exploring."""
+        self._is_used_alone = test_code is None
         self.judge = Judge(self._run, self.options, name, test_code, known)
         """Judges the run, for `verify` and for the plugin."""
         if given is not None:
@@ -103,11 +104,14 @@ class Chaos(RunAssertions):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        __tracebackhide__ = True
         if error is not None and self.judge.ended is None:
             self.judge.note_end(error)
         self._run.stop()
         if self.judge.ended is None and (left := [one for one in self._run.left_running if one.holds_up]):
             raise LeftRunning(left_running(left))
+        if self._is_used_alone and self.judge.ended is None:  # else the plugin asks
+            self.judge.require_expected()
 
     # what a test sets up
 

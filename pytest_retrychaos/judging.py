@@ -64,6 +64,10 @@ class Judge:
         """What the last judgement said."""
         self.shown = False
         """Whether the failure text already has the timeline."""
+        self._terms = Terms()
+        """What the test itself asked by, last."""
+        self._met: set[str] = set()
+        """Of ``expect=``: what was found."""
 
     @property
     def trace(self) -> Trace:
@@ -79,9 +83,14 @@ class Judge:
         return self.trace
 
     def lets_pass(self, trace: Trace, found: Finding) -> bool:
-        """Note what an ``assert_…`` found; tell whether it is known, so that the test goes on."""
-        is_known = self._known is not None and self._known(self._run.service, trace, found)
+        """Note what an ``assert_…`` found; tell whether it is known or expected, so that the test goes on."""
         last = self.judgements[-1]
+        expected = {found.code, found.shape, found.code[:2]} & {*self._options.expect}
+        self._met |= expected
+        if expected:
+            self.judgements[-1] = replace(last, expected=(found,))
+            return True
+        is_known = self._known is not None and self._known(self._run.service, trace, found)
         self.judgements[-1] = replace(last, known=(found,)) if is_known else replace(last, new=(found,))
         return is_known
 
@@ -102,6 +111,7 @@ class Judge:
                 f"with the service's address ({self._run.url}), or any other but loopback"
             )
         self._run.settle()
+        self._terms = terms
         verdict = self._judge(terms, only=only, ignore=ignore)
         self._raise_swallowed()
         return verdict
@@ -116,6 +126,7 @@ class Judge:
             self._judge(Terms())
         else:
             self._judge(Terms(), only=("NV01",))
+        self.require_expected()
         self._require_routes()
         self._require_choices()
 
@@ -166,13 +177,27 @@ class Judge:
         if not verdict.ok:
             self.shown = True
             raise LawsBroken(failure_text(trace, verdict), verdict)
-        expected = {} if only else {one: judge_by(trace, terms, only=(one,)) for one in self._options.expect}
-        findings = tuple([finding for one in expected.values() for finding in one.findings])
-        self.judgements[-1] = replace(judgement, expected=findings)
-        held = [code for code, one in expected.items() if one.ok]
-        if held:
-            raise LawsBroken(f"{', '.join(held)} expected to be broken, but it is not: take it out of expect=", verdict)
+        if not only:
+            self._find_expected(trace, terms)
         return verdict
+
+    def require_expected(self) -> None:
+        """Judge what ``expect=`` names and nothing has found yet; raise where all of that holds."""
+        __tracebackhide__ = True
+        if self._met.issuperset(self._options.expect) or not (self.judgements and self._run.recorder.sheets):
+            return
+        self._run.settle()
+        self._find_expected(self.trace, self._terms)
+        held = ", ".join(one for one in self._options.expect if one not in self._met)
+        if held:
+            raise LawsBroken(f"{held} expected to be broken, but it is not: take it out of expect=", self.verdict)
+
+    def _find_expected(self, trace: Trace, terms: Terms) -> None:
+        found = {one: judge_by(trace, terms, only=(one,)) for one in self._options.expect}
+        self._met |= {one for one, verdict in found.items() if not verdict.ok}
+        findings = tuple([finding for verdict in found.values() for finding in verdict.findings])
+        last = self.judgements[-1]
+        self.judgements[-1] = replace(last, expected=(*last.expected, *findings))
 
     def _without_known(self, trace: Trace, verdict: Verdict) -> tuple[Verdict, tuple[Finding, ...]]:
         """Take out of a verdict what is known, and give that beside it."""

@@ -2,7 +2,8 @@
 
 Laws of this module:
 1. The scripts are those of the nearest marker that has any; each option is the nearest one's that gives it.
-2. Nothing that is written is passed over in silence: two markers of one function that both have scripts are refused.
+2. Nothing that is written is passed over in silence: two markers of one function, class or module that both have
+   scripts are refused. What a class inherits is another's.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ def read_markers(node: pytest.Item) -> Marked | None:
     from pytest_retrychaos.faults import ScriptError, parse  # what a test without a marker must not pay for
 
     scripts: list[Script] = []
-    giver = None
+    giver: tuple[object, pytest.Mark] | None = None
     options = _options(marker for _, marker in found)
     for owner, marker in found:
         try:
             given = [parse(script) for script in marker.args]
         except ScriptError as error:
             raise pytest.fail.Exception(f"@pytest.mark.chaos: {error}", pytrace=False) from None
-        if given and scripts and owner is giver is node:
+        if given and giver is not None and owner is giver[0] and _is_own(owner, marker) and _is_own(*giver):
             pytest.fail(f"@pytest.mark.chaos: {_twice(scripts, given)}", pytrace=False)
-        if given and not scripts:
-            scripts, giver = given, owner
+        if given and giver is None:
+            scripts, giver = given, (owner, marker)
     return Marked(scripts, options)
 
 
@@ -74,10 +75,18 @@ def _nearest_first(node: pytest.Item) -> Iterator[tuple[object, pytest.Mark]]:
             yield owner, marker
 
 
+def _is_own(owner: object, marker: pytest.Mark) -> bool:
+    """Whether it stands on the owner itself, and not on a class that this one inherits from."""
+    if not isinstance(owner, pytest.Class):
+        return True
+    own = vars(owner.obj).get("pytestmark", [])
+    return any(getattr(one, "mark", one) is marker for one in (own if isinstance(own, list) else [own]))
+
+
 def _twice(first: list[Script], second: list[Script]) -> str:
     scripts = [str(script) for script in (*first, *second)]
     written = ", ".join(f'"{script}"' if '"' not in script else repr(script) for script in scripts)
     return (
-        "two markers of one test have scripts, and only those of one would be met: write them on one marker, which "
+        "two markers at one place have scripts, and only those of one would be met: write them on one marker, which "
         f"makes a test of each: @pytest.mark.chaos({written})"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("chaos", scripts, indirect=True, ids=[str(script) for script in scripts])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let a marker bring its fixture to a method of a `unittest.TestCase`, too: pytest generates no tests of it."""
+    if not (isinstance(item, pytest.Function) and _is_of_test_case(item)) or "chaos" in item.fixturenames:
+        return
+    if read_markers(item) is not None:
+        item.fixturenames.append("chaos")
+
+
+def _is_of_test_case(item: pytest.Item) -> bool:
+    unittest = sys.modules.get("unittest")  # a suite without one does not load it
+    return unittest is not None and issubclass(getattr(item, "cls", None) or object, unittest.TestCase)
+
+
 def _collect_repeated(function: Callable[..., object]) -> None:
     """Let @chaos_fuzz take over what decorators above it have put on a test; refuse @given there."""
     collected = getattr(function, "retrychaos_collected", None)
@@ -168,7 +183,7 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
         name=request.node.nodeid,
         test_code=code_of(request.node),
         watchdog=watchdog(request.config),
-        known=request.config.stash.get(KNOWN, None),
+        known=None if _may_fail(request.node) else request.config.stash.get(KNOWN, None),
         **options,
     )
     try:
@@ -182,11 +197,28 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     pytest.fail(text, pytrace=False)
 
 
+def _may_fail(item: pytest.Item) -> bool:
+    """Whether a test is marked ``xfail`` without a condition, or with one that is true: it fails by what it finds.
+
+    If a baseline let that pass, the test would pass, which ``strict=True`` forbids.
+    """
+    if item.config.getoption("runxfail"):
+        return False
+    given = [mark.args or (mark.kwargs.get("condition", True),) for mark in item.iter_markers("xfail")]
+    return any(one and not isinstance(one, str) for conditions in given for one in conditions)
+
+
 def _sole_script(request: pytest.FixtureRequest, scripts: list[Script]) -> Script | None:
     """Give the script of this test: the marker of a set of parameters makes no tests of its own."""
     if hasattr(request, "param"):
         script: Script = request.param
         return script
+    if len(scripts) > 1 and _is_of_test_case(request.node):
+        pytest.fail(
+            f"@pytest.mark.chaos: a method of a unittest.TestCase takes no parameters, and has one script, not "
+            f"{len(scripts)}: write it once for each, or make it a function",
+            pytrace=False,
+        )
     if len(scripts) > 1:
         pytest.fail(
             "@pytest.mark.chaos: the marker of a set of parameters (pytest.param(…, marks=…)) has one script, not "

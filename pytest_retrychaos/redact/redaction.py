@@ -170,7 +170,7 @@ class Redaction:
 
     def _plain(self, text: str, found: list[str]) -> str:
         for pattern in self._patterns:
-            text = pattern.sub(lambda match: self._matched(match, found), text)
+            text = self._by_pattern(pattern, text, found)
         if "://" in text:
             text = shapes.USERINFO.sub(lambda match: self._userinfo(match, found), text)
             text = shapes.USER_ALONE.sub(lambda match: f"://{self.hide(match[1])}@", text)
@@ -207,6 +207,17 @@ class Redaction:
     def _take(hidden: Hidden, found: list[str]) -> str:
         found += hidden.named
         return hidden.text
+
+    def _by_pattern(self, pattern: re.Pattern[str], text: str, found: list[str]) -> str:
+        """Hide what a pattern of the user's matches, but for a part of a mark: of that another mark would be made."""
+        marks = [mark.span() for mark in shapes.MARK.finditer(text)]
+
+        def matched(match: re.Match[str]) -> str:
+            first, last = match.span()
+            cuts = any(begin < last and first < end and (begin < first or last < end) for begin, end in marks)
+            return match[0] if cuts else self._matched(match, found)
+
+        return pattern.sub(matched, text)
 
     def _matched(self, match: re.Match[str], found: list[str]) -> str:
         secret = match[1] if match.re.groups and match[1] is not None else match[0]

@@ -4,8 +4,9 @@ Laws of this module:
 1. A finding is known by law, shape, route and fault class, so renamed tests and moved lines change nothing.
 2. An entry is one finding: what differs from it in any of the four is new.
 3. An entry is *fixed* where its cell was put to the test in this run, its law was asked there, and it was not found.
-   Where the run did not do that (a part of the suite), it cannot be told, and the entry stays. So does one that an
-   assertion made of a count over the whole run (`assert_attempts`): it is about no cell.
+   Where the run did not do that, it cannot be told, and the entry stays. Nor can it where the run was a part of the
+   suite (tests were deselected) or did not come to its end: another test of the same cell may be the one that finds
+   it. So does one stay that an assertion made of a count over the whole run (`assert_attempts`): it is about no cell.
 4. NV01 is never known: it says that a test cannot tell.
 """
 
@@ -15,7 +16,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pytest_retrychaos.report.document import NOWHERE, Comparison, FindingRecord, Identity, TestRecord
+from pytest_retrychaos.laws import LAWS
+from pytest_retrychaos.report.document import FAULT_CLASSES, NOWHERE, Comparison, FindingRecord, Identity, TestRecord
 from pytest_retrychaos.report.opening import Form
 
 FORM: Final = Form("pytest-retrychaos baseline", 1, called="baseline of pytest-retrychaos")
@@ -25,6 +27,7 @@ OF_THE_RUN: Final = frozenset({"BK03", "BK06", "CB01", "CB02", "CB03", "CB04", "
 """Laws about more than one operation: their findings have no cell."""
 
 _NAMES: Final = ("law", "shape", "route", "fault")
+_CODES: Final = frozenset(law.code for law in LAWS)
 
 
 def to_json(entries: Iterable[Identity]) -> str:
@@ -53,6 +56,9 @@ def _entry(place: int, entry: Any) -> Identity:  # Any: a JSON value
             raise ValueError(f"it is damaged: {name} of finding {place} is {entry[name]!r:.60}, not a text")
     if entry["law"] == NEVER_KNOWN:
         raise ValueError(f"finding {place} is {NEVER_KNOWN}: a test that cannot tell is mended, not listed")
+    for name, known in (("law", _CODES), ("fault", {*FAULT_CLASSES, NOWHERE})):
+        if entry[name] not in known:
+            raise ValueError(f"{name} of finding {place} is {entry[name]!r:.60}: there is none of that name")
     return Identity(**entry)
 
 
@@ -60,20 +66,29 @@ def _order(entry: Identity) -> tuple[str, str, str, str]:
     return entry.law, entry.shape, entry.route, entry.fault
 
 
-def compare(tests: Iterable[TestRecord], listed: Iterable[Identity]) -> Comparison:
-    """Hold a run's findings against those that are listed."""
+def compare(tests: Iterable[TestRecord], listed: Iterable[Identity], *, is_whole: bool = True) -> Comparison:
+    """Hold a run's findings against those that are listed; ``is_whole``: no test of the suite is missing."""
     tests, known = list(tests), set(listed)
     findings = [one for test in tests for one in test.findings if one.law != NEVER_KNOWN]
     found = {_identity(one) for one in findings}
     not_in_code = {_identity(one) for one in findings if one.status != "expected"}  # by one test at least
     gone = known - found
-    asked = _asked(tests)
+    asked = _asked(tests) if is_whole else set()
     fixed = {entry for entry in gone if (entry.law, entry.route, entry.fault) in asked}
     return Comparison(
         new=tuple(sorted(not_in_code - known, key=_order)),
         known=tuple(sorted(known & found, key=_order)),
         fixed=tuple(sorted(fixed, key=_order)),
         untold=tuple(sorted(gone - fixed, key=_order)),
+    )
+
+
+def up_to_date(found: Comparison | None) -> Comparison | None:
+    """Give what a run came to once the baseline was written anew by it: nothing is new or fixed any more."""
+    if found is None:
+        return None
+    return Comparison(
+        new=(), known=tuple(sorted({*found.new, *found.known}, key=_order)), fixed=(), untold=found.untold
     )
 
 

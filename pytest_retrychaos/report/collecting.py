@@ -9,14 +9,14 @@ Law of this module: a run without a chaos test costs one look at each report, an
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_retrychaos import redact
-from pytest_retrychaos.settings import KNOWN, WATCHING, main_seed
+from pytest_retrychaos.settings import IS_EXPLORED, KNOWN, WATCHING, main_seed
 
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import Chaos
@@ -33,7 +33,15 @@ RECORD: pytest.StashKey[TestRecord] = pytest.StashKey()
 ASSERTED: pytest.StashKey[bool] = pytest.StashKey()
 """Whether the test's own assertions have judged what happened."""
 
-ONLY_LOOKING: Final = ("collectonly", "setuponly", "showfixtures", "show_fixtures_per_test", "cacheshow")
+ONLY_LOOKING: Final = (
+    "collectonly",
+    "setuponly",
+    "showfixtures",
+    "show_fixtures_per_test",
+    "cacheshow",
+    "help",
+    "version",
+)
 """Where pytest keeps its options under which no test is run.
 
 An editor that lists tests leaves reports alone, and meets no gate.
@@ -43,6 +51,9 @@ PROPERTIES: Final = ("chaos_script", "chaos_seed", "chaos_broken")
 ATTRIBUTE: Final = "retrychaos_record"
 """Of the report of a tear-down, where it comes from another process."""
 
+PART: Final = "retrychaos_is_part"
+"""Of what a worker of pytest-xdist tells at its end."""
+
 
 class Collecting:
     """The plugin object: on a worker it makes records, elsewhere it gathers them, too."""
@@ -51,13 +62,13 @@ class Collecting:
         self._config = config
         self._asked = asked
         self._listed: tuple[Identity, ...] | None = None
-        if asked.baseline is not None:
+        self._only_looks = any(config.getoption(name, default=False) for name in ONLY_LOOKING)
+        if asked.baseline is not None and not self._only_looks:
             from pytest_retrychaos.report.known import known_by, read_baseline
 
             self._listed = read_baseline(asked.baseline, may_be_missing=asked.updates)
             config.stash[KNOWN] = known_by(self._listed, knows_all=asked.updates)
         self._is_worker = hasattr(config, "workerinput")
-        self._only_looks = any(config.getoption(name, default=False) for name in ONLY_LOOKING)
         self._process = os.getpid()
         self._made: dict[str, Waiting] = {}
         """By node, until the report of the tear-down has come."""
@@ -66,7 +77,9 @@ class Collecting:
         self._reruns: dict[str, int] = {}
         self._problems: list[str] = []
         self._outcome: Outcome | None = None
+        self._is_part = bool(config.getoption("lf", False)) or any("::" in one for one in config.args)
         self._began = ""
+        self._is_interrupted = False
         self._progress: Progress | None = None
         config.stash[WATCHING] = self._watch
 
@@ -186,6 +199,10 @@ class Collecting:
                 self._records = Records()
             self._records.add(test, made, _end_of(phases, self._reruns.get(test, 0)))
 
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Note that the run is a part of the suite: what its tests did not find, others may."""
+        self._is_part = self._is_part or any(_is_chaos(item) for item in items)
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not be collected: its tests are missing."""
         if report.failed and not self._is_worker:
@@ -193,11 +210,16 @@ class Collecting:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:  # Any: a controller of pytest-xdist
-        """Note a worker that died (pytest-xdist)."""
+        """Note a worker that died (pytest-xdist), and one whose share was a part of the suite."""
+        self._is_part = self._is_part or getattr(node, "workeroutput", {}).get(PART, False)
         if error:
             self._problems.append(f"worker {node.gateway.id} died: {error}")
 
     # the end of the run
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note an interrupt: ``pytest.exit`` may give it any exit status."""
+        self._is_interrupted = True
 
     def pytest_sessionstart(self) -> None:
         """Note when the run began, in the reports, too: those of an earlier run are none of a run that is killed."""
@@ -212,11 +234,13 @@ class Collecting:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports and hold the gates; what does not pass fails the run."""
+        if self._is_worker:
+            self._config.workeroutput[PART] = self._is_part  # type: ignore[attr-defined]  # pytest-xdist's
         if self._is_worker or not self._has_work():
             return
         from pytest_retrychaos.report.finish import finish, make_document
 
-        self._problems += _ended_early(session, int(exitstatus))
+        self._problems += _ended_early(session, int(exitstatus), is_interrupted=self._is_interrupted)
         document = make_document(
             () if self._records is None else self._records.gathered(),
             problems=self._problems,
@@ -224,6 +248,7 @@ class Collecting:
             seed=main_seed(self._config),
             asked=self._asked,
             listed=self._listed,
+            is_part=self._is_part,
         )
         self._outcome = finish(self._asked, document)
         if self._outcome.failures and session.exitstatus == pytest.ExitCode.OK:
@@ -252,6 +277,11 @@ def _id_of(item: pytest.Item) -> str:
     marker = item.get_closest_marker("xdist_group")
     group = None if marker is None else (marker.args or (marker.kwargs.get("name"),))[0]
     return item.nodeid.removesuffix(f"@{group}") if group else item.nodeid
+
+
+def _is_chaos(item: pytest.Item) -> bool:
+    """Whether a test uses the fixture, or is explored."""
+    return "chaos" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "function", None), IS_EXPLORED)
 
 
 def code_of(item: pytest.Item) -> CodeType | None:
@@ -294,7 +324,7 @@ def _end_of(phases: list[pytest.TestReport], reruns: int) -> End:
     """Say how a test ended, and what it took in real time."""
     from pytest_retrychaos.report.records import End
 
-    by_phase = {report.when: report for report in phases}
+    by_phase = {report.when: report for report in phases}  # of several calls the last: those before are subtests
     failed = next((report for report in phases if report.failed), None)
     call = by_phase.get("call", phases[0])
     outcome = "passed"
@@ -302,10 +332,10 @@ def _end_of(phases: list[pytest.TestReport], reruns: int) -> End:
         outcome = "failed" if failed.when == "call" else "error"
     elif hasattr(call, "wasxfail"):
         outcome = "xpassed" if call.passed else "xfailed"
-    elif any(report.skipped for report in phases):
+    elif any(report.skipped for report in by_phase.values()):
         outcome = "skipped"
     message = "" if failed is None else _first_line(failed)
-    return End(outcome, message, reruns, round(sum(report.duration for report in phases) * 1_000_000_000))
+    return End(outcome, message, reruns, round(sum(report.duration for report in by_phase.values()) * 1_000_000_000))
 
 
 def _first_line(report: pytest.TestReport) -> str:
@@ -315,11 +345,11 @@ def _first_line(report: pytest.TestReport) -> str:
     return redact.current().text(line)[:500]
 
 
-def _ended_early(session: pytest.Session, exitstatus: int) -> Iterator[str]:
+def _ended_early(session: pytest.Session, exitstatus: int, *, is_interrupted: bool) -> Iterator[str]:
     """Say why a run did not come to its end."""
     if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
         yield "pytest ended by an internal error"
     elif stopped := session.shouldfail or session.shouldstop:
         yield f"the run stopped early: {stopped}"
-    elif exitstatus == pytest.ExitCode.INTERRUPTED:
+    elif is_interrupted or exitstatus == pytest.ExitCode.INTERRUPTED:
         yield "the run was interrupted"

@@ -41,8 +41,9 @@ def make_document(
     seed: int,
     asked: Asked,
     listed: Sequence[Identity] | None,
+    is_part: bool = False,
 ) -> Document:
-    """Put a document together, whatever the order in which its tests came."""
+    """Put a document together, whatever the order in which its tests came; ``is_part``: others were left out."""
     ordered = tuple(sorted(map(_settled, tests), key=lambda test: (test.file, test.line, test.id)))
     return Document(
         began=began,
@@ -51,7 +52,7 @@ def make_document(
         tests=ordered,
         coverage=coverage(ordered, Scope(asked.routes, asked.omitted)),
         fail_under=None if asked.fail_under is None else f"{asked.fail_under.normalize():f}",
-        baseline=None if listed is None else baseline.compare(ordered, listed),
+        baseline=None if listed is None else baseline.compare(ordered, listed, is_whole=not (problems or is_part)),
     )
 
 
@@ -80,6 +81,7 @@ def finish(asked: Asked, document: Document) -> Outcome:
     done: list[str] = []
     if asked.updates and asked.baseline is not None:
         _try(asked.baseline, updated(document), BASELINE_OPTION, failures, done)
+        document = replace(document, baseline=baseline.up_to_date(document.baseline))
     elif document.baseline is not None:
         failures += baseline_failures(document.baseline, str(asked.baseline))
     failures += coverage_failures(document)

@@ -150,25 +150,80 @@ def test_the_marker_of_parameters_brings_a_script(pytester: pytest.Pytester) -> 
     result.stdout.fnmatch_lines(["*the marker of a set of parameters (pytest.param(*)) has one script, not 2: *"])
 
 
-def test_two_markers_with_scripts_on_one_test_are_refused(pytester: pytest.Pytester) -> None:
-    """One of them would be passed over, and its faults never fire."""
-    pytester.makepyfile(
-        """
-        import pytest
+TWO = """@pytest.mark.chaos("503, ok")
+@pytest.mark.chaos("502")
+"""
 
-        @pytest.mark.chaos("503, ok")
-        @pytest.mark.chaos("502")
-        def test_it(chaos):
-            pass
-        """
-    )
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{TWO}def test_it(chaos): pass",
+        f"{TWO}class TestIt:\n    def test_it(self, chaos): pass",
+        'pytestmark = [pytest.mark.chaos("502"), pytest.mark.chaos("503, ok")]\ndef test_it(chaos): pass',
+    ],
+)
+def test_two_markers_with_scripts_at_one_place_are_refused(pytester: pytest.Pytester, source: str) -> None:
+    """One of them would be passed over, and its faults never fire."""
+    pytester.makepyfile(f"import pytest\n\n{source}\n")
 
     result = run(pytester)
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ['@pytest.mark.chaos: two markers of one test have scripts, *: @pytest.mark.chaos("502", "503, ok")']
+        ["@pytest.mark.chaos: two markers at one place have scripts, *: @pytest.mark.chaos(*50?*, *50?*)"]
     )
+
+
+def test_the_marker_of_a_class_takes_the_place_of_what_it_inherits(pytester: pytest.Pytester) -> None:
+    """Each has one script."""
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        @pytest.mark.chaos("503")
+        class TestBase:
+            status = 503
+
+            def test_it(self, chaos):
+                assert requests.get(chaos.url, timeout=1).status_code == self.status
+
+        @pytest.mark.chaos("502")
+        class TestOther(TestBase):
+            status = 502
+        """
+    )
+
+    run(pytester).assert_outcomes(passed=2)
+
+
+def test_a_marker_brings_its_faults_to_a_test_case(pytester: pytest.Pytester) -> None:
+    """A method of a `unittest.TestCase` takes no fixture, and calls its service by the service's own address."""
+    pytester.makepyfile(
+        """
+        import unittest
+        import pytest, requests
+
+        class TestIt(unittest.TestCase):
+            @pytest.mark.chaos("503")
+            def test_own(self):
+                self.assertEqual(requests.get("https://api.example.com/rates", timeout=1).status_code, 503)
+
+            @pytest.mark.chaos("503", "502")
+            def test_two(self):
+                pass
+
+        @pytest.mark.chaos("502")
+        class TestMarked(unittest.TestCase):
+            def test_it(self):
+                self.assertEqual(requests.get("https://api.example.com/rates", timeout=1).status_code, 502)
+        """
+    )
+
+    result = run(pytester)
+
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*a method of a unittest.TestCase takes no parameters, and has one script, not 2: *"])
 
 
 @pytest.mark.parametrize(
@@ -329,6 +384,66 @@ def test_an_expected_breach_is_not_raised_until_it_is_mended(pytester: pytest.Py
 
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*ID01, ID04 expected to be broken, but*"])
+
+
+EXPECTED = """
+import pytest, requests
+from pytest_retrychaos import Chaos
+
+def charge(url, key=None):
+    headers = {"Idempotency-Key": key} if key else {}
+    for _ in range(2):
+        try:
+            return requests.post(url + "/payments", json={"amount": 5}, headers=headers, timeout=1)
+        except requests.RequestException:
+            pass
+
+def part(chaos):
+    charge(chaos.url, KEY)
+    chaos.verify(only=["RT01"])
+
+def asserts(chaos):
+    charge(chaos.url, KEY)
+    chaos.assert_retried()
+
+def asserts_that_law(chaos):
+    charge(chaos.url, KEY)
+    chaos.assert_no_duplicates()
+
+def twice(chaos):
+    requests.get(chaos.url + "/rates", timeout=1)
+    chaos.verify(ignore=["ID01"])
+    charge(chaos.url, KEY)
+    chaos.verify(ignore=["ID01"])
+
+@pytest.mark.parametrize("test", [part, asserts, asserts_that_law])
+@pytest.mark.chaos("reset after-commit, ok", expect=["ID04"])
+def test_one(chaos, test):
+    test(chaos)
+
+@pytest.mark.chaos("ok, reset after-commit, ok", expect=["ID04"])
+def test_twice(chaos):
+    twice(chaos)
+
+def test_alone():
+    with Chaos("reset after-commit, ok", expect=["ID04"]) as chaos:
+        asserts(chaos)
+"""
+
+
+def test_what_is_expected_is_asked_for_at_the_end_however_the_test_judges(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a part of the laws, by an assertion, in the middle: it is let pass, and said to be gone once it is."""
+    monkeypatch.setenv("COLUMNS", "200")
+    pytester.makepyfile(f"{EXPECTED}\nKEY = None\n")
+    run(pytester).assert_outcomes(passed=5)
+
+    pytester.makepyfile(f"{EXPECTED}\nKEY = 'k1'\n")
+    mended = run(pytester, "-rf", "--tb=no", "-v")
+
+    mended.assert_outcomes(failed=5)
+    mended.stdout.fnmatch_lines(["FAILED *ID04 expected to be broken, but it is not: *"] * 5, consecutive=True)
 
 
 def test_the_verdict_is_shown_when_pytest_is_verbose(pytester: pytest.Pytester) -> None:

@@ -302,3 +302,15 @@ def test_hiding_twice_changes_nothing(text: str) -> None:
     for name in ("Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "Location"):
         value = HIDES.header(name, text).text
         assert HIDES.header(name, value).text == value
+
+
+@pytest.mark.parametrize("pattern", [r"[0-9a-f]{8,}", r"\d{4,}", r"\d+", "hidden", r"\w+"])
+def test_a_pattern_hides_no_part_of_a_mark(pattern):
+    """A mark is made of letters and digits, too: of a mark within a mark nobody could see what is the same."""
+    redaction = Redaction([pattern])
+
+    hidden = redaction.text("Authorization: Bearer 0123456789abcdef, ref 20241231 hidden deadbeef")
+
+    assert "[hidden:[" not in hidden
+    assert hidden.count("[hidden:") <= 9
+    assert redaction.text(hidden) == hidden

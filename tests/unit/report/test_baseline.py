@@ -41,6 +41,8 @@ def test_a_baseline_is_read_as_it_was_written_sorted_and_once() -> None:
             "it is damaged: finding 1 has to have law, shape, route, fault, it is {'law': 'ID04', 'shape': 'ID04', 'p",
         ),
         (to_json([KNOWN]).replace('"POST /payments"', "7"), "it is damaged: route of finding 1 is 7, not a text"),
+        (to_json([replace(KNOWN, law="id04")]), "law of finding 1 is 'id04': there is none of that name"),
+        (to_json([replace(KNOWN, fault="lost")]), "fault of finding 1 is 'lost': there is none of that name"),
         (
             to_json([replace(KNOWN, law="NV01")]),
             "finding 1 is NV01: a test that cannot tell is mended, not listed",
@@ -50,7 +52,7 @@ def test_a_baseline_is_read_as_it_was_written_sorted_and_once() -> None:
 )  # fmt: skip
 def test_what_is_no_baseline_is_refused(text: str, said: str) -> None:
     """Damaged, newer, or another file."""
-    with pytest.raises(ValueError, match=r"^(it|finding) ") as refused:
+    with pytest.raises(ValueError, match=r"^(it|finding|law|fault) ") as refused:
         from_json(text)
 
     assert str(refused.value).startswith(said)
@@ -67,6 +69,7 @@ def test_a_run_without_a_finding_and_with_its_cell_judged_has_fixed_it() -> None
     assert compare([fixed], [KNOWN]) == Comparison((), (), (KNOWN,), ())
     for test in (not_asked, elsewhere, not_judged, crashed):
         assert compare([test], [KNOWN]) == Comparison((), (), (), (KNOWN,))
+    assert compare([fixed], [KNOWN], is_whole=False) == Comparison((), (), (), (KNOWN,))
 
 
 def test_a_law_that_did_not_apply_was_asked_all_the_same() -> None:
