@@ -31,8 +31,8 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
       such as `PaymentUnknown`. An ambiguous answer handed over as it is (a response with 502) is honest.
     - Does not apply where the service itself said that it did nothing (a 503) though it had; where it only sent the
       client elsewhere (a 307), and the ledger has no row; where a message may say in words that the outcome is unknown;
-      where a later request of the scope failed, which the caller may have been told of; where another write of the
-      scope may have undone it.
+      where another request of the scope failed for good, which the caller may have been told of (who gives up may send
+      an alert first); where another write of the scope may have undone it.
     - Why: Who believes a false failure pays again.
     - Fix: Raise the failure itself, or your own error from it (`raise … from error`).
     """
@@ -47,8 +47,8 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             tally.pass_over("the run was ended, since the code would not have: nobody was told anything")
         elif any(other.writes for other in view.by_scope[index] if other is not operation):
             tally.pass_over("another write of the scope may have undone or replaced it")
-        elif operation.has_success and _failed_later(view, index, operation):
-            tally.pass_over("another request of the scope failed afterwards: the caller may have been told of that one")
+        elif operation.has_success and _failed_beside(view, index, operation):
+            tally.pass_over("another request of the scope failed: the caller may have been told of that one")
         else:
             _judge_telling(operation, told, tally)
     return tally.result(
@@ -64,11 +64,14 @@ def _was_ended(told: Told) -> bool:
     return raised is not None and raised.type.startswith("pytest_retrychaos.") and _EXCEPTION not in raised.bases
 
 
-def _failed_later(view: View, index: int, operation: OperationView) -> bool:
-    """Whether another operation of the scope ended after this one, and not in a success."""
-    after = operation.last.attempt.index
+def _failed_beside(view: View, index: int, operation: OperationView) -> bool:
+    """Whether another operation of the scope did not end in a success.
+
+    A later one, or one before: who gives up may send an alert or undo a step, and tell of what failed. What was not
+    sent may have been another request.
+    """
     others = (other for other in view.by_scope[index] if other is not operation)
-    return any(other.last.attempt.index > after and not other.last.is_success for other in others)
+    return not operation.attempts[0].was_sent or any(not other.last.is_success for other in others)
 
 
 def _judge_telling(operation: OperationView, told: Told, tally: Tally) -> None:
