@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DIFFERENT: Final = "different requests? script reset or 503 in its place: then it is seen what was asked for"
 """What would settle it where nothing was sent."""
 
+ROUNDS: Final = 50
+"""How often a row of items that cannot be sent may be gone through before each is seen."""
+
 LONG_ATTEMPT_NS: Final = SECOND
 """An attempt that itself lasted as long counts as a wait."""
 
@@ -41,7 +44,7 @@ def bk01(view: View, terms: Terms) -> LawResult:
     - The first attempt at another host is failover and needs no wait. Coming back to a host is a retry: its wait counts
       from the end of the last attempt there. A login is not judged.
     - With a policy: a retry is judged where the policy's wait is more than zero.
-    - Does not apply where nothing was sent, and as many different requests came together later: a row of them, perhaps.
+    - Does not apply where nothing was sent, and as many different requests came later: a row of them, perhaps.
     - Why: A failing service is hit hardest by those who wait for it, all at the same moment.
     - Fix: Wait before each retry, longer each time, with jitter.
     """
@@ -74,24 +77,29 @@ def bk01(view: View, terms: Terms) -> LawResult:
 
 
 def _was_row(view: View, operation: OperationView, hot: Retry) -> bool:
-    """Whether what was not sent at one moment may have been as many different requests, sent together later.
+    """Whether what was not sent at one moment may have been as many different requests, sent later.
 
     A queue or a sync goes through all of its items, waits, and goes through them again; a loop without waits comes back
-    with one request. The last of the row may have got through: they are not among what is sent later.
+    with one request. Jitter spreads them: they need not come together. The last of the row may have got through: they
+    are not among what is sent later.
     """
     began_ns, host, scope = hot.attempt.began_ns, hot.attempt.host, hot.attempt.scope
     row = [attempt for attempt in operation.attempts if attempt.began_ns == began_ns]
     unsent = [attempt for attempt in row if not attempt.was_sent]
     if not unsent or len(row) > len(unsent) + 1 or any(attempt.was_sent for attempt in row[: len(unsent)]):
         return False
-    later = islice(view.trace.attempts, unsent[-1].index, None)
+    first = unsent[-1].index
+    later = islice(view.trace.attempts, first, first + ROUNDS * len(row))
     sent = (attempt for attempt in later if attempt.was_sent and (attempt.host, attempt.scope) == (host, scope))
     got_through: set[object] = set()
+    different: set[object] = set()
     for moment, together in groupby(sent, key=lambda attempt: attempt.began_ns):
         if moment == began_ns and len(row) > len(unsent):
             got_through = _different(together)
-        else:
-            return len(_different(together) - got_through) >= len(unsent)
+            continue
+        different |= _different(together) - got_through
+        if len(different) >= len(unsent):
+            return True
     return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,6 +58,28 @@ def send_in_rounds(url: str) -> None:
 def test_items_that_are_left_for_the_next_round_are_no_loop(chaos):
     """They were sent together once they could be: what was refused may have been each of them."""
     send_in_rounds(chaos.url)
+
+    assert "row" in chaos.verify().of("BK01").reason
+
+
+def send_by_the_hour(url: str, items: int) -> None:
+    """Send items as each comes due, and put off what could not be sent by a wait of its own."""
+    due = dict.fromkeys(range(items), 0.0)
+    tries = dict.fromkeys(due, 0)
+    while due:
+        item = min(due, key=due.__getitem__)
+        time.sleep(max(0.0, due[item] - time.monotonic()))
+        if send(url, item, waits=()):
+            del due[item]
+            continue
+        tries[item] += 1
+        due[item] = time.monotonic() + min(60, 2 ** tries[item]) * random.uniform(0.5, 1)
+
+
+@pytest.mark.chaos("refuse x3, ok", "refuse x2, ok", "down=5s", "down=40s")
+def test_items_that_are_put_off_by_waits_of_their_own_are_no_loop(chaos):
+    """Jitter spreads what was refused at one moment: they do not come together any more."""
+    send_by_the_hour(chaos.url, items=3)
 
     assert "row" in chaos.verify().of("BK01").reason
 
