@@ -41,6 +41,10 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
 """Seconds for one attempt: to be connected, and to wait for the answer."""
 
 
+class PaymentUnknown(requests.RequestException):
+    """The service says that the charge was made, in an answer that cannot be read: ask it, and charge nothing anew."""
+
+
 class PaymentClient:
     """A client of the payment service at one address."""
 
@@ -55,9 +59,10 @@ class PaymentClient:
         """Charge once, and return the payment.
 
         ``key`` names this charge; give your own order number to be safe over a restart of the program too.
-        Raises ``requests.HTTPError`` when the service refuses, another ``requests.RequestException`` for an answer that
-        cannot be read or followed, and the last error when no attempt is left. Where that is a timeout or a lost
-        connection, or has a cause, the charge may have been made: ask the service before charging anew.
+        Raises ``requests.HTTPError`` when the service refuses, `PaymentUnknown` for a success that cannot be read,
+        another ``requests.RequestException`` for an answer that cannot be followed, and the last error when no attempt
+        is left. Where that is a timeout or a lost connection, or has a cause, the charge may have been made: ask the
+        service before charging anew.
         """
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         body = {"amount": amount, "currency": currency}
@@ -68,7 +73,7 @@ class PaymentClient:
                 response = self._send(body, headers)
                 asked = seconds_asked(response)
                 response.raise_for_status()
-                return dict(response.json())
+                return payment_in(response)
             except requests.HTTPError as error:
                 if error.response.status_code not in TRANSIENT or retry == self.attempts or asked > LONGEST_WAIT:
                     raise error from doubt
@@ -88,6 +93,14 @@ class PaymentClient:
         return self.session.post(
             f"{self.url}/payments", json=body, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
         )
+
+
+def payment_in(response: requests.Response) -> dict[str, Any]:
+    """Return what a success says; raises `PaymentUnknown` where it is no payment."""
+    try:
+        return dict(response.json())
+    except (ValueError, TypeError) as error:
+        raise PaymentUnknown(f"status {response.status_code}, and no payment in it", response=response) from error
 
 
 def was_sent(error: requests.RequestException) -> bool:

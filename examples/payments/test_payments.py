@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from examples.payments.client import PaymentClient
+from examples.payments.client import PaymentClient, PaymentUnknown
 
 
 # fmt: off
@@ -86,6 +86,15 @@ def test_a_charge_in_doubt_is_told_as_doubt(chaos):
         chaos.call(PaymentClient(chaos.url).charge, amount=1000, currency="USD")
 
     assert len(chaos.ledger) == 1
+    chaos.verify()
+
+
+@pytest.mark.chaos("204", '200 body="not json"', "200 body=[1]")
+def test_a_success_that_cannot_be_read_is_told_as_unknown(chaos):
+    """The charge was made: whoever takes that for a failure makes it again."""
+    with pytest.raises(PaymentUnknown):
+        chaos.call(PaymentClient(chaos.url).charge, amount=1000, currency="USD")
+
     chaos.verify()
 
 
