@@ -15,6 +15,7 @@ from pytest_retrychaos.report.coverage import Scope, coverage
 from pytest_retrychaos.report.document import Comparison, Document, FindingRecord, Identity, TestRecord
 from pytest_retrychaos.report.figures import percent, written
 from pytest_retrychaos.report.formats import render
+from pytest_retrychaos.report.jsonform import restated
 from pytest_retrychaos.report.writing import write_whole
 
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -44,7 +45,8 @@ def make_document(
     is_part: bool = False,
 ) -> Document:
     """Put a document together, whatever the order in which its tests came; ``is_part``: others were left out."""
-    ordered = tuple(sorted(map(_settled, tests), key=lambda test: (test.file, test.line, test.id)))
+    settled = [_settled(test, frozenset(listed or ())) for test in tests]
+    ordered = tuple(sorted(settled, key=lambda test: (test.file, test.line, test.id)))
     return Document(
         began=began,
         seed=seed,
@@ -56,14 +58,18 @@ def make_document(
     )
 
 
-def _settled(test: TestRecord) -> TestRecord:
-    """Take what a test that was expected to fail has found for expected, too."""
-    if test.outcome != "xfailed":
-        return test
-    findings: tuple[FindingRecord, ...] = tuple([
-        replace(one, status="expected") if one.status == "new" else one for one in test.findings
-    ])  # fmt: skip
-    return replace(test, findings=findings)
+def _settled(test: TestRecord, listed: frozenset[Identity]) -> TestRecord:
+    """Take what a test that was expected to fail has found for expected, too, and what is listed by now for known."""
+    findings = tuple([_settled_finding(one, test.outcome, listed) for one in test.findings])
+    return test if findings == test.findings else restated(test, findings)
+
+
+def _settled_finding(finding: FindingRecord, outcome: str, listed: frozenset[Identity]) -> FindingRecord:
+    if finding.status != "new":
+        return finding
+    if outcome == "xfailed":
+        return replace(finding, status="expected")
+    return replace(finding, status="known") if Identity(*finding.identity) in listed else finding
 
 
 def begin(asked: Asked, *, began: str, seed: int) -> None:

@@ -21,6 +21,7 @@ from pytest_retrychaos.report.document import (
     STATUSES,
     VERSION,
     Document,
+    FindingRecord,
     TestRecord,
     Timeline,
 )
@@ -106,6 +107,14 @@ def redrawn(test: TestRecord) -> TestRecord:
 @functools.lru_cache(maxsize=256)
 def _read(line: str) -> Timeline:
     return codec.decode(Timeline, json.loads(line))
+
+
+def restated(test: TestRecord, findings: tuple[FindingRecord, ...]) -> TestRecord:
+    """Give a test other findings; one that is to be written as it was read is written anew, but for its timeline."""
+    line: object = test.timeline
+    if isinstance(line, Undrawn) and line.whole is not None:
+        test = _with(test, Undrawn(line.whole.removesuffix("}").partition(_TIMELINE)[2]))
+    return changed(test, findings=findings)
 
 
 def _with(test: TestRecord, line: Undrawn | None) -> TestRecord:

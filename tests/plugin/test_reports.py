@@ -145,6 +145,9 @@ def test_explored(chaos):
 """
 
 
+PROGRAM = [sys.executable, "-m", "pytest_retrychaos"]
+
+
 def _timeless(text: str) -> str:
     """Leave out the real times."""
     text = re.sub(r'"real_ns":\d+', '"real_ns":0', text)
@@ -162,10 +165,25 @@ def test_several_processes_write_what_one_does(pytester: pytest.Pytester) -> Non
     assert _timeless((pytester.path / "r.json").read_text()) == one
     for shard in ("pay", "more"):
         run(pytester, f"test_{shard}.py", f"--chaos-report={shard}.json")
-    merge = [sys.executable, "-m", "pytest_retrychaos", "merge", "pay.json", "more.json", "--report", "all.json"]
-    merged = pytester.run(*merge)
+    merged = pytester.run(*PROGRAM, "merge", "pay.json", "more.json", "--report", "all.json")
     assert merged.ret == 0, merged.stderr
     assert _timeless((pytester.path / "all.json").read_text()) == one
+
+
+def test_a_baseline_that_the_last_job_gives_counts_for_what_its_shards_found(pytester: pytest.Pytester) -> None:
+    """They ran without one: what it lists is known in every format that is written of them together."""
+    pytester.makepyfile(test_pay=SUITE)
+    run(pytester, "--chaos-report=pay.json")
+    (pytester.path / "b.json").write_text(BASELINE)
+    reports = ["--report", "all.json", "--report", "all.sarif"]
+
+    merged = pytester.run(*PROGRAM, "merge", "pay.json", "--baseline", "b.json", *reports)
+
+    assert merged.ret == 0, merged.stderr
+    document = json.loads((pytester.path / "all.json").read_text())
+    assert {one["status"] for test in document["tests"] for one in test["findings"]} == {"known", "expected"}
+    results = json.loads((pytester.path / "all.sarif").read_text())["runs"][0]["results"]
+    assert {one["level"] for one in results} == {"note"}
 
 
 FORKED = """
