@@ -318,13 +318,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if shown:
             terminalreporter.section(f"{title}s")
         for test, text in shown:
-            terminalreporter.line(test)
-            terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
+            _show_under(terminalreporter, test, text)
     _show_shares(terminalreporter)
     for test, text in terminalreporter.config.stash.get(INTERRUPTED, ()):
         terminalreporter.section("retrychaos: found before the interrupt")
-        terminalreporter.line(test)
-        terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
+        _show_under(terminalreporter, test, text)
+
+
+def _show_under(terminalreporter: pytest.TerminalReporter, test: str, text: str) -> None:
+    """Show a text under its test, line by line: what a terminal cannot show pytest escapes, with the ends of lines."""
+    terminalreporter.line(test)
+    for line in text.splitlines():
+        terminalreporter.line(f"  {line}")
+    terminalreporter.line("")
 
 
 def _show_shares(terminalreporter: pytest.TerminalReporter) -> None:
@@ -336,8 +342,7 @@ def _show_shares(terminalreporter: pytest.TerminalReporter) -> None:
 
     terminalreporter.section("retrychaos: explored in shares")
     for test, text in together(getattr(report, SHARE) for report in reports):
-        terminalreporter.line(test)
-        terminalreporter.line("".join(f"  {line}\n" for line in text.splitlines()))
+        _show_under(terminalreporter, test, text)
 
 
 def _in_loop(item: pytest.Function, run: Chaos) -> Callable[..., object]:

@@ -471,3 +471,24 @@ def test_the_verdict_is_shown_when_pytest_is_verbose(pytester: pytest.Pytester) 
         ]
     )
     run(pytester).stdout.no_fnmatch_line("*retrychaos verdict*")
+
+
+def test_a_verdict_is_shown_line_by_line_without_unicode(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where stdout has not every letter pytest writes escapes, and those of line ends would join the lines."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    pytester.makepyfile(
+        """
+        import pytest, requests
+
+        @pytest.mark.chaos("ok")
+        def test_it(chaos):
+            requests.get(chaos.url, timeout=1)
+            chaos.verify()
+        """
+    )
+
+    result = run(pytester, "-v")
+
+    assert "\\n" not in result.stdout.str()
