@@ -43,8 +43,9 @@ FLOORS: dict[str, int] = {
     "serving": 10,
     "report": 11,
     "explaining": 11,
-    "plugin": 12,
+    "showing": 12,
     "standalone": 12,
+    "plugin": 13,
     "cli": 13,
     "__main__": 14,
     "__init__": 15,
@@ -132,6 +133,7 @@ HOOKS = {
     "report.asked",
     "report.collecting",
     "settings",
+    "showing",
 }
 
 
