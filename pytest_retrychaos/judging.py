@@ -189,6 +189,7 @@ class Judge:
         self._run.settle()
         self._find_expected(self.trace, self._terms)
         held = ", ".join(one for one in self._options.expect if one not in self._met)
+        self._met.update(self._options.expect)  # what is missing is told once
         if held:
             raise LawsBroken(f"{held} expected to be broken, but it is not: take it out of expect=", self.verdict)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import ipaddress
 import os
 import signal
 import subprocess
@@ -69,7 +70,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="default", choices=PROFILES, help="whose idempotency rules it follows")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of what the service invents")
     parser.add_argument(
-        "--host", type=_bare, default="localhost", help="where to listen (default: localhost, this machine only)"
+        "--host", type=_host, default="localhost", help="where to listen (default: localhost, this machine only)"
     )
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="0 (default): any that is free")
     parser.add_argument("--https", action="store_true", help="give the https:// address, and make a certificate for it")
@@ -87,9 +88,15 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _bare(host: str) -> str:
+def _host(text: str) -> str:
     """Take the brackets off an address that was written as in a URL: ``[::1]``."""
-    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        return host if host == "localhost" else str(ipaddress.ip_address(host))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address: write localhost, or an IP address of this machine (0.0.0.0 or ::: every one)"
+        ) from None
 
 
 @contextlib.contextmanager

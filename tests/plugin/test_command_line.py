@@ -101,6 +101,15 @@ def test_run_expects_a_law_that_is_known_to_be_broken():
     assert done.returncode == 0, done.stderr
 
 
+def test_run_says_once_that_what_it_expects_holds():
+    """Ends with 1, as where a law is broken."""
+    done = run("--script", "503, ok", "--expect=ID04", words=("2", "0"))
+
+    assert done.returncode == 1
+    assert done.stderr.count("ID04 expected to be broken, but it is not: take it out of expect=") == 1
+    assert "Traceback" not in done.stderr
+
+
 def test_run_cannot_tell_where_no_request_came():
     """Ends with 2, and says what to do."""
     done = run("--script", "503, ok", code="")
@@ -284,7 +293,7 @@ def test_merge_ends_by_its_gates_where_nobody_reads_what_it_says(tmp_path):
         ),
         (("serve", "--script", "dns"), "`dns` on transport='loopback': a server has no say in how its name is"),
         (("serve", "--script", "refuse", "--host", "0.0.0.0"), "`refuse` on a server that listens on 0.0.0.0: "),
-        (("serve", "--host", "example"), "listen='example:0' is no address: write an IP address or localhost, "),
+        (("serve", "--host", "example"), "--host: 'example' is no address: write localhost, or an IP address of "),
         (("serve", "--host", "203.0.113.1"), "cannot listen on 203.0.113.1, port 0: this machine has no such address"),
         (("serve", "--port", "70000"), "--port: '70000' is no port: a whole number up to 65535, or 0 for"),
         (("serve", "--seed", "-1"), "seed=-1: a seed is a whole number, 0 or more"),
