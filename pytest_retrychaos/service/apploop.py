@@ -204,4 +204,4 @@ def _is_library(path: str) -> bool:
     return path.startswith(_LIBRARIES) or path.startswith("<frozen") or "site-packages" in path
 
 
-_LIBRARIES = (os.path.dirname(os.__file__) + os.sep, os.path.dirname(__file__) + os.sep)
+_LIBRARIES = (os.path.dirname(os.__file__) + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
