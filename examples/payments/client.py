@@ -42,7 +42,7 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
 
 
 class PaymentUnknown(requests.RequestException):
-    """The service says that the charge was made, in an answer that cannot be read: ask it, and charge nothing anew."""
+    """The service did not refuse, and what it says of the charge cannot be read: ask it before charging anew."""
 
 
 class PaymentClient:
@@ -73,7 +73,6 @@ class PaymentClient:
                 response = self._send(body, headers)
                 asked = seconds_asked(response)
                 response.raise_for_status()
-                return payment_in(response)
             except requests.HTTPError as error:
                 if error.response.status_code not in TRANSIENT or retry == self.attempts or asked > LONGEST_WAIT:
                     raise error from doubt
@@ -86,6 +85,8 @@ class PaymentClient:
                     doubt = error
             except requests.RequestException as error:  # an answer that says neither yes nor no
                 raise error from doubt
+            else:
+                return payment_in(response)
             time.sleep(asked + random.uniform(0, min(WAIT_CAP, FIRST_WAIT * 2 ** (retry - 1))))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -96,7 +97,7 @@ class PaymentClient:
 
 
 def payment_in(response: requests.Response) -> dict[str, Any]:
-    """Return what a success says; raises `PaymentUnknown` where it is no payment."""
+    """Return the payment in an answer; raises `PaymentUnknown` where there is none."""
     try:
         return dict(response.json())
     except (ValueError, TypeError) as error:

@@ -105,7 +105,7 @@ def test_under_a_plain_given_the_payment_client_is_accused_of_nothing(script: Sc
 def test_what_hypothesis_once_held_against_the_payment_client(script: str) -> None:
     """A redirect that is followed with its key; an answer that cannot be read after a charge that was lost."""
     with Chaos(script) as chaos:
-        with contextlib.suppress(requests.JSONDecodeError, requests.TooManyRedirects):
+        with contextlib.suppress(requests.RequestException):
             chaos.call(PaymentClient(chaos.url).charge, amount=1000, currency="USD")
         chaos.verify()
 
