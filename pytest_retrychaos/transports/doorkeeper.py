@@ -5,7 +5,7 @@ Laws of this module:
 2. A client that is refused is refused by the kernel, when it sends its SYN again: about a second after the first
    (RFC 6298, 2.1), or at once where it can be nudged. Nobody listens at that moment; until then nobody is answered.
 3. A client that gets no handshake waits until it gives up: whenever its SYN comes again, none is answered. In between
-   others are let in.
+   others are let in; who knocked meanwhile asks again about a second later, or at once where it can be nudged.
 4. A client that gets in all the same, since the machine was too busy, is reset before anything is read from it.
 """
 
@@ -32,8 +32,8 @@ SELDOM_S, OFTEN_S = 0.01, 0.002
 SHUT_EARLY_MS = 30
 """Before a SYN that is to be refused comes again, the gate is shut by so much: two looks and a turn of the
 interpreter's lock."""
-HOLD_EARLY_MS = 200
-"""Before one that is not to be answered, it is held by so much: a busy machine may look late."""
+HOLD_EARLY_MS = 500
+"""Before one that is not to be answered, it is held by so much: a busy machine may look late, by 200 ms and more."""
 SHUT_AT_MOST_NS = 2 * SECOND
 NUDGED_NS = SECOND // 10
 """So long the gate is shut for a client that was nudged: it asks again after two ticks, of 10 ms at most."""
@@ -119,8 +119,11 @@ class Doorkeeper:
         self._comes_again = self._is_held_for(waiting)
         if self._comes_again or self._exchange.strikes_handshake(self._host):
             self._gate.hold()
-        else:
+        elif self._gate.door is not _OPEN:
             self._gate.open()
+            for knock in waiting:
+                if knock != self._struck and self._nudge.can_reach(knock):
+                    self._nudge.send(knock)
 
     def _is_held_for(self, waiting: dict[Knock, int]) -> bool:
         if self._struck is None or self._unsent is None:
