@@ -79,7 +79,7 @@ MAY_DIFFER_PREFIXES: Final[dict[str, str]] = {
 
 MAY_DIFFER_WORDS: Final[frozenset[str]] = frozenset(
     {"attempt", "attempts", "retry", "retries", "timestamp", "nonce", "signature", "trace", "span"}
-    | {"date", "time", "ts", "expires", "sig", "hmac"}
+    | {"date", "time", "ts", "at", "sent", "expires", "sig", "hmac"}
     | {"deadline", "timeout"}  # what is left of it, told to the service: Google SRE book, 22, "deadline propagation"
 )
 """Words in a field's name that say the same of fields which no standard names (``X-Acme-Retry-Count``)."""
