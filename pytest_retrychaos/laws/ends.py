@@ -41,6 +41,11 @@ _NETWORKS_WORDS: Final = re.compile(
 
 LOGIN: Final = frozenset({401, 403, 407})
 
+UNSUPPORTED: Final = 415
+"""Says that how the content is packed, or what it is called, is not known (RFC 9110, 15.5.16)."""
+CONTENT_FIELDS: Final = ("content-encoding", "content-type")
+"""What may be otherwise after that."""
+
 
 class Ended(NamedTuple):
     """How one attempt ended in the client's eyes."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
-from pytest_retrychaos.laws.ends import LOGIN, SAME_REQUEST, STATUS, Ended, is_unsafe
+from pytest_retrychaos.laws.ends import (
+    CONTENT_FIELDS,
+    LOGIN,
+    SAME_REQUEST,
+    STATUS,
+    UNSUPPORTED,
+    Ended,
+    is_unsafe,
+    path_of,
+)
 from pytest_retrychaos.laws.lookback import two_operations, was_refused_afterwards
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.volatile import signatures
@@ -23,10 +32,12 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     """Judge that a permanent failure is not retried.
 
     - Asked for a scripted 400, 401, 402, 403, 404, 405, 410, 415 or 422 without a retry hint. A login with other
-      credentials after 401 or 403 is none, nor is an address that is signed anew, nor the same question put to another
-      host. The service's own answers are not judged: a poll may meet 404 as often as it likes.
+      credentials after 401 or 403 is none, nor is an address that is signed anew, nor a body that is packed otherwise
+      after 415, nor the same question put to another host. The service's own answers are not judged: a poll may meet
+      404 as often as it likes.
     - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps. Nor where a redirect
-      led to one address, which refused, and then to another: signed anew, perhaps.
+      led to one address, which refused, and then to another: signed anew, perhaps. Nor where a list was begun anew (an
+      earlier page of it was read again) before the page that had been refused was asked for.
     - Why: The same request gets the same answer: a retry costs time and traffic, and a locked account.
     - Fix: Retry by a list of statuses, not by "not ok".
     """
@@ -36,9 +47,12 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             continue
         followed = [r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)]
         refused = [r for r in followed if not _is_led_elsewhere(r)]
-        again = next((r for r in refused if not _was_login_tried(view, r)), None)
+        repeated = [r for r in refused if not _was_begun_anew(view, r)]
+        again = next((r for r in repeated if not _was_login_tried(view, r)), None)
         if again is not None:
             tally.accuse(_sent_after_refusal(operation, again))
+        elif refused and not repeated:
+            tally.pass_over("the list was begun anew before the page that had been refused was asked for again")
         elif refused:
             tally.pass_over(
                 "another request followed the refusal, and failed: perhaps a login, after which all began anew"
@@ -81,9 +95,40 @@ def _was_login_tried(view: View, retry: Retry) -> bool:
     )
 
 
+def _was_begun_anew(view: View, retry: Retry) -> bool:
+    """Whether an earlier page of a list was read again after a page was refused: its cursor had expired, perhaps."""
+    refused = retry.before.attempt
+    if not refused.is_read:
+        return False
+    attempts = view.trace.attempts
+    between = attempts[refused.index : retry.attempt.index - 1]
+    read = {one.target for one in between if _is_other_page(view, one, refused)}
+    before = attempts[: refused.index - 1] if read else ()
+    return any(one.target in read and _is_other_page(view, one, refused) for one in before)
+
+
+def _is_other_page(view: View, one: Attempt, refused: Attempt) -> bool:
+    """Whether an attempt read another page of the list of which one was refused."""
+    same_list = (one.scope, one.method, one.host, path_of(one)) == (
+        refused.scope,
+        refused.method,
+        refused.host,
+        path_of(refused),
+    )
+    is_other = same_list and one.target != refused.target and not one.failed
+    return is_other and view.trace.are_related(one.lineage, refused.lineage)
+
+
 def _may_follow_refusal(retry: Retry) -> bool:
-    """Whether it is a login with other credentials or an address signed anew, or the question put to another host."""
-    return retry.is_login or retry.is_failover or _is_signed_anew(retry)
+    """Whether it is a login, an address signed anew, a body packed otherwise, or the question put to another host."""
+    return retry.is_login or retry.is_failover or _is_signed_anew(retry) or _is_packed_otherwise(retry)
+
+
+def _is_packed_otherwise(retry: Retry) -> bool:
+    """Whether a body was refused as it was packed or called, perhaps, and sent again otherwise."""
+    refused, again = retry.before.attempt, retry.attempt
+    is_other = any(refused.headers.get(name) != again.headers.get(name) for name in CONTENT_FIELDS)
+    return refused.status == UNSUPPORTED and is_other
 
 
 def _is_signed_anew(retry: Retry) -> bool:

@@ -50,7 +50,8 @@ def rt01(view: View, terms: Terms) -> LawResult:
       another operation's failure ended the code; where the code itself cancelled the task, as the loser of a race or
       the rest of a group, or stopped the worker in its wait (`if stop.wait(delay): return`, in an event loop
       `wait_for(stop.wait(), delay)`); where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in
-      an error of its own (RT06).
+      an error of its own (RT06). Of a wait for anything but an event (a queue, a condition, `asyncio.wait`) it is not
+      known what ended it: the finding asks.
     - Why: These failures pass. A client without a retry shows them to its users.
     - Fix: Add the failure to what the client retries, or say `ignore=("RT01",)` where a retry is not wanted.
     """
@@ -106,7 +107,8 @@ def _judge_by_policy(view: View, operation: OperationView, policy: Policy, tally
         tally.pass_over(reason or "no time was left for another attempt")
     else:
         most = "" if policy.attempts is None else f" of {counted(policy.attempts, 'attempt')}"
-        tally.accuse(_given_up(operation, last, f"after {made}{most}" if most else f"after {counted(made, 'attempt')}"))
+        when = f"after {made}{most}" if most else f"after {counted(made, 'attempt')}"
+        tally.accuse(_given_up(operation, last, when, hint=_if_stopped(view, last)))
 
 
 def _is_out_of_time(operation: OperationView, last: Ended, policy: Policy, resolution_ns: int) -> bool:
@@ -249,8 +251,10 @@ def _if_stopped(view: View, failed: Ended) -> str | None:
 
 
 def _sent_nothing_more(view: View, failed: Ended) -> bool:
-    mine = failed.attempt.lineage
-    return not any(later.lineage == mine for later in view.trace.attempts[failed.attempt.index :])
+    last: dict[int, int] | None = view.memo.get(_sent_nothing_more)
+    if last is None:
+        last = view.memo[_sent_nothing_more] = {one.lineage: one.index for one in view.trace.attempts}
+    return last[failed.attempt.lineage] == failed.attempt.index
 
 
 def _given_up(operation: OperationView, failed: Ended, when: str, hint: str | None = None) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pytest_retrychaos.laws.ends import LOGIN, SAME_REQUEST, path_of
+from pytest_retrychaos.laws.ends import CONTENT_FIELDS, LOGIN, SAME_REQUEST, UNSUPPORTED, path_of
 from pytest_retrychaos.laws.headers import CREDENTIAL_FIELDS, SIGNING_FIELDS, SIGNING_SCHEMES, may_differ
 from pytest_retrychaos.laws.lookback import LOOK_AHEAD
 from pytest_retrychaos.laws.respelled import is_respelled
@@ -38,7 +38,8 @@ def rt04(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     - Method, path, query, body and headers are compared with the first attempt; after a 307 or 308 method, body and key
       with the request that it answered.
     - Headers may differ that name the attempt, the time, the trace or the connection, or sign the request: by a list,
-      and by words in their names (`date`, `timestamp`, `timeout`, `signature`, `retry`, `nonce` …).
+      and by words in their names (`date`, `timestamp`, `timeout`, `signature`, `retry`, `nonce` …); after 415 those
+      that say how the body is packed, and what it is.
     - Credentials may differ after 401, 403 and 407, where the scheme signs each request, where both are signed tokens
       (JWT), and where another request came in between, which may have fetched a token. They may be left out where the
       service then asks for them and is given them (Kerberos, NTLM, a hook that logs in).
@@ -139,12 +140,19 @@ def _header_difference(operation: OperationView, before: Attempt, attempt: Attem
     for name in [*first, *(name for name in second if name not in first)]:
         if first.get(name) == second.get(name) or name in exempt or may_differ(name):
             continue
+        if name in CONTENT_FIELDS and _was_unsupported(operation, attempt):
+            continue
         if name in CREDENTIAL_FIELDS:
             if not _may_change_credentials(operation, before, attempt, name):
                 return "credentials", _change(name, first, second)
         elif not _is_blank_equal(first.get(name), second.get(name), before, attempt):
             return "headers", _change(name, first, second)
     return None
+
+
+def _was_unsupported(operation: OperationView, attempt: Attempt) -> bool:
+    refused = next((other for other in operation.attempts if other.status == UNSUPPORTED), None)
+    return refused is not None and refused.index < attempt.index
 
 
 def _fields(attempt: Attempt) -> dict[str, list[str]]:

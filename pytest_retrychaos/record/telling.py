@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,9 @@ FAILURE_WORDS: Final = frozenset(
 
 LONGEST: Final = 200
 """Characters of a value that are kept."""
+
+_GROUPS: Final = (ExceptionGroup, BaseExceptionGroup)
+"""What a group of tasks raises, and what names nothing by its own class."""
 
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 _CUT_WORD: Final = re.compile(r"[\w-]+\Z")
@@ -51,8 +54,20 @@ def tell_value(value: object, *, is_known_success: bool = False) -> Told:
 
 
 def tell_error(error: BaseException) -> Told:
-    """Note a raised exception with its chain, the outermost first."""
-    return Told(None, None, tuple(_raised(link) for link in exception_chain(error)))
+    """Note a raised exception with its chain, the outermost first; a group of one tells what that one tells."""
+    while type(error) in _GROUPS and len(error.exceptions) == 1:  # type: ignore[attr-defined]  # a group has them
+        error = error.exceptions[0]  # type: ignore[attr-defined]  # as above
+    links = {id(link): link for link in _links(error)}
+    return Told(None, None, tuple(_raised(link) for link in links.values()))
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    """Give an exception and all inside it, and what stands in a group right after that."""
+    for link in exception_chain(error):
+        yield link
+        if isinstance(link, BaseExceptionGroup):
+            for one in link.exceptions:
+                yield from _links(one)
 
 
 def claims_success(value: object) -> tuple[bool | None, str | None]:

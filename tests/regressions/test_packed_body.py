@@ -145,3 +145,35 @@ def test_a_value_spelled_otherwise_is_told(chaos):
 
     with pytest.raises(LawsBroken, match="RT04 another request: POST /orders was sent again with a value of its body"):
         chaos.verify()
+
+
+def pack_or_not(chaos, is_packed):
+    """Send once, packed or as it is."""
+    named, body = {"Content-Type": "application/json"}, json.dumps(ORDER).encode()
+    packed = {"data": gzip.compress(body), "headers": {**named, "Content-Encoding": "gzip"}}
+    plain = {"data": body, "headers": named}
+    return requests.post(f"{chaos.url}/orders", **packed if is_packed else plain, timeout=5).status_code
+
+
+@pytest.mark.chaos("415, ok", "503, 415, 503, ok")
+def test_who_sends_it_unpacked_after_415_repeats_nothing(chaos):
+    """The service does not know the packing: that is what 415 may say (RFC 9110, 15.5.16)."""
+    is_packed = True
+    while (status := pack_or_not(chaos, is_packed)) != 201:
+        is_packed = is_packed and status != 415
+        time.sleep(1)
+
+    chaos.verify()
+
+
+@pytest.mark.parametrize(
+    ("status", "then_packed", "law"), [(503, False, "RT04"), (400, False, "RT02"), (415, True, "RT02")]
+)
+def test_any_other_repetition_is_still_told(chaos, status, then_packed, law):
+    """Nothing says that the packing was at fault, or it is the same again."""
+    chaos.script(f"{status}, ok")
+    for is_packed in (True, then_packed):
+        pack_or_not(chaos, is_packed)
+
+    with pytest.raises(LawsBroken, match=law):
+        chaos.verify()

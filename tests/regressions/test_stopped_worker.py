@@ -15,6 +15,7 @@ import requests
 import trio
 
 from pytest_retrychaos import LawsBroken
+from pytest_retrychaos.engine import Retry, fixed
 
 
 def post(url):
@@ -229,3 +230,23 @@ def test_a_deadline_that_is_over_is_none(chaos):
 
     with pytest.raises(LawsBroken, match="RT01"):
         chaos.verify()
+
+
+@pytest.mark.parametrize("policy", [None, Retry(attempts=5, backoff=fixed(1))])
+def test_who_may_have_been_stopped_in_another_way_is_asked(chaos, policy):
+    """Of what else a queue has for it nothing is known."""
+    chaos.script("503")
+    orders = queue.Queue()
+
+    def until_sentinel():
+        post(chaos.url)
+        orders.get(timeout=1)
+
+    worker = threading.Thread(target=until_sentinel)
+    worker.start()
+    time.sleep(0.5)
+    orders.put(None)
+    worker.join()
+
+    with pytest.raises(LawsBroken, match=r"RT01(?s:.*)was it told to stop while it waited"):
+        chaos.verify(policy)
