@@ -19,6 +19,7 @@ from typing import Any, Final
 from pytest_retrychaos.clock import workers
 from pytest_retrychaos.clock.active import ACTIVE, is_foreign
 from pytest_retrychaos.clock.cpython import TypePatch
+from pytest_retrychaos.clock.strands import tick
 
 Wait = Callable[[Any], Awaitable[Any]]  # Any: an event of several libraries, and what its wait gives
 
@@ -33,18 +34,19 @@ _latest: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # An
 """By task: the deadline of the block that its own code began last."""
 
 
-def note_roused(worker: object) -> None:
+def note_roused(worker: object, since: tuple[int, int]) -> None:
     """Remember that a thread's wait was ended before its time was up, if its own code waited for an event."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code is not _THREADS_WAIT and is_foreign(frame.f_code.co_filename):
         frame = frame.f_back
     caller = frame.f_back if frame is not None and frame.f_code is _THREADS_WAIT else None
     if caller is not None and not is_foreign(caller.f_code.co_filename):
-        _note(worker)
+        _note(worker, since)
 
 
-def _note(worker: object) -> None:
-    workers.cancellations(worker).roused_ns = ACTIVE.clock.now_ns
+def _note(worker: object, since: tuple[int, int]) -> None:
+    known = workers.cancellations(worker)
+    known.waited, known.roused_ns = since, ACTIVE.clock.now_ns
 
 
 def note_block(deadline: object, frame: FrameType | None) -> None:
@@ -54,23 +56,23 @@ def note_block(deadline: object, frame: FrameType | None) -> None:
         _latest[task] = weakref.ref(deadline)
 
 
-def _is_own(frame: FrameType | None) -> bool:
-    """Whether the code under test asks for it, itself or through a library of concurrency."""
-    while frame is not None and frame.f_code.co_qualname != _STEP and is_foreign(frame.f_code.co_filename):
+def _is_own(frame: FrameType | None) -> bool | None:
+    """Whether the code under test asks for it, itself or through a library of concurrency; ``None``: the loop does."""
+    while frame is not None and is_foreign(frame.f_code.co_filename):
+        if frame.f_code.co_qualname == _STEP:
+            return None
         if frame.f_globals.get("__name__", "").partition(".")[0] not in _IN_BETWEEN:
             return False
         frame = frame.f_back
-    return frame is not None and frame.f_code.co_qualname != _STEP
+    return frame is not None
 
 
 def _stoppable(frame: FrameType | None) -> object:
     """Give the task whose own code waits under a deadline, where it is asked for in this frame; else ``None``."""
     task = workers.running_task()
-    if task is None:
+    if task is None or _is_own(frame) is False:
         return None
-    if _is_own(frame):
-        return task if _has_deadline(task) else None
-    return _sharer(task)
+    return task if _has_deadline(task) else _sharer(task)
 
 
 def _has_deadline(task: Any) -> bool:  # Any: as above
@@ -99,16 +101,23 @@ def _sharer(task: object) -> object:
     return None
 
 
+def _since(worker: object) -> int:
+    """Give when a worker's wait began, as `tick` counts: with the task that ``wait_for`` makes of it (Python 3.11)."""
+    task = workers.running_task()
+    return tick() if task is worker else workers.born(task)
+
+
 def _waits(real: Wait) -> Wait:
     @functools.wraps(real)
     async def wait(event: Any) -> Any:  # Any: as above
         may_be_told = workers.is_mine() and not event.is_set()
         worker = _stoppable(sys._getframe(1)) if may_be_told else None
         told = weakref.ref(worker) if worker is not None else None
+        since = (0, 0) if worker is None else (ACTIVE.clock.now_ns, _since(worker))
         del worker  # a task that waits is not to be kept by what it waits in
         came = await real(event)
         if told is not None and workers.is_mine() and (stopped := told()) is not None:
-            _note(stopped)
+            _note(stopped, since)
         return came
 
     return wait

@@ -20,7 +20,7 @@ from pytest_retrychaos.clock.functions import real
 from pytest_retrychaos.clock.lines import Alarm
 from pytest_retrychaos.clock.outside import Outside
 from pytest_retrychaos.clock.scheduler import Scheduler
-from pytest_retrychaos.clock.strands import Poller, Strand, Woke
+from pytest_retrychaos.clock.strands import Poller, Strand, Woke, tick
 from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.turn import Turn
 from pytest_retrychaos.clock.virtual import SHORTEST_WAIT, VirtualClock
@@ -148,6 +148,7 @@ class Turns:
             return Woke.BY_END
         scheduler = self._scheduler
         outer = scheduler.set_aside(me)
+        since = self.clock.now_ns, tick()
         scheduler.begin_wait(me, key, deadline_ns, waits_for, is_free, poller)
         try:
             self.turn.hand_over(me, scheduler.choose)
@@ -160,7 +161,7 @@ class Turns:
             error, me.error = me.error, None
             raise error
         if woke is Woke.BY_KEY and deadline_ns is not None:
-            stopping.note_roused(me.work)
+            stopping.note_roused(me.work, since)
         return woke
 
     def let_others_run(self) -> bool:

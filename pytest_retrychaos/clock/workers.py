@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Cancelled:
     """What was asked of one worker."""
 
-    __slots__ = ("asked_ns", "called_off_ns", "is_inherited", "is_open", "roused_ns")
+    __slots__ = ("asked_ns", "called_off_ns", "is_inherited", "is_open", "roused_ns", "waited")
 
     def __init__(self) -> None:
         self.asked_ns: list[int] = []
@@ -32,6 +32,8 @@ class Cancelled:
         """When the code under test cancelled it, for good."""
         self.roused_ns: int | None = None
         """When somebody ended its wait for an event before its time was up."""
+        self.waited = (0, 0)
+        """When that wait had begun, in time and as `tick` counts."""
 
 
 _passing: list[object] = []

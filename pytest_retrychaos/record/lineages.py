@@ -12,6 +12,9 @@ import weakref
 from collections.abc import Callable
 from typing import Final, Protocol
 
+AT_ONCE_NS: Final = 1_000_000
+"""Who waits so soon after an attempt of a task that it began had waited for that task, and waits for its next try."""
+
 
 class Cancelled(Protocol):
     """What was asked of one worker."""
@@ -24,6 +27,8 @@ class Cancelled(Protocol):
     """When the code under test cancelled it, for good."""
     roused_ns: int | None
     """When somebody ended its wait for an event before its time was up."""
+    waited: tuple[int, int]
+    """When that wait had begun, in time and as `Workers.now` counts."""
 
 
 class Workers(Protocol):
@@ -121,6 +126,13 @@ class Lineage:
     def roused_ns(self) -> int | None:
         """When somebody ended its wait for an event before its time was up."""
         return None if self._cancelled is None else self._cancelled.roused_ns
+
+    def was_roused_after(self, moment_ns: int, moment: int) -> int | None:
+        """Give when its wait was ended, if that had begun right after what ended at a moment, and as that number."""
+        if self._cancelled is None:
+            return None
+        since_ns, since = self._cancelled.waited
+        return self._cancelled.roused_ns if since > moment and since_ns - moment_ns <= AT_ONCE_NS else None
 
     @property
     def ends_since_ns(self) -> int | None:

@@ -21,7 +21,7 @@ from pytest_retrychaos.packing import said
 from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.apart import others_than
 from pytest_retrychaos.record.callsites import Callsites
-from pytest_retrychaos.record.lineages import Alone, Lineages, Workers
+from pytest_retrychaos.record.lineages import Alone, Lineage, Lineages, Workers
 from pytest_retrychaos.record.operations import Index, OperationSheet
 from pytest_retrychaos.record.redirects import sent_to
 from pytest_retrychaos.record.scopes import Scopes
@@ -178,6 +178,7 @@ class Recorder:
 
     def freeze_lineages(self) -> tuple[LineageRecord, ...]:
         """Make the record of who sent requests, in the order of their numbers."""
+        stopped = self._stopped()
         return tuple(
             LineageRecord(
                 None if one.parent is None else one.parent.number,
@@ -185,10 +186,33 @@ class Recorder:
                 one.is_task,
                 one.cancelled_ns,
                 one.called_off_ns,
-                one.roused_ns,
+                one.roused_ns if one.roused_ns is not None else stopped.get(one),
             )
             for one in self.lineages.all
         )
+
+    def _stopped(self) -> dict[Lineage, int]:
+        """Tell of tasks when the wait was ended of who had begun them for an attempt each, and waited as that ended.
+
+        Neither has sent anything since. Of a thread it is not told: it may end before who began it waits for anything.
+        """
+        found: dict[Lineage, int] = {}
+        if all(one.roused_ns is None for one in self.lineages.all):
+            return found
+        latest: dict[Lineage, Sheet] = {}
+        for sheet in reversed(self.sheets):
+            one: Lineage | None = sheet.lineage
+            while one is not None and one not in latest:
+                latest[one] = sheet
+                one = one.parent
+        for one, sheet in latest.items():
+            parent = one.parent
+            if parent is None or latest[parent] is not sheet or sheet.lineage is not one or sheet.ended_ns is None:
+                continue
+            roused_ns = parent.was_roused_after(sheet.ended_ns, sheet.ended_as) if one.is_task else None
+            if roused_ns is not None:
+                found[one] = roused_ns
+        return found
 
     # joining
 

@@ -232,6 +232,73 @@ def test_a_deadline_that_is_over_is_none(chaos):
         chaos.verify()
 
 
+async def in_a_task(url):
+    """Send in a task of its own, as ``wait_for`` does it in Python 3.11."""
+    return await asyncio.create_task(send(url))
+
+
+async def in_a_thread(url):
+    """Send by a client that blocks."""
+    return await asyncio.to_thread(post, url)
+
+
+@pytest.mark.chaos("503 *", strict=False)
+def test_a_task_that_has_its_attempts_made_is_stopped_as_well(chaos):
+    """Who waits is not who sent, but had begun that."""
+
+    async def work(stop):
+        while await in_a_task(chaos.url) >= 500:
+            if await by_wait_for(stop, 1):
+                return
+
+    asyncio.run(on_asyncio(work, 0.5))
+
+    chaos.verify()
+
+
+@pytest.mark.parametrize("waits", ["beside it", "later", "and sends more"])
+@pytest.mark.parametrize("sends", [in_a_task, in_a_thread])
+def test_who_had_it_sent_and_waits_for_the_end_is_still_told(chaos, sends, waits):
+    """It waits for the end of all work, while its worker gives up."""
+    chaos.script("503")
+
+    async def work(stop):
+        worker = asyncio.create_task(sends(chaos.url))
+        if waits != "beside it":
+            await worker
+        if waits == "later":
+            await asyncio.sleep(1)
+        await by_wait_for(stop, 60)
+        if waits == "and sends more":
+            await asyncio.to_thread(requests.get, f"{chaos.url}/rates", timeout=5)
+
+    asyncio.run(on_asyncio(work, 10))
+
+    with pytest.raises(LawsBroken, match="RT01"):
+        chaos.verify()
+
+
+async def told(stop):
+    """Wait in a coroutine of one's own."""
+    await stop.wait()
+
+
+@pytest.mark.chaos("503 *", strict=False)
+def test_a_wait_in_a_coroutine_of_its_own_is_one(chaos):
+    """``wait_for`` is given what waits for the event."""
+
+    async def comes_before(stop, delay):
+        try:
+            await asyncio.wait_for(told(stop), delay)
+        except TimeoutError:
+            return False
+        return True
+
+    asyncio.run(on_asyncio(lambda stop: until_told(chaos.url, stop, comes_before), 0.5))
+
+    chaos.verify()
+
+
 @pytest.mark.parametrize("policy", [None, Retry(attempts=5, backoff=fixed(1))])
 def test_who_may_have_been_stopped_in_another_way_is_asked(chaos, policy):
     """Of what else a queue has for it nothing is known."""
