@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from types import CodeType
 
@@ -184,14 +184,24 @@ class Judge:
     def require_expected(self) -> None:
         """Judge what ``expect=`` names and nothing has found yet; raise where all of that holds."""
         __tracebackhide__ = True
-        if self._met.issuperset(self._options.expect) or not (self.judgements and self._run.recorder.sheets):
+        if not self._has_asked:
             return
-        self._run.settle()
-        self._find_expected(self.trace, self._terms)
-        held = ", ".join(one for one in self._options.expect if one not in self._met)
-        self._met.update(self._options.expect)  # what is missing is told once
+        met = self.met_expected()
+        held = [one for one in self._options.expect if one not in met]
+        self._met.update(held)  # it is told once
         if held:
-            raise LawsBroken(f"{held} expected to be broken, but it is not: take it out of expect=", self.verdict)
+            raise LawsBroken(not_broken(held), self.verdict)
+
+    def met_expected(self) -> frozenset[str]:
+        """Judge what ``expect=`` names and nothing has found yet; give what was found of all."""
+        if self._has_asked and not self._met.issuperset(self._options.expect):
+            self._run.settle()
+            self._find_expected(self.trace, self._terms)
+        return frozenset(self._met)
+
+    @property
+    def _has_asked(self) -> bool:
+        return bool(self.judgements and self._run.recorder.sheets)
 
     def _find_expected(self, trace: Trace, terms: Terms) -> None:
         found = {one: judge_by(trace, terms, only=(one,)) for one in self._options.expect}
@@ -237,6 +247,11 @@ class Judge:
     def _swallowed(self) -> list[BaseException]:
         """List the ends of code without one that never reached the test function: who got them took no notice."""
         return [stop for stop in self._run.stops if not _has_reached(stop, self.test_code)]
+
+
+def not_broken(held: Iterable[str]) -> str:
+    """Say of what ``expect=`` names that it holds."""
+    return f"{', '.join(held)} expected to be broken, but it is not: take it out of expect="
 
 
 def _without(result: LawResult, known: tuple[Finding, ...]) -> LawResult:

@@ -15,12 +15,12 @@ from pytest_retrychaos.report.asked import add_options, read_asked
 from pytest_retrychaos.report.collecting import RUN, Collecting, code_of
 from pytest_retrychaos.settings import (
     IS_EXPLORED,
-    KNOWN,
     REDACT_OPTION,
     REDACTION_KEY,
     SEED_OPTION,
     WATCHDOG_OPTION,
     derived_seed,
+    known_of,
     main_seed,
     redaction,
     watchdog,
@@ -177,7 +177,7 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
         name=request.node.nodeid,
         test_code=code_of(request.node),
         watchdog=watchdog(request.config),
-        known=None if _may_fail(request.node) else request.config.stash.get(KNOWN, None),
+        known=known_of(request.node),
         **options,
     )
     try:
@@ -189,17 +189,6 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     else:
         return
     pytest.fail(text, pytrace=False)
-
-
-def _may_fail(item: pytest.Item) -> bool:
-    """Whether a test is marked ``xfail`` without a condition, or with one that is true: it fails by what it finds.
-
-    If a baseline let that pass, the test would pass, which ``strict=True`` forbids.
-    """
-    if item.config.getoption("runxfail"):
-        return False
-    given = [mark.args or (mark.kwargs.get("condition", True),) for mark in item.iter_markers("xfail")]
-    return any(one and not isinstance(one, str) for conditions in given for one in conditions)
 
 
 def _sole_script(request: pytest.FixtureRequest, scripts: list[Script]) -> Script | None:

@@ -27,6 +27,8 @@ EXPLORED: pytest.StashKey[dict[str, object]] = pytest.StashKey()
 """What one share of a search found, kept with its item."""
 INTERRUPTED: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
 """What tests that were interrupted had found so far, kept with the configuration: each by its id."""
+_EXPECTS_FAILURE = "__unittest_expecting_failure__"
+"""The attribute that `unittest.expectedFailure` gives a method or a class."""
 
 
 def main_seed(config: pytest.Config) -> int:
@@ -83,3 +85,21 @@ def derived_seed(config: pytest.Config, test: str) -> int:
     import hashlib
 
     return int.from_bytes(hashlib.sha256(f"{main_seed(config)}:{test}".encode()).digest()[:4])
+
+
+def known_of(item: pytest.Item) -> Callable[[Any, Any, Any], bool] | None:  # Any: see `judging.Known`
+    """Give what tells which findings of a test a baseline lets pass; none of one that is to fail by what it finds.
+
+    If it let that pass, the test would pass, which ``xfail(strict=True)`` forbids, and `unittest.expectedFailure`.
+    """
+    return None if _may_fail(item) else item.config.stash.get(KNOWN, None)
+
+
+def _may_fail(item: pytest.Item) -> bool:
+    """Whether a test is marked ``xfail`` without a condition, or with one that is true, or so by unittest."""
+    if any(getattr(getattr(item, name, None), _EXPECTS_FAILURE, False) for name in ("function", "cls")):
+        return True
+    if item.config.getoption("runxfail", True):  # without pytest's own plugin (-p no:skipping) there is no xfail
+        return False
+    given = [mark.args or (mark.kwargs.get("condition", True),) for mark in item.iter_markers("xfail")]
+    return any(one and not isinstance(one, str) for conditions in given for one in conditions)

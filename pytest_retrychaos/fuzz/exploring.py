@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import pytest
 
+from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.cpython import real_twin
 from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.fuzz import words
@@ -18,8 +19,10 @@ from pytest_retrychaos.fuzz.playing import Test
 from pytest_retrychaos.fuzz.repeating import F, Function, Told, check_switches, repeated, watched
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search, TooDeepError
 from pytest_retrychaos.fuzz.shares import Share, report, share_of
+from pytest_retrychaos.judging import not_broken
 from pytest_retrychaos.laws.words import grouped
 from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.options import Options
 from pytest_retrychaos.settings import EXPLORED, IS_EXPLORED
 
 MOST_RUNS = 20_000
@@ -82,12 +85,21 @@ def chaos_explore(
 
     def explored(run: Test, request: pytest.FixtureRequest) -> Told:
         found, zone, share = Found(), options.get("timezone"), share_of(request.node)
+        expected, met = Options.read(options).expect, set[str]()
 
         def failure(noted: Test) -> str | None:
+            def watch(chaos: Chaos) -> None:
+                met.update(chaos.judge.met_expected())
+                noted.watch(chaos)
+
             is_over = limit(share)
             look = replace(noted, watch=lambda _: None).play
-            search = Search(noted.play, steps, depth, is_over, reduce, switches, zone, share.has, found, look)
-            return _failure(search, is_named=budget is not None)
+            play = replace(noted, watch=watch).play
+            search = Search(play, steps, depth, is_over, reduce, switches, zone, share.has, found, look)
+            failed = _failure(search, is_named=budget is not None)
+            is_whole = not found.is_cut and share.of == 1  # else another history may break it
+            held = [one for one in expected if one not in met] if is_whole else []
+            return failed or ("\n\n".join([not_broken(held), coverage()]) if held else None)
 
         def coverage() -> str:
             return words.coverage(found, depth)

@@ -19,7 +19,7 @@ from pytest_retrychaos.fuzz.playing import Test, is_out_of_time
 from pytest_retrychaos.fuzz.search import Found
 from pytest_retrychaos.fuzz.shares import whole_name
 from pytest_retrychaos.options import LOOPS, Options
-from pytest_retrychaos.settings import INTERRUPTED, KNOWN, SAID, WATCHING, derived_seed, watchdog
+from pytest_retrychaos.settings import INTERRUPTED, SAID, WATCHING, derived_seed, known_of, watchdog
 from pytest_retrychaos.text import marker
 from pytest_retrychaos.views import LawsBroken
 
@@ -85,7 +85,7 @@ def repeated(
         code = inspect.unwrap(function).__code__
         stash = request.config.stash
         name = whole_name(request.node.nodeid)
-        run = Test(body, code, name, _of_test(request, name, options, by), known=stash.get(KNOWN, None))
+        run = Test(body, code, name, _of_test(request, name, options, by), known=known_of(request.node))
         watching = stash.get(WATCHING, None)
         if watching is not None:
             run = replace(run, watch=functools.partial(watching, request.node))

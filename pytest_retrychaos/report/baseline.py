@@ -5,8 +5,9 @@ Laws of this module:
 2. An entry is one finding: what differs from it in any of the four is new.
 3. An entry is *fixed* where its cell was put to the test in this run, its law was asked there, and it was not found.
    Where the run did not do that, it cannot be told, and the entry stays. Nor can it where the run was a part of the
-   suite (tests were deselected) or did not come to its end: another test of the same cell may be the one that finds
-   it. So does one stay that an assertion made of a count over the whole run (`assert_attempts`): it is about no cell.
+   suite (tests were deselected or skipped, or ended before they judged) or did not come to its end: another test of
+   the same cell may be the one that finds it. So does one stay that an assertion made of a count over the whole run
+   (`assert_attempts`): it is about no cell.
 4. NV01 is never known: it says that a test cannot tell.
 """
 
@@ -81,6 +82,13 @@ def compare(tests: Iterable[TestRecord], listed: Iterable[Identity], *, is_whole
         fixed=tuple(sorted(fixed, key=_order)),
         untold=tuple(sorted(gone - fixed, key=_order)),
     )
+
+
+def came_to_judge(test: TestRecord) -> bool:
+    """Whether a law was asked of a test, where it did not pass: one that something else ended might have found more."""
+    if test.outcome == "failed":
+        return bool(test.laws or test.not_applicable)
+    return test.outcome not in ("error", "skipped")
 
 
 def up_to_date(found: Comparison | None) -> Comparison | None:

@@ -78,6 +78,8 @@ class Collecting:
         self._problems: list[str] = []
         self._outcome: Outcome | None = None
         self._is_part = bool(config.getoption("lf", False)) or any("::" in one for one in config.args)
+        self._unrun: set[str] = set()
+        """Chaos tests that left no record: they were skipped, say, or their set-up failed."""
         self._began = ""
         self._is_interrupted = False
         self._progress: Progress | None = None
@@ -104,6 +106,9 @@ class Collecting:
         made = self._left_by(item) if call.when == "teardown" and (RUN in item.stash or RECORD in item.stash) else None
         if made is not None:
             item.user_properties += _properties(made)
+            self._unrun.discard(item.nodeid)  # where it was run again (pytest-rerunfailures)
+        elif call.when == "teardown" and _is_chaos(item):
+            self._unrun.add(item.nodeid)
         report = yield
         if call.when == "call":
             error = None if call.excinfo is None else call.excinfo.value
@@ -235,7 +240,8 @@ class Collecting:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports and hold the gates; what does not pass fails the run."""
         if self._is_worker:
-            self._config.workeroutput[PART] = self._is_part  # type: ignore[attr-defined]  # pytest-xdist's
+            output: dict[str, object] = self._config.workeroutput  # type: ignore[attr-defined]  # pytest-xdist's
+            output[PART] = self._is_part or bool(self._unrun)
         if self._is_worker or not self._has_work():
             return
         from pytest_retrychaos.report.finish import finish, make_document
@@ -248,7 +254,7 @@ class Collecting:
             seed=main_seed(self._config),
             asked=self._asked,
             listed=self._listed,
-            is_part=self._is_part,
+            is_part=self._is_part or bool(self._unrun),
         )
         self._outcome = finish(self._asked, document)
         if self._outcome.failures and session.exitstatus == pytest.ExitCode.OK:

@@ -45,7 +45,9 @@ def make_document(
     is_part: bool = False,
 ) -> Document:
     """Put a document together, whatever the order in which its tests came; ``is_part``: others were left out."""
-    settled = [_settled(test, frozenset(listed or ())) for test in tests]
+    made = list(tests)
+    is_whole = not (problems or is_part) and all(map(baseline.came_to_judge, made))
+    settled = [_settled(test, frozenset(listed or ())) for test in made]
     ordered = tuple(sorted(settled, key=lambda test: (test.file, test.line, test.id)))
     return Document(
         began=began,
@@ -54,7 +56,7 @@ def make_document(
         tests=ordered,
         coverage=coverage(ordered, Scope(asked.routes, asked.omitted)),
         fail_under=None if asked.fail_under is None else f"{asked.fail_under.normalize():f}",
-        baseline=None if listed is None else baseline.compare(ordered, listed, is_whole=not (problems or is_part)),
+        baseline=None if listed is None else baseline.compare(ordered, listed, is_whole=is_whole),
     )
 
 

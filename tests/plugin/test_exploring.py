@@ -61,6 +61,35 @@ def test_a_failure_shows_the_shortest_script_and_what_stood_beside_it(pytester: 
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "outcome"),
+    [
+        ('expect=["ID04"]', {"passed": 1}),
+        ('expect=["ID"]', {"passed": 1}),
+        ('expect=["ID04", "ID02"]', {"failed": 1}),
+        ('expect=["ID04", "ID02"], budget=2', {"passed": 1}),
+    ],
+)
+@pytest.mark.parametrize("judged", ["verify(only=['ID04'])", "assert_no_duplicates()"])
+def test_what_is_expected_and_no_history_breaks_is_said(
+    pytester: pytest.Pytester, arguments: str, outcome: dict[str, int], judged: str
+) -> None:
+    """Of a search that came to its end; one that was cut off cannot tell."""
+    result = run(
+        pytester,
+        f"""
+        @chaos_explore(depth=1, faults=["reset after-commit"], {arguments})
+        def test_a_charge(chaos):
+            charge(chaos.url)
+            chaos.{judged}
+        """,
+    )
+
+    result.assert_outcomes(**outcome)
+    if "failed" in outcome:
+        result.stdout.fnmatch_lines(["*LawsBroken: ID02 expected to be broken, but it is not: take it out of expect="])
+
+
 def test_the_printed_line_reproduces_it_in_a_new_process(pytester: pytest.Pytester) -> None:
     """The same finding, by an ordinary marker."""
     first = run(pytester, "@chaos_explore(depth=1)\ndef test_a_charge(chaos):\n    charge(chaos.url)\n")

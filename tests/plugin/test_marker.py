@@ -446,6 +446,13 @@ def test_what_is_expected_is_asked_for_at_the_end_however_the_test_judges(
     mended.stdout.fnmatch_lines(["FAILED *ID04 expected to be broken, but it is not: *"] * 5, consecutive=True)
 
 
+def test_no_plugin_of_pytest_that_can_be_left_out_is_needed(pytester: pytest.Pytester) -> None:
+    """Without that of ``xfail``, too."""
+    pytester.makepyfile("def test_one(chaos):\n    pass\n")
+
+    run(pytester, "-p", "no:skipping").assert_outcomes(passed=1)
+
+
 def test_the_verdict_is_shown_when_pytest_is_verbose(pytester: pytest.Pytester) -> None:
     """Held, broken and does not apply, each with its reason."""
     pytester.makepyfile(

@@ -664,6 +664,33 @@ def test_a_part_of_the_suite_tells_of_nothing_that_it_is_fixed(pytester: pytest.
         result.stdout.fnmatch_lines(["baseline      2 entries not put to the test in this run"])
 
 
+@pytest.mark.parametrize(
+    ("above", "first"),
+    [
+        ("@pytest.mark.skip\n", ""),
+        ("", "    pytest.skip('not here')\n"),
+        ("", "    assert False\n"),
+        ("@pytest.mark.usefixtures('fails')\n", ""),
+    ],
+)
+def test_a_test_that_did_not_judge_leaves_untold_what_it_found(
+    pytester: pytest.Pytester, above: str, first: str
+) -> None:
+    """A right test of the same cell judges: the wrong one is skipped, or ends before; an update keeps its entries."""
+    right = '@pytest.mark.chaos("reset after-commit, ok")\ndef test_right(chaos):\n    charge(chaos.url, "k")\n'
+    wrong = above + right.replace("right", "wrong").replace(', "k"', "") + first
+    fails = "@pytest.fixture\ndef fails():\n    raise OSError\n\n"
+    pytester.makepyfile(f"{CLIENT}\n{fails}{right}    chaos.verify()\n\n{wrong}    chaos.verify()\n")
+    (pytester.path / "b.json").write_text(BASELINE)
+
+    result = run(pytester, "--chaos-baseline=b.json")
+    run(pytester, "--chaos-baseline=b.json", "--chaos-update-baseline")
+
+    result.stdout.fnmatch_lines(["baseline      2 entries not put to the test in this run"])
+    assert "fixed" not in result.stdout.str()
+    assert (pytester.path / "b.json").read_text() == BASELINE
+
+
 @pytest.mark.parametrize("status", [None, 0, 7])
 def test_a_run_that_a_test_ends_is_not_whole(pytester: pytest.Pytester, status: int | None) -> None:
     """Whatever exit status ``pytest.exit`` is given."""
@@ -697,6 +724,39 @@ def test_a_test_that_is_to_fail_does_so_under_a_baseline(pytester: pytest.Pytest
 
     written = run(pytester, "--chaos-baseline=b.json", "--chaos-update-baseline")
     written.assert_outcomes(xfailed=1)
+    assert '"findings": []' in (pytester.path / "b.json").read_text()
+    (pytester.path / "b.json").write_text(BASELINE)
+    run(pytester, "--chaos-baseline=b.json").assert_outcomes(xfailed=1)
+
+
+OF_EXPLORING = """
+@pytest.mark.xfail(strict=True)
+@chaos_explore(depth=1, faults=["reset after-commit"])
+def test_one(chaos):
+    charge(chaos.url)
+"""
+
+OF_UNITTEST = """
+class TestOne(unittest.TestCase):
+    @pytest.mark.chaos("reset after-commit, ok")
+    @unittest.expectedFailure
+    def test_one(self):
+        charge(self.chaos.url)
+        self.chaos.verify()
+
+    @pytest.fixture(autouse=True)
+    def _take(self, chaos):
+        self.chaos = chaos
+"""
+
+
+@pytest.mark.parametrize("test", [OF_EXPLORING, OF_UNITTEST])
+def test_so_does_one_that_is_explored_or_of_unittest(pytester: pytest.Pytester, test: str) -> None:
+    """Also where the baseline is written, which lists nothing of it."""
+    pytester.makepyfile(f"{CLIENT}\nimport unittest\nfrom pytest_retrychaos import chaos_explore\n{test}")
+
+    run(pytester, "--chaos-baseline=b.json", "--chaos-update-baseline").assert_outcomes(xfailed=1)
+
     assert '"findings": []' in (pytester.path / "b.json").read_text()
     (pytester.path / "b.json").write_text(BASELINE)
     run(pytester, "--chaos-baseline=b.json").assert_outcomes(xfailed=1)

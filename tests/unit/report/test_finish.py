@@ -101,7 +101,7 @@ def test_a_run_without_a_cell_does_not_pass_the_gate() -> None:
 def test_new_and_fixed_findings_fail_the_run_and_others_do_not() -> None:
     """A known one passes, and so does what could not be told."""
     asked = Asked(baseline=Path("b.json"))
-    fixed = replace(BROKEN, findings=())
+    fixed = replace(BROKEN, outcome="passed", findings=())
 
     assert finish(asked, made(listed=(KNOWN, ELSEWHERE))).failures == ()
     assert finish(asked, made(listed=())).failures == (
