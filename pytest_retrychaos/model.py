@@ -167,6 +167,14 @@ class Response:
         fields = [("Content-Type", "application/json"), *(headers or {}).items()]
         return cls(status, Headers(fields), json.dumps(value).encode())
 
+    @classmethod
+    def text(cls, content: str | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """Make an answer that carries a text as it is, in UTF-8: ``text/plain`` where no header says otherwise."""
+        fields = list((headers or {}).items())
+        if not any(name.lower() == "content-type" for name, _ in fields):
+            fields.insert(0, ("Content-Type", "text/plain; charset=utf-8"))
+        return cls(status, Headers(fields), content.encode() if isinstance(content, str) else content)
+
 
 class Wire(enum.Enum):
     """What a transport makes of an attempt, seen from the client."""

@@ -174,7 +174,8 @@ def choose(argument: str, names: Collection[str]) -> Choice:
 
 def _unknown(argument: str, name: object) -> str:
     known = [*FAMILIES, *(law.code for law in LAWS), *_SHAPES]
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
+    letters = {one.upper(): one for one in known}
+    near = letters[difflib.get_close_matches(str(name).upper(), letters, n=1, cutoff=0.0)[0]]
     return (
         f"{argument}: {name!r} is no law; it has to be a code (RT01), a family ({', '.join(FAMILIES)})"
         f' or a shape (BK04/early); did you mean "{near}"?'

@@ -6,8 +6,9 @@ and the first reason met says why.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws.verdict import Finding, LawResult, Ruling
 from pytest_retrychaos.laws.words import counted
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ONE_OR_TWO = "one operation or two? an equal request followed a failure from another line of the test"
 """Why a law does not apply to operations that may be one."""
+
+_WAS: Final = re.compile(r"\bwas\b")
 
 TWO_OPERATIONS = "two operations? name them with chaos.operation"
 
@@ -64,6 +67,7 @@ class Tally:
             kept = f", kept {counted(self.held, 'time')}" if self.held else ""
             return LawResult(self.code, Ruling.BROKEN, broken + kept, tuple(self.findings))
         if self.held:
+            did = did if self.held == 1 else _WAS.sub("were", did, count=1)
             return LawResult(self.code, Ruling.HELD, f"{counted(self.held, noun)} {did}")
         return LawResult(self.code, Ruling.DOES_NOT_APPLY, self.unclear or otherwise)
 

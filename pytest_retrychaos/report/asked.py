@@ -141,6 +141,8 @@ def unwritable(path: Path) -> str | None:
         return None if os.access(target, os.W_OK) else "no permission"
     except OSError as error:
         return error.strerror or str(error)
+    except RuntimeError as error:  # a link to itself, up to Python 3.12
+        return str(error)
 
 
 def _percent(config: pytest.Config) -> Decimal | None:

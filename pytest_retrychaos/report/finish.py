@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from pytest_retrychaos.report import baseline
-from pytest_retrychaos.report.asked import BASELINE_OPTION, FAIL_UNDER_OPTION, REPORT_OPTION, UPDATE_OPTION, Asked
+from pytest_retrychaos.report.asked import BASELINE_OPTION, REPORT_OPTION, UPDATE_OPTION, Asked
 from pytest_retrychaos.report.coverage import Scope, coverage
 from pytest_retrychaos.report.document import Comparison, Document, FindingRecord, Identity, TestRecord
 from pytest_retrychaos.report.figures import percent, written
@@ -127,7 +127,7 @@ def coverage_failures(document: Document) -> list[str]:
         return []
     found = document.coverage
     if not found.applicable:
-        return [f"{FAIL_UNDER_OPTION}={document.fail_under}: cannot tell, no chaos test made a request"]
+        return [f"fault coverage of {document.fail_under} % was asked for: cannot tell, no chaos test made a request"]
     if Decimal(100 * found.judged) >= Decimal(document.fail_under) * found.applicable:
         return []
     share = percent(found.judged, found.applicable)

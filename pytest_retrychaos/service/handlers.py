@@ -64,7 +64,9 @@ def as_response(value: Any, name: str) -> Response:  # Any: whatever a handler r
     if isinstance(value, Response):
         _check_status(value.status, name)
         if not isinstance(value.headers, Headers):
-            raise _fault(name, f"a Response with headers {value.headers!r}", "headers are a model.Headers")
+            raise _fault(
+                name, f"a Response with headers {value.headers!r}", "make it by Response.json or Response.text"
+            )
         if not isinstance(value.body, bytes):
             raise _fault(name, f"a Response with the body {value.body!r}", "the body is bytes")
         _check_fields(value.headers.pairs, name)

@@ -68,7 +68,9 @@ def test_a_shape_that_is_left_out_leaves_the_law_without_a_ruling(run):
     assert judge(trace, only=["BK04/early"]).codes == ("BK04",)
 
 
-@pytest.mark.parametrize(("name", "near"), [("ID4", "ID04"), ("BK04/erly", "BK04/early"), ("rt01", "RT01")])
+@pytest.mark.parametrize(
+    ("name", "near"), [("ID4", "ID04"), ("BK04/erly", "BK04/early"), ("rt01", "RT01"), ("bk04", "BK04")]
+)
 def test_an_unknown_law_is_refused_with_the_nearest(name, near):
     """The error names argument, value and rule."""
     with pytest.raises(ValueError, match="is no law") as caught:

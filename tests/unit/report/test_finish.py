@@ -95,7 +95,7 @@ def test_a_run_without_a_cell_does_not_pass_the_gate() -> None:
     """Of nothing it cannot be told how much was covered."""
     for tests in ([], [replace(BROKEN, cells=())]):
         outcome = finish(NOTHING, made(tests, asked=Asked(fail_under=Decimal(0))))
-        assert outcome.failures == ("--chaos-fail-under=0: cannot tell, no chaos test made a request",)
+        assert outcome.failures == ("fault coverage of 0 % was asked for: cannot tell, no chaos test made a request",)
 
 
 def test_new_and_fixed_findings_fail_the_run_and_others_do_not() -> None:

@@ -23,6 +23,8 @@ JSON = [("Content-Type", "application/json")]
         ((429, {}, {"Retry-After": "2"}), 429, [*JSON, ("Retry-After", "2")], b"{}"),
         ((200, {}, [("content-type", "a/b")]), 200, [("content-type", "a/b")], b"{}"),
         (Response(202, Headers({"A": "b"}), b"raw"), 202, [("A", "b")], b"raw"),
+        (Response.text("née"), 200, [("Content-Type", "text/plain; charset=utf-8")], "née".encode()),
+        (Response.text(b"\0", 203, {"content-type": "a/b"}), 203, [("content-type", "a/b")], b"\0"),
     ],
 )
 def test_answer_is_made_of_what_was_returned(returned, status, headers, body):
@@ -51,6 +53,10 @@ def test_answer_is_made_of_what_was_returned(returned, status, headers, body):
         ((200, {}, {"A": 5}), "the header A: 5: a value is a str without CR, LF or NUL"),
         ((200, {}, {"A": "€"}), "the header A: '€': a value is Latin-1 text"),
         ((200, {}, "A: b"), "the headers 'A: b': headers are a mapping, or pairs of name and value"),
+        (
+            Response(200, {"A": "b"}),
+            "a Response with headers {'A': 'b'}: make it by Response.json or Response.text",
+        ),
         (Response(200, body="text"), "a Response with the body 'text': the body is bytes"),
         (
             (1, 2, 3, 4),
