@@ -55,8 +55,8 @@ def tell_value(value: object, *, is_known_success: bool = False) -> Told:
 
 def tell_error(error: BaseException) -> Told:
     """Note a raised exception with its chain, the outermost first; a group of one tells what that one tells."""
-    while type(error) in _GROUPS and len(error.exceptions) == 1:  # type: ignore[attr-defined]  # a group has them
-        error = error.exceptions[0]  # type: ignore[attr-defined]  # as above
+    while isinstance(error, BaseExceptionGroup) and type(error) in _GROUPS and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     links = {id(link): link for link in _links(error)}
     return Told(None, None, tuple(_raised(link) for link in links.values()))
 
