@@ -132,6 +132,7 @@ HOOKS = {
     "report",
     "report.asked",
     "report.collecting",
+    "report.part",
     "settings",
     "showing",
 }

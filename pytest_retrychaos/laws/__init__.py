@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws.policy import Policy, as_policy
-from pytest_retrychaos.laws.table import FAMILIES, LAWS, Choice, Law, choose
+from pytest_retrychaos.laws.table import CODES, FAMILIES, LAWS, Choice, Law, choose
 from pytest_retrychaos.laws.tally import Terms
 from pytest_retrychaos.laws.verdict import Finding, LawResult, Ruling, Verdict
 from pytest_retrychaos.laws.view import View
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.trace import Trace
 
 __all__ = [
+    "CODES",
     "FAMILIES",
     "LAWS",
     "Finding",
@@ -109,11 +110,9 @@ def _chosen(result: LawResult, wanted: Choice, unwanted: Choice) -> LawResult:
         return LawResult(result.code, Ruling.DOES_NOT_APPLY, "left out by ignore")
     if result.ruling is not Ruling.BROKEN:
         return result
-    whole = result.code in wanted.codes or not wanted.touched
+    takes_all = not wanted.touched
     kept = tuple(
-        finding
-        for finding in result.findings
-        if finding.shape not in unwanted.shapes and (whole or finding.shape in wanted.shapes)
+        finding for finding in result.findings if not unwanted.names(finding) and (takes_all or wanted.names(finding))
     )
     if kept:
         return replace(result, findings=kept)

@@ -28,7 +28,7 @@ from pytest_retrychaos.laws.survival import PLAIN, rt06
 from pytest_retrychaos.laws.tally import Terms
 from pytest_retrychaos.laws.telling import rt05, rt09
 from pytest_retrychaos.laws.validity import nv01
-from pytest_retrychaos.laws.verdict import LawResult
+from pytest_retrychaos.laws.verdict import Finding, LawResult
 from pytest_retrychaos.laws.view import View
 
 FAMILIES: Final = {
@@ -133,6 +133,7 @@ LAWS: Final[tuple[Law, ...]] = (
 )
 """Every law that is judged, in the order in which verdicts list them."""
 
+CODES: Final = frozenset(law.code for law in LAWS)
 _SHAPES: Final = {shape: law.code for law in LAWS for shape in law.shapes}
 
 
@@ -150,6 +151,10 @@ class Choice:
         """The codes of all laws that are named at all."""
         return self.codes | {_SHAPES[shape] for shape in self.shapes}
 
+    def names(self, finding: Finding) -> bool:
+        """Whether a finding is meant, by its law or its shape."""
+        return finding.code in self.codes or finding.shape in self.shapes
+
 
 def choose(argument: str, names: Collection[str]) -> Choice:
     """Read codes (``RT01``), families (``RT``) and shapes (``BK04/early``).
@@ -163,7 +168,7 @@ def choose(argument: str, names: Collection[str]) -> Choice:
     for name in names:
         if name in FAMILIES:
             codes |= {law.code for law in LAWS if law.family == name}
-        elif any(law.code == name for law in LAWS):
+        elif name in CODES:
             codes.add(name)
         elif name in _SHAPES:
             shapes.add(name)

@@ -21,11 +21,12 @@ from pytest_retrychaos.packing import said
 from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.apart import others_than
 from pytest_retrychaos.record.callsites import Callsites
-from pytest_retrychaos.record.lineages import Alone, Lineage, Lineages, Workers
+from pytest_retrychaos.record.lineages import Alone, Lineages, Workers
 from pytest_retrychaos.record.operations import Index, OperationSheet
 from pytest_retrychaos.record.redirects import sent_to
 from pytest_retrychaos.record.scopes import Scopes
 from pytest_retrychaos.record.sheet import Identity, Sheet
+from pytest_retrychaos.record.stopped import stopped_tasks
 from pytest_retrychaos.record.streaks import Runaway, Streaks
 from pytest_retrychaos.record.unsent import Unsent
 from pytest_retrychaos.trace import Lineage as LineageRecord
@@ -178,7 +179,7 @@ class Recorder:
 
     def freeze_lineages(self) -> tuple[LineageRecord, ...]:
         """Make the record of who sent requests, in the order of their numbers."""
-        stopped = self._stopped()
+        stopped = stopped_tasks(self.sheets, self.lineages.all)
         return tuple(
             LineageRecord(
                 None if one.parent is None else one.parent.number,
@@ -190,29 +191,6 @@ class Recorder:
             )
             for one in self.lineages.all
         )
-
-    def _stopped(self) -> dict[Lineage, int]:
-        """Tell of tasks when the wait was ended of who had begun them for an attempt each, and waited as that ended.
-
-        Neither has sent anything since. Of a thread it is not told: it may end before who began it waits for anything.
-        """
-        found: dict[Lineage, int] = {}
-        if all(one.roused_ns is None for one in self.lineages.all):
-            return found
-        latest: dict[Lineage, Sheet] = {}
-        for sheet in reversed(self.sheets):
-            one: Lineage | None = sheet.lineage
-            while one is not None and one not in latest:
-                latest[one] = sheet
-                one = one.parent
-        for one, sheet in latest.items():
-            parent = one.parent
-            if parent is None or latest[parent] is not sheet or sheet.lineage is not one or sheet.ended_ns is None:
-                continue
-            roused_ns = parent.was_roused_after(sheet.ended_ns, sheet.ended_as) if one.is_task else None
-            if roused_ns is not None:
-                found[one] = roused_ns
-        return found
 
     # joining
 

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pytest_retrychaos.laws import LAWS
+from pytest_retrychaos.laws import CODES
 from pytest_retrychaos.report.document import FAULT_CLASSES, NOWHERE, Comparison, FindingRecord, Identity, TestRecord
 from pytest_retrychaos.report.opening import Form
 
@@ -28,7 +28,6 @@ OF_THE_RUN: Final = frozenset({"BK03", "BK06", "CB01", "CB02", "CB03", "CB04", "
 """Laws about more than one operation: their findings have no cell."""
 
 _NAMES: Final = ("law", "shape", "route", "fault")
-_CODES: Final = frozenset(law.code for law in LAWS)
 
 
 def to_json(entries: Iterable[Identity]) -> str:
@@ -57,7 +56,7 @@ def _entry(place: int, entry: Any) -> Identity:  # Any: a JSON value
             raise ValueError(f"it is damaged: {name} of finding {place} is {entry[name]!r:.60}, not a text")
     if entry["law"] == NEVER_KNOWN:
         raise ValueError(f"finding {place} is {NEVER_KNOWN}: a test that cannot tell is mended, not listed")
-    for name, known in (("law", _CODES), ("fault", {*FAULT_CLASSES, NOWHERE})):
+    for name, known in (("law", CODES), ("fault", {*FAULT_CLASSES, NOWHERE})):
         if entry[name] not in known:
             raise ValueError(f"{name} of finding {place} is {entry[name]!r:.60}: there is none of that name")
     return Identity(**entry)

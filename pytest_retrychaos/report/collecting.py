@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_retrychaos import redact
-from pytest_retrychaos.settings import IS_EXPLORED, KNOWN, WATCHING, main_seed
+from pytest_retrychaos.report.part import Part
+from pytest_retrychaos.settings import KNOWN, WATCHING, main_seed
 
 if TYPE_CHECKING:
     from pytest_retrychaos.chaos import Chaos
@@ -51,9 +52,6 @@ PROPERTIES: Final = ("chaos_script", "chaos_seed", "chaos_broken")
 ATTRIBUTE: Final = "retrychaos_record"
 """Of the report of a tear-down, where it comes from another process."""
 
-PART: Final = "retrychaos_is_part"
-"""Of what a worker of pytest-xdist tells at its end."""
-
 
 class Collecting:
     """The plugin object: on a worker it makes records, elsewhere it gathers them, too."""
@@ -77,9 +75,7 @@ class Collecting:
         self._reruns: dict[str, int] = {}
         self._problems: list[str] = []
         self._outcome: Outcome | None = None
-        self._is_part = bool(config.getoption("lf", False)) or any("::" in one for one in config.args)
-        self._unrun: set[str] = set()
-        """Chaos tests that left no record: they were skipped, say, or their set-up failed."""
+        self._part = Part(config)
         self._began = ""
         self._is_interrupted = False
         self._progress: Progress | None = None
@@ -106,9 +102,8 @@ class Collecting:
         made = self._left_by(item) if call.when == "teardown" and (RUN in item.stash or RECORD in item.stash) else None
         if made is not None:
             item.user_properties += _properties(made)
-            self._unrun.discard(item.nodeid)  # where it was run again (pytest-rerunfailures)
-        elif call.when == "teardown" and _is_chaos(item):
-            self._unrun.add(item.nodeid)
+        if call.when == "teardown":
+            self._part.note_end(item, left_record=made is not None)
         report = yield
         if call.when == "call":
             error = None if call.excinfo is None else call.excinfo.value
@@ -206,7 +201,7 @@ class Collecting:
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Note that the run is a part of the suite: what its tests did not find, others may."""
-        self._is_part = self._is_part or any(_is_chaos(item) for item in items)
+        self._part.note_deselected(items)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not be collected: its tests are missing."""
@@ -216,7 +211,7 @@ class Collecting:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:  # Any: a controller of pytest-xdist
         """Note a worker that died (pytest-xdist), and one whose share was a part of the suite."""
-        self._is_part = self._is_part or getattr(node, "workeroutput", {}).get(PART, False)
+        self._part.note_worker(getattr(node, "workeroutput", {}))
         if error:
             self._problems.append(f"worker {node.gateway.id} died: {error}")
 
@@ -240,8 +235,7 @@ class Collecting:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports and hold the gates; what does not pass fails the run."""
         if self._is_worker:
-            output: dict[str, object] = self._config.workeroutput  # type: ignore[attr-defined]  # pytest-xdist's
-            output[PART] = self._is_part or bool(self._unrun)
+            self._part.tell(self._config.workeroutput)  # type: ignore[attr-defined]  # pytest-xdist's
         if self._is_worker or not self._has_work():
             return
         from pytest_retrychaos.report.finish import finish, make_document
@@ -254,7 +248,7 @@ class Collecting:
             seed=main_seed(self._config),
             asked=self._asked,
             listed=self._listed,
-            is_part=self._is_part or bool(self._unrun),
+            is_part=bool(self._part),
         )
         self._outcome = finish(self._asked, document)
         if self._outcome.failures and session.exitstatus == pytest.ExitCode.OK:
@@ -283,11 +277,6 @@ def _id_of(item: pytest.Item) -> str:
     marker = item.get_closest_marker("xdist_group")
     group = None if marker is None else (marker.args or (marker.kwargs.get("name"),))[0]
     return item.nodeid.removesuffix(f"@{group}") if group else item.nodeid
-
-
-def _is_chaos(item: pytest.Item) -> bool:
-    """Whether a test uses the fixture, or is explored."""
-    return "chaos" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "function", None), IS_EXPLORED)
 
 
 def code_of(item: pytest.Item) -> CodeType | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from pytest_retrychaos.laws import LAWS
+from pytest_retrychaos.laws import CODES
 from pytest_retrychaos.report.document import (
     FAULT_CLASSES,
     FORMAT,
@@ -48,9 +48,6 @@ _TIMELINE: Final = ',"timeline":'
 _ALIKE: Final = ("laws", "not_applicable", "findings", "cells", "timeline")
 """The last fields of a test: many tests of a suite have the same there."""
 _OWN: Final = TestRecord.__slots__[: -len(_ALIKE)]
-
-
-_CODES: Final = frozenset(law.code for law in LAWS)
 
 
 def _fields(value: Any) -> dict[str, Any]:  # Any: a dataclass of `document`; its fields
@@ -196,7 +193,7 @@ def _check_words(test: TestRecord, place: str) -> None:
     words = [("outcome", test.outcome, OUTCOMES), *[("fault of a cell", one.fault, faults) for one in test.cells]]
     for one in test.findings:
         words += [("status of a finding", one.status, STATUSES), ("fault of a finding", one.fault, faults)]
-        words += [("law of a finding", one.law, _CODES)]
+        words += [("law of a finding", one.law, CODES)]
     for name, word, known in words:
         if word not in known:
             raise ValueError(f"{name} in {place} is {word!r:.60}")

@@ -1,0 +1,55 @@
+"""Tell whether a run was a part of the suite only, as far as it knows.
+
+What such a run did not find another test may: nothing is called fixed by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import pytest
+
+from pytest_retrychaos.settings import IS_EXPLORED
+
+KEY: Final = "retrychaos_is_part"
+"""Of what a worker of pytest-xdist tells at its end."""
+
+
+class Part:
+    """What is known to be missing of one run, in one process."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._is_cut = bool(config.getoption("lf", False)) or any("::" in one for one in config.args)
+        self._unrun: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Whether anything is missing."""
+        return self._is_cut or bool(self._unrun)
+
+    def note_deselected(self, items: Iterable[pytest.Item]) -> None:
+        """Note tests that were left out."""
+        self._is_cut = self._is_cut or any(_is_chaos(item) for item in items)
+
+    def note_end(self, item: pytest.Item, *, left_record: bool) -> None:
+        """Note how a test ended: a chaos test without a record was skipped, say, or its set-up failed.
+
+        One that is run again (pytest-rerunfailures) ends more than once.
+        """
+        if left_record:
+            self._unrun.discard(item.nodeid)
+        elif _is_chaos(item):
+            self._unrun.add(item.nodeid)
+
+    def tell(self, output: dict[str, Any]) -> None:  # Any: pytest-xdist's
+        """Tell the controller of pytest-xdist, where this is a worker."""
+        output[KEY] = bool(self)
+
+    def note_worker(self, output: Mapping[str, Any]) -> None:  # Any: pytest-xdist's
+        """Note what a worker told."""
+        self._is_cut = self._is_cut or output.get(KEY, False)
+
+
+def _is_chaos(item: pytest.Item) -> bool:
+    """Whether a test uses the fixture, or is explored."""
+    return "chaos" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "function", None), IS_EXPLORED)
