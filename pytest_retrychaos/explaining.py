@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from typing import Final
 
 from pytest_retrychaos.faults import Script
 from pytest_retrychaos.faults.vocabulary import FAULTS, OPTIONS
-from pytest_retrychaos.laws import FAMILIES, LAWS
+from pytest_retrychaos.laws import FAMILIES, LAWS, nearest
 
 WIDTH: Final = 100
 
@@ -19,9 +18,8 @@ def explain(name: str) -> Iterator[str]:
     """Write a law's page, or those of a family; a shape's is its law's. `ValueError` names the nearest known name."""
     wanted = name.upper() if name.upper() in FAMILIES else name.partition("/")[0].upper()
     laws = [law for law in LAWS if wanted in (law.code, law.family)]
-    known = [*FAMILIES, *(law.code for law in LAWS), *(shape for law in LAWS for shape in law.shapes)]
     if not laws or ("/" in name and name.lower() not in [shape.lower() for shape in laws[0].shapes]):
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        near = nearest(name)
         raise ValueError(f"explain {name}: there is no such law; did you mean {near}? `laws` lists all of them")
     for place, law in enumerate(laws):
         yield from [""] if place else []

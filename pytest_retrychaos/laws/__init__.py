@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws.policy import Policy, as_policy
-from pytest_retrychaos.laws.table import CODES, FAMILIES, LAWS, Choice, Law, choose
+from pytest_retrychaos.laws.table import CODES, FAMILIES, LAWS, Choice, Law, choose, nearest
 from pytest_retrychaos.laws.tally import Terms
 from pytest_retrychaos.laws.verdict import Finding, LawResult, Ruling, Verdict
 from pytest_retrychaos.laws.view import View
@@ -39,6 +39,7 @@ __all__ = [
     "Verdict",
     "judge",
     "judge_by",
+    "nearest",
 ]
 
 NOTHING_SENT: Final = "nothing was sent"

@@ -177,11 +177,14 @@ def choose(argument: str, names: Collection[str]) -> Choice:
     return Choice(frozenset(codes), frozenset(shapes))
 
 
+def nearest(name: object) -> str:
+    """Give the code, family or shape that is most like a name, in letters of either case."""
+    letters = {one.upper(): one for one in (*FAMILIES, *(law.code for law in LAWS), *_SHAPES)}
+    return letters[difflib.get_close_matches(str(name).upper(), letters, n=1, cutoff=0.0)[0]]
+
+
 def _unknown(argument: str, name: object) -> str:
-    known = [*FAMILIES, *(law.code for law in LAWS), *_SHAPES]
-    letters = {one.upper(): one for one in known}
-    near = letters[difflib.get_close_matches(str(name).upper(), letters, n=1, cutoff=0.0)[0]]
     return (
         f"{argument}: {name!r} is no law; it has to be a code (RT01), a family ({', '.join(FAMILIES)})"
-        f' or a shape (BK04/early); did you mean "{near}"?'
+        f' or a shape (BK04/early); did you mean "{nearest(name)}"?'
     )
