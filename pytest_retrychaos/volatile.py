@@ -180,3 +180,23 @@ CREDENTIALS: Final = (
     "x-goog-api-key",  # Google APIs
 )
 """Headers that say who is calling, in lower case."""
+
+_CREDENTIAL_ENDINGS: Final = (
+    "token",  # X-Vault-Token, Private-Token (GitLab), X-Shopify-Access-Token, x-amz-access-token; X-CSRF-Token (SAP)
+    "api-key",  # DD-API-KEY (Datadog)
+    "apikey",  # Supabase
+    "auth-key",  # X-Auth-Key (Cloudflare)
+    "subscription-key",  # Ocp-Apim-Subscription-Key (Azure API Management)
+    "secret",  # X-IBM-Client-Secret
+)
+_NO_CREDENTIALS: Final = (
+    *("client-token", "request-token", "creation-token", "retry-token", "idempotency-token"),
+    *("page-token", "next-token", "continuation-token", "sync-token"),
+)
+"""Headers that end like those and name an operation or a page."""
+
+
+def is_credential(name: str) -> bool:
+    """Tell whether a header says who is calling: by the table, or as providers name theirs."""
+    lowered = name.lower().replace("_", "-")
+    return lowered in CREDENTIALS or (lowered.endswith(_CREDENTIAL_ENDINGS) and not lowered.endswith(_NO_CREDENTIALS))

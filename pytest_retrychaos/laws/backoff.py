@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Asked, Unreadable
 from pytest_retrychaos.laws.ends import ASKING, CUT, STATUS, TOLERANCE_NS, Ended, asked_by
-from pytest_retrychaos.laws.lookback import two_operations
+from pytest_retrychaos.laws.lookback import LOOK_AHEAD, two_operations
 from pytest_retrychaos.laws.policy import FOR_EVER_NS, Asking
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
@@ -77,30 +77,45 @@ def bk01(view: View, terms: Terms) -> LawResult:
 
 
 def _was_row(view: View, operation: OperationView, hot: Retry) -> bool:
-    """Whether what was not sent at one moment may have been as many different requests, sent later.
+    """Whether what was not sent without a wait between may have been as many different requests, sent later.
 
     A queue or a sync goes through all of its items, waits, and goes through them again; a loop without waits comes back
-    with one request. Jitter spreads them: they need not come together. The last of the row may have got through: they
-    are not among what is sent later.
+    with one request. Jitter spreads them: they need not come together. The first and the last of the row may have got
+    through: they are not among what is sent later.
     """
-    began_ns, host, scope = hot.attempt.began_ns, hot.attempt.host, hot.attempt.scope
-    row = [attempt for attempt in operation.attempts if attempt.began_ns == began_ns]
+    host, scope = hot.attempt.host, hot.attempt.scope
+    row = _without_waits(operation, hot.attempt)
+    got_through: set[object] = set()
+    if row[0].was_sent:
+        got_through |= _different(row[:1])
+        row = row[1:]
     unsent = [attempt for attempt in row if not attempt.was_sent]
     if not unsent or len(row) > len(unsent) + 1 or any(attempt.was_sent for attempt in row[: len(unsent)]):
         return False
     first = unsent[-1].index
     later = islice(view.trace.attempts, first, first + ROUNDS * len(row))
     sent = (attempt for attempt in later if attempt.was_sent and (attempt.host, attempt.scope) == (host, scope))
-    got_through: set[object] = set()
     different: set[object] = set()
     for moment, together in groupby(sent, key=lambda attempt: attempt.began_ns):
-        if moment == began_ns and len(row) > len(unsent):
-            got_through = _different(together)
+        if moment <= row[-1].began_ns and len(row) > len(unsent):
+            got_through |= _different(together)
             continue
         different |= _different(together) - got_through
         if len(different) >= len(unsent):
             return True
     return False
+
+
+def _without_waits(operation: OperationView, hot: Attempt) -> list[Attempt]:
+    """Give the attempts around one that each began once the one before it had ended, however long that took."""
+    row: list[Attempt] = []
+    for attempt in operation.attempts:
+        if row and attempt.began_ns - (row[-1].ended_ns or row[-1].began_ns) >= TOLERANCE_NS:
+            if row[-1].index >= hot.index:
+                break
+            row = []
+        row.append(attempt)
+    return row
 
 
 def _different(attempts: Iterable[Attempt]) -> set[object]:
@@ -224,8 +239,9 @@ def bk04(view: View, terms: Terms) -> LawResult:
     - Without a policy: judged on 413, 429 and 503, up to an hour asked for. *early*: sent again sooner. *late*: a date
       overshot by more than 300 s, most often a GMT date read as local time. *huge*, on any status: a wait of more than
       a day. Values that are past, negative or unreadable are as if absent. Giving up is allowed.
-    - Does not apply where the retry went to another host, or came before a fraction of seconds (`1.5`) had passed: RFC
-      9110 knows whole seconds only, so a client may ignore it.
+    - Does not apply where the retry went to another host; where nothing was sent, and another request came later: it
+      may have been that one; where it came before a fraction of seconds (`1.5`) had passed: RFC 9110 knows whole
+      seconds only, so a client may ignore it.
     - With a policy: a policy that does not respect `Retry-After` is not judged.
     - Why: The server said when it will be ready; who comes sooner is turned away again, or banned.
     - Fix: Wait for the greater of back-off and `Retry-After`; read seconds and dates; give up beyond a maximum.
@@ -234,14 +250,35 @@ def bk04(view: View, terms: Terms) -> LawResult:
     if terms.policy is not None and terms.policy.asking is Asking.IGNORED:
         return tally.result(noun="", did="", otherwise="the policy does not respect Retry-After")
     for operation in view.operations:
+        asked: Ended | None = None
         for retry in operation.retries:
+            if asked is not None:  # it still holds for what is sent next
+                wait_ns = retry.attempt.began_ns - (asked.at_ns or 0)
+                retry = retry._replace(before=asked, led_by=asked.attempt, wait_ns=wait_ns)
             if retry.before.attempt.status is not None:
-                broken = _judge_asked(operation, retry, tally, view.trace.resolution_ns)
-                if broken:
+                asked = retry.before if _may_be_anothers(view, retry) else None
+                if asked is not None:
+                    tally.pass_over("nothing was sent, and another request came later: it may have been that one")
+                elif _judge_asked(operation, retry, tally, view.trace.resolution_ns):
                     break
         if asked_by(operation.last) is not None:
             tally.pass_over("the operation was given up after Retry-After, which is allowed")
     return tally.result(noun="wait", did="obeyed Retry-After", otherwise="no answer with Retry-After was met")
+
+
+def _may_be_anothers(view: View, retry: Retry) -> bool:
+    """Whether a connection that failed may have been for another request than the one that was asked to wait.
+
+    Who is asked to wait with one item of a row goes on to the next; what was not sent then is sent later, for the first
+    time.
+    """
+    attempt, attempts = retry.attempt, view.trace.attempts
+    if attempt.was_sent:
+        return False
+    around = attempts[max(0, attempt.index - LOOK_AHEAD) : attempt.index + LOOK_AHEAD]
+    sent = [one for one in around if one.was_sent and (one.host, one.scope) == (attempt.host, attempt.scope)]
+    known = _different(one for one in sent if one.index < attempt.index)
+    return not _different(one for one in sent if one.index > attempt.index) <= known
 
 
 def _judge_asked(operation: OperationView, retry: Retry, tally: Tally, resolution_ns: int) -> bool:

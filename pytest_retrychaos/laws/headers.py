@@ -84,11 +84,6 @@ MAY_DIFFER_WORDS: Final[frozenset[str]] = frozenset(
 )
 """Words in a field's name that say the same of fields which no standard names (``X-Acme-Retry-Count``)."""
 
-CREDENTIAL_FIELDS: Final[frozenset[str]] = frozenset(
-    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "x-goog-api-key"}
-)
-"""Fields that carry credentials: they may change after 401, 403 and 407."""
-
 SIGNING_SCHEMES: Final[frozenset[str]] = frozenset(
     {"aws4-hmac-sha256", "aws4-ecdsa-p256-sha256", "digest", "oauth", "hawk", "hmac", "signature", "sharedkey"}
     | {"goog4-rsa-sha256", "tc3-hmac-sha256", "eg1-hmac-sha256", "dpop"}

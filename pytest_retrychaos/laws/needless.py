@@ -20,12 +20,20 @@ from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.volatile import signatures
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.laws.view import OperationView, Retry, View
     from pytest_retrychaos.trace import Attempt
 
 PERMANENT: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 415, 422})
 """Scripted statuses that no retry will change."""
+
+MISSING: Final = frozenset({404, 410})
+"""Those that a write can change."""
+
+MANY: Final = 500
+"""How many attempts before a retry are searched for what may have changed the answer."""
 
 
 def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
@@ -37,7 +45,8 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
       404 as often as it likes.
     - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps. Nor where a redirect
       led to one address, which refused, and then to another: signed anew, perhaps. Nor where a list was begun anew (an
-      earlier page of it was read again) before the page that had been refused was asked for.
+      earlier page of it was read again) before the page that had been refused was asked for. Nor where what a read had
+      not found was written before it was read again: at its path, above or below.
     - Why: The same request gets the same answer: a retry costs time and traffic, and a locked account.
     - Fix: Retry by a list of statuses, not by "not ok".
     """
@@ -47,10 +56,13 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             continue
         followed = [r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)]
         refused = [r for r in followed if not _is_led_elsewhere(r)]
-        repeated = [r for r in refused if not _was_begun_anew(view, r)]
+        missing = [r for r in refused if not _was_begun_anew(view, r)]
+        repeated = [r for r in missing if not _was_written(view, r)]
         again = next((r for r in repeated if not _was_login_tried(view, r)), None)
         if again is not None:
             tally.accuse(_sent_after_refusal(operation, again))
+        elif missing and not repeated:
+            tally.pass_over("what had not been found was written before it was read again")
         elif refused and not repeated:
             tally.pass_over("the list was begun anew before the page that had been refused was asked for again")
         elif refused:
@@ -83,6 +95,12 @@ def _sent_after_refusal(operation: OperationView, again: Retry) -> Finding:
     )
 
 
+def _between(view: View, retry: Retry) -> Sequence[Attempt]:
+    """Give what began between a refusal and its retry, or the latest of it: of many clients each has all others'."""
+    last = retry.attempt.index - 1
+    return view.trace.attempts[max(retry.before.attempt.index, last - MANY) : last]
+
+
 def _was_login_tried(view: View, retry: Retry) -> bool:
     """Whether another request was made between a demand for a login and the retry, and failed."""
     refused = retry.before.attempt
@@ -91,7 +109,7 @@ def _was_login_tried(view: View, retry: Retry) -> bool:
         and between.operation != refused.operation
         and between.scope == refused.scope
         and view.trace.are_related(between.lineage, refused.lineage)
-        for between in view.trace.attempts[refused.index : retry.attempt.index - 1]
+        for between in _between(view, retry)
     )
 
 
@@ -100,11 +118,30 @@ def _was_begun_anew(view: View, retry: Retry) -> bool:
     refused = retry.before.attempt
     if not refused.is_read:
         return False
-    attempts = view.trace.attempts
-    between = attempts[refused.index : retry.attempt.index - 1]
-    read = {one.target for one in between if _is_other_page(view, one, refused)}
-    before = attempts[: refused.index - 1] if read else ()
+    read = {one.target for one in _between(view, retry) if _is_other_page(view, one, refused)}
+    before = view.trace.attempts[: refused.index - 1] if read else ()
     return any(one.target in read and _is_other_page(view, one, refused) for one in before)
+
+
+def _was_written(view: View, retry: Retry) -> bool:
+    """Whether a read found nothing, and the client wrote there before it read again: it may be there now."""
+    refused = retry.before.attempt
+    if not refused.is_read or refused.status not in MISSING:
+        return False
+    asked = path_of(refused).rstrip("/") + "/"
+    return any(
+        between.was_sent
+        and not between.is_read
+        and (between.host, between.scope) == (refused.host, refused.scope)
+        and _holds(path_of(between).rstrip("/") + "/", asked)
+        and view.trace.are_related(between.lineage, refused.lineage)
+        for between in _between(view, retry)
+    )
+
+
+def _holds(one: str, other: str) -> bool:
+    """Whether one of two paths, each with a slash at its end, is the other or above it."""
+    return one.startswith(other) or (other.startswith(one) and one != "/")
 
 
 def _is_other_page(view: View, one: Attempt, refused: Attempt) -> bool:
@@ -155,7 +192,8 @@ def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     - Broken by an attempt of the operation that started after a success had been delivered, whatever its headers: a 201
       or 202 with `Retry-After` says when to look. Nor does it matter whether a 307 or 308 led there.
     - Does not apply where an equal unsafe request is an operation of its own: whether it was sent again or another one
-      was meant is not known.
+      was meant is not known. Nor where the ledger has no row for what was answered (`effects=` says so): the body may
+      have told that nothing was done, as GraphQL does.
     - Why: The work was done, and the client knew it.
     - Fix: Decide by the status first: a 2xx ends the loop.
     """
@@ -166,7 +204,9 @@ def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             continue
         again = _sent_after_success(operation) if len(operation.tries) > 1 else None
         if again is None:
-            if operation.index in repeated:
+            if any(end.is_success and _did_nothing(end.attempt) for end in operation.ends[:-1]):
+                tally.pass_over("what was sent again had been answered, and the ledger has no row for it")
+            elif operation.index in repeated:
                 tally.pass_over("an equal request followed a success: it was sent again, or another was meant")
             else:
                 tally.hold()
@@ -201,6 +241,12 @@ def _equals(view: View) -> frozenset[int]:
     return frozenset(index for indices in alike.values() if len(indices) > 1 for index in indices)
 
 
+def _did_nothing(attempt: Attempt) -> bool:
+    """Whether the service answered an unsafe request well, and is known to have done nothing."""
+    answered = attempt.own_answer and attempt.committed and not attempt.replayed
+    return answered and is_unsafe(attempt) and not attempt.effects
+
+
 def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
     legs = frozenset(operation.operation.legs)
     success: Attempt | None = None
@@ -214,6 +260,6 @@ def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
                 return success, attempt.index
         # What a 302 or 303 leads to is another request, a login page perhaps.
         if success is None and end.is_success and (not is_leg or status in SAME_REQUEST):
-            success = attempt
+            success = None if _did_nothing(attempt) else attempt
         status = attempt.status
     return None

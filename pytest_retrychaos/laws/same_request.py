@@ -6,13 +6,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.laws.ends import CONTENT_FIELDS, LOGIN, SAME_REQUEST, UNSUPPORTED, path_of
-from pytest_retrychaos.laws.headers import CREDENTIAL_FIELDS, SIGNING_FIELDS, SIGNING_SCHEMES, may_differ
+from pytest_retrychaos.laws.headers import SIGNING_FIELDS, SIGNING_SCHEMES, may_differ
 from pytest_retrychaos.laws.lookback import LOOK_AHEAD
 from pytest_retrychaos.laws.respelled import is_respelled
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.laws.words import counted
-from pytest_retrychaos.volatile import is_signed_token
+from pytest_retrychaos.volatile import is_credential, is_signed_token
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.verdict import LawResult
@@ -142,7 +142,7 @@ def _header_difference(operation: OperationView, before: Attempt, attempt: Attem
             continue
         if name in CONTENT_FIELDS and _was_unsupported(operation, attempt):
             continue
-        if name in CREDENTIAL_FIELDS:
+        if is_credential(name):
             if not _may_change_credentials(operation, before, attempt, name):
                 return "credentials", _change(name, first, second)
         elif not _is_blank_equal(first.get(name), second.get(name), before, attempt):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pytest_retrychaos.laws.ends import CUT, LOGIN, Ended, Endings, request_of
 from pytest_retrychaos.trace import Attempt, Operation, Scope, Trace
+from pytest_retrychaos.volatile import CREDENTIALS, is_credential
 
 
 class Retry(NamedTuple):
@@ -33,15 +34,23 @@ class Retry(NamedTuple):
     def is_login(self) -> bool:
         """Whether it follows 401, 403 or 407 with other credentials."""
         before = self.before.attempt
-        known = {before.credentials}
+        if before.status not in LOGIN:
+            return False
+        known = {_credentials(before)}
         if before.joined == "leg":  # clients keep credentials from other hosts than the one they are for
-            known.add(self.led_by.credentials)
-        return before.status in LOGIN and self.attempt.credentials not in known
+            known.add(_credentials(self.led_by))
+        return _credentials(self.attempt) not in known
 
     @property
     def is_failover(self) -> bool:
         """Whether it went to another host, and led to another."""
         return self.before.attempt.host not in (self.attempt.host, self.led_to.host)
+
+
+def _credentials(attempt: Attempt) -> tuple[object, ...]:
+    """Give what a request says of who is calling, under whatever name."""
+    named = [pair for pair in attempt.headers.pairs if pair[0].lower() not in CREDENTIALS and is_credential(pair[0])]
+    return attempt.credentials, *named
 
 
 @dataclass(slots=True)

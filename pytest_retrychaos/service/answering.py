@@ -16,6 +16,7 @@ from pytest_retrychaos.service import carriers, reads
 from pytest_retrychaos.service.answers import Answer, Reservation, Traits
 from pytest_retrychaos.service.brought import RaisesError, Unanswered
 from pytest_retrychaos.service.database import Database
+from pytest_retrychaos.service.effects import EffectRule
 from pytest_retrychaos.service.handlers import FAILED, Handler, RaisedAfterAnswer, call_handler
 from pytest_retrychaos.service.hidden_loop import without_loop
 from pytest_retrychaos.service.idempotency import Record, Refuse, Replay
@@ -89,7 +90,7 @@ class Answering:
             reservation.handler = brought.answer
         elif taken is not None:
             reservation.request = request.with_params(taken[1]) if taken[1] else request
-            reservation.handler = taken[0].handler
+            reservation.handler, reservation.effects = taken[0].handler, _rule_of(taken[0])
         elif app is not None:
             reservation.handler, reservation.effects = app.handler, app.effects
         own = app is not None and app.has_own_keys
@@ -228,7 +229,7 @@ class Answering:
 
     def _is_read(self, request: Request, route: Route | None) -> bool:
         if route is not None and route.effect is not None:
-            return not route.effect
+            return route.effect is False
         said = self.mounted.effects.is_read(request) if route is None and self.mounted is not None else None
         return reads.is_read(request) if said is None else said
 
@@ -239,6 +240,11 @@ class Answering:
         found = carriers.find_key(request, self.idempotency.carriers)
         response = self.profile.render(scripted_problem(status, self.profile))
         return self._dress(response, found[1] if found else None)
+
+
+def _rule_of(route: Route) -> EffectRule | None:
+    """Give what tells a route's effects by its answers, where the test said that."""
+    return EffectRule(judge=route.effect, called="effect=") if callable(route.effect) else None
 
 
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_retrychaos.model import Request, Response
-from pytest_retrychaos.service.handlers import HandlerError
-from pytest_retrychaos.service.routing import Router, make_route
+from pytest_retrychaos.service.handlers import HandlerError, takes
+from pytest_retrychaos.service.routing import Judge, Router, make_route
 
-Judge = Callable[[Request, Response], int]
 Effects = Callable[[], int] | Judge | Iterable[str] | Mapping[str, Judge]
 
 _WAYS = (
@@ -33,6 +32,8 @@ class EffectRule:
     count: Callable[[], int] | None = None
     judge: Judge | None = None
     routes: Router | None = None
+    called: str = "effects="
+    """What the test calls it."""
 
     @property
     def tells_replays(self) -> bool:
@@ -54,7 +55,7 @@ class EffectRule:
         if self.judge is not None:
             told: Any = self.judge(request, response)  # Any: whatever it returned
             if not isinstance(told, int) or told < 0:
-                raise HandlerError(f"effects= said {told!r}: it says True, False, or how many effects there were")
+                raise HandlerError(f"{self.called} said {told!r}: it says True, False, or how many effects there were")
             return int(told)
         if self.count is None:
             return None
@@ -91,23 +92,11 @@ def effect_rule(given: Effects | None) -> EffectRule:
 
 
 def _function(given: Callable[..., int]) -> EffectRule:
-    try:
-        signature = inspect.signature(given)
-    except (TypeError, ValueError):  # a built-in that does not say: such count
+    if takes(given):  # a built-in that does not say what it takes, too: such count
         return EffectRule(count=given)
-    if _takes(signature):
-        return EffectRule(count=given)
-    if _takes(signature, None, None):
+    if takes(given, None, None):
         return EffectRule(judge=given)
-    raise TypeError(f"mount(effects={given!r}) takes {signature}: {_WAYS}")
-
-
-def _takes(signature: inspect.Signature, *arguments: object) -> bool:
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        return False
-    return True
+    raise TypeError(f"mount(effects={given!r}) takes {inspect.signature(given)}: {_WAYS}")
 
 
 def _placeholder(request: Request, response: Response) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pytest_retrychaos.model import Headers, Request, Response
@@ -40,6 +40,19 @@ def call_handler(handler: Handler, request: Request) -> Response:
     if request.answerer is None and request.method != "HEAD" and response.status not in (204, 304):
         _check_length(response, name)
     return response
+
+
+def takes(function: Callable[..., object], *arguments: object) -> bool:
+    """Whether a function can be called so, as far as it tells."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a built-in that does not say
+        return True
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_length(response: Response, name: str) -> None:

@@ -7,12 +7,15 @@ parameters, then the one registered last.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from pytest_retrychaos.model import Request
-from pytest_retrychaos.service.handlers import Handler
+from pytest_retrychaos.model import Request, Response
+from pytest_retrychaos.service.handlers import Handler, takes
+
+Judge = Callable[[Request, Response], int]
+"""Says whether, or how often, a request had an effect that was answered so."""
 
 _PARAMETER = re.compile(r"\{([^{}]*)\}")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]*\Z")
@@ -29,7 +32,7 @@ class Route:
     host: str | None
     path: str
     handler: Handler
-    effect: bool | None
+    effect: bool | Judge | None
     pattern: re.Pattern[str]
     names: tuple[str, ...]
 
@@ -48,8 +51,11 @@ def make_route(method: object, path: object, handler: Handler, effect: object) -
     """Check what `Service.route` was given; `TypeError` or `ValueError` names value, rule and way out."""
     if not isinstance(method, str) or not _METHOD.match(method):
         raise ValueError(f"route method {method!r}: a method is one word; write route('POST', '/payments', handler)")
-    if effect is not None and not isinstance(effect, bool):
-        raise TypeError(f"route effect={effect!r}: use True, False, or None to go by method and answer")
+    if not (effect is None or isinstance(effect, bool) or (callable(effect) and takes(effect, None, None))):
+        raise TypeError(
+            f"route effect={effect!r}: use True, False, a function of (request, response) that says whether there was "
+            "an effect, or None to go by method and answer"
+        )
     if not callable(handler):
         raise TypeError(f"route handler {handler!r}: a handler is a function that takes the request")
     host, bare = _split(path)

@@ -17,7 +17,7 @@ from pytest_retrychaos.service.idempotency import Idempotency
 from pytest_retrychaos.service.limits import Bucket, Limit, read_limit
 from pytest_retrychaos.service.mounting import ANSWER_WITHIN, App, mounted
 from pytest_retrychaos.service.profiles import profile_named
-from pytest_retrychaos.service.routing import make_route
+from pytest_retrychaos.service.routing import Judge, make_route
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -50,22 +50,22 @@ class Service:
 
     @overload
     def route(
-        self, method: str, path: str, handler: None = None, *, effect: bool | None = None
+        self, method: str, path: str, handler: None = None, *, effect: bool | Judge | None = None
     ) -> Callable[[F], F]: ...
 
     @overload
-    def route(self, method: str, path: str, handler: Handler, *, effect: bool | None = None) -> None: ...
+    def route(self, method: str, path: str, handler: Handler, *, effect: bool | Judge | None = None) -> None: ...
 
     def route(
-        self, method: str, path: str, handler: Handler | None = None, *, effect: bool | None = None
+        self, method: str, path: str, handler: Handler | None = None, *, effect: bool | Judge | None = None
     ) -> Callable[[F], F] | None:
         """Let a handler take requests of this method and path; without a handler, a decorator.
 
         ``{name}`` in the path stands for one segment, given decoded in ``request.params``. The path may name
         a host: ``api.stripe.com/v1/charges``. The handler takes the `Request` and returns a `Response`, a JSON
         value (status 200), ``(status, value)`` or ``(status, value, headers)``; ``(204, None)`` has no body.
-        ``effect=False`` declares a read, ``effect=True`` a write whatever the method. Bad arguments raise
-        `ValueError` or `TypeError`.
+        ``effect=False`` declares a read, ``effect=True`` a write whatever the method; a function of the request and
+        its answer says whether, or how often, a write had an effect. Bad arguments raise `ValueError` or `TypeError`.
         """
         if handler is not None:
             self.answering.router.add(make_route(method, path, handler, effect))

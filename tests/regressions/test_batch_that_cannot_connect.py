@@ -120,3 +120,37 @@ def test_what_would_settle_it_is_said(chaos):
 
     with pytest.raises(LawsBroken, match="different requests"):
         chaos.verify()
+
+
+def send_soon(url: str, item: int) -> bool:
+    """Send one item, and wait a fifth of a second at most."""
+    try:
+        headers = {"Idempotency-Key": f"item-{item}"}
+        return requests.post(f"{url}/payments", json={"item": item}, headers=headers, timeout=0.2).ok
+    except requests.ConnectionError:
+        return False
+
+
+def send_rounds(url: str, items: int, wait: float) -> None:
+    """Send items, each of which takes its time to fail, and again after a while those that could not be sent."""
+    left = list(range(items))
+    while left:
+        left = [item for item in left if not send_soon(url, item)]
+        time.sleep(wait)
+
+
+@pytest.mark.chaos("connect-timeout x4, ok", "connect-timeout x3, refuse, ok", "connect-timeout x3, ok")
+def test_items_that_wait_for_a_connection_in_vain_are_a_row_too(chaos):
+    """The next one follows at once."""
+    send_rounds(chaos.url, items=4, wait=10)
+
+    assert "BK01" in [result.code for result in chaos.verify().does_not_apply]
+
+
+@pytest.mark.chaos("connect-timeout x4, ok", "connect-timeout x3, 503, ok", "connect-timeout x2, refuse x2, ok")
+def test_one_item_that_waits_for_a_connection_in_vain_is_no_row(chaos):
+    """A loop without waits, in which one request is sent in the end."""
+    send_rounds(chaos.url, items=1, wait=0)
+
+    with pytest.raises(LawsBroken, match=r"^BK01 "):
+        chaos.verify()

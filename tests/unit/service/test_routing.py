@@ -128,12 +128,26 @@ def test_bad_route_is_refused(bench, method, path, message):
         assert str(caught.value) == message
 
 
+WAYS = (
+    "use True, False, a function of (request, response) that says whether there was an effect, or None to go by "
+    "method and answer"
+)
+
+
 @pytest.mark.parametrize(
     ("path", "handler", "effect", "message"),
     [
         (None, nothing, None, "route path None: a path is a str such as '/payments/{id}'"),
         ("/x", 201, None, "route handler 201: a handler is a function that takes the request"),
-        ("/x", nothing, "no", "route effect='no': use True, False, or None to go by method and answer"),
+        *[
+            (
+                "/x",
+                nothing,
+                effect,
+                f"route effect={effect!r}: {WAYS}",
+            )
+            for effect in ("no", 2, nothing)
+        ],
     ],
 )
 def test_argument_of_a_wrong_type_is_refused(bench, path, handler, effect, message):
@@ -142,3 +156,30 @@ def test_argument_of_a_wrong_type_is_refused(bench, path, handler, effect, messa
         bench.service.route("GET", path, handler, effect=effect)
 
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("told", "count"), [(True, 1), (False, 0), (0, 0), (3, 3)])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_function_says_what_had_an_effect(bench, told, count, method):
+    """It sees the request and its answer."""
+    seen = []
+
+    def effect(request, response):
+        seen.append((request.target, response.body))
+        return told
+
+    bench.service.route(method, "/graphql", lambda _: {"errors": []}, effect=effect)
+
+    answer = bench(method, "/graphql")
+
+    assert seen == [("/graphql", b'{"errors": []}')]
+    assert (answer.effects, len(bench.service.effects)) == (count, count)
+
+
+def test_a_function_that_says_something_else_is_at_fault(bench):
+    """It is the test's own mistake, and named."""
+    bench.service.route("POST", "/x", nothing, effect=lambda *_: "yes")
+
+    answer = bench("POST", "/x")
+
+    assert str(answer.error) == "effect= said 'yes': it says True, False, or how many effects there were"
