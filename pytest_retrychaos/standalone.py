@@ -8,14 +8,14 @@ import errno
 import ipaddress
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
 from pytest_retrychaos.clock.errors import Refused, Unsupported
+from pytest_retrychaos.command import TIMED_OUT, carry_out, endings
 from pytest_retrychaos.faults import ScriptError
 from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.model import SECOND
@@ -28,13 +28,13 @@ from pytest_retrychaos.views import CannotTell, LawsBroken
 HELD, BROKEN, CANNOT_TELL, COMMAND_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """What `run` ends with. `serve` ends with 0, whatever it saw: it is there to look on."""
 
-GRACE_S = 5.0
-"""Seconds that a command gets to end by itself, once it was told to."""
-
-SERVE_EXITS = "serve ends with 0 on Ctrl-C and on SIGTERM, whatever it saw, and with 2 where it was called wrongly."
+SERVE_EXITS = (
+    "serve ends with 0 on Ctrl-C, SIGTERM and SIGHUP, whatever it saw, and with 2 where it was called wrongly."
+)
 RUN_EXITS = """\
 run ends with 0 where the laws held, 1 where one is broken, 2 where it cannot tell (no request, a fault that never
-fired) or was called wrongly, 3 where the laws held and the command failed, 130 on Ctrl-C.
+fired) or was called wrongly, 3 where the laws held and the command failed, 130 on Ctrl-C, SIGTERM
+and SIGHUP.
 """
 
 
@@ -146,8 +146,13 @@ def _trace_file(path: str | None, *, default: IO[str] | None) -> Iterator[IO[str
         file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - the error is told apart from those of the block
     except OSError as error:
         raise UsageError(f"--trace={path}: cannot write there: {error.strerror}") from error
-    with file:
+    try:
         yield file
+    finally:
+        try:
+            file.close()
+        except OSError as error:  # a full disk: what was written is not all
+            raise UsageError(f"--trace={path}: cannot write it: {error.strerror}") from error
 
 
 def say(text: str) -> None:
@@ -177,7 +182,7 @@ def _recorded(chaos: Chaos, options: argparse.Namespace, file: IO[str] | None) -
 
 
 def _serve(options: argparse.Namespace) -> int:
-    awaited = {signal.SIGINT, signal.SIGTERM}
+    awaited = {signal.SIGINT, *endings()}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)  # also for the threads to come: none is interrupted
     try:
         with (
@@ -233,12 +238,8 @@ def _seconds(text: str) -> float:
         raise UsageError(f"--timeout: {error}") from error
 
 
-TIMED_OUT = -1000
-"""Stands for the exit status of a command that was ended here."""
-
-
 def _carry_out(command: list[str], chaos: Chaos, options: argparse.Namespace, limit: float | None) -> int | None:
-    """Run the command; gives its exit status, ``None`` where Ctrl-C ended it."""
+    """Run the command with the server's address in its arguments and environment; see `carry_out`."""
     url = https(chaos.url) if options.https else chaos.url
     ca_file = chaos.ca_file if options.https else ""
     environment = {**os.environ, "RETRYCHAOS_URL": url}
@@ -246,42 +247,11 @@ def _carry_out(command: list[str], chaos: Chaos, options: argparse.Namespace, li
         environment["RETRYCHAOS_CA_FILE"] = ca_file
     words = [word.replace("{url}", url).replace("{ca_file}", ca_file) for word in command]
     try:
-        child = subprocess.Popen(words, env=environment)
+        return carry_out(words, environment, limit)
     except OSError as error:
         raise UsageError(
             f"run: cannot start {words[0]!r}: {error.strerror}. Name a program that is in PATH, or its path"
         ) from error
-    terminates = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return child.wait(limit)
-    except subprocess.TimeoutExpired:
-        _end(child, tell=True)
-        return TIMED_OUT
-    except KeyboardInterrupt:
-        _end(child, tell=False)  # a terminal has told it, too
-        return None
-    finally:
-        signal.signal(signal.SIGTERM, terminates)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _end(child: subprocess.Popen[bytes], *, tell: bool) -> None:
-    """See to it that a command ends: let it, ask it, make it."""
-    steps = [child.terminate, child.kill]
-    if tell:
-        steps.pop(0)()
-    while True:
-        try:
-            child.wait(GRACE_S if tell else GRACE_S / 5)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            tell = True
-            if steps:
-                steps.pop(0)()
-        else:
-            return
 
 
 def _ended(status: int, limit: float | None) -> str:

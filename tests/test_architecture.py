@@ -32,6 +32,7 @@ FLOORS: dict[str, int] = {
     "settings": 5,
     "blame": 5,
     "entropy": 5,
+    "command": 5,
     "exchange": 6,
     "markers": 6,
     "views": 6,

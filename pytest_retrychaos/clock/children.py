@@ -1,4 +1,4 @@
-"""Child processes: they finish in real time, and a limit on them is one of real seconds.
+"""Child processes: they finish in real time, and a limit on them is one of real seconds; and signals to our own.
 
 A thread that waits for a child gives the turn away, so that a server in another thread can answer it. A forked
 child is on real time: nothing of what is replaced does anything there.
@@ -14,7 +14,10 @@ import math
 import os
 import posix
 import select
+import signal
 import subprocess
+import sys
+import threading
 from _thread import get_ident
 from collections.abc import Callable
 from typing import Any
@@ -46,12 +49,23 @@ def forget_child(pid: int) -> None:
 
 def _starts(real: Function) -> Function:
     def start(*args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
+        if get_ident() == ACTIVE.owner:
+            _await_pools()
         started = real(*args, **kwargs)
         if get_ident() == ACTIVE.owner:  # not in the child
             running().outside.started.add(started[0] if isinstance(started, tuple) else started)
         return started
 
     return start
+
+
+def _await_pools() -> None:
+    # A fork takes the lock under which pools start a worker, by a method from before, which would wait for real: that
+    # for whoever hands in the first item, where the worker that begins with it forks.
+    pools = sys.modules.get("concurrent.futures.thread")
+    if pools is not None:
+        with pools._global_shutdown_lock:
+            pass
 
 
 def _await_end(pid: int, until_ns: int | None = None) -> bool | None:
@@ -170,6 +184,17 @@ def aside(function: Callable[[], Any], waits_for: str) -> Any:  # Any: what the 
     return result[0]
 
 
+def _sends(real: Function, is_for_main: Callable[[int], bool]) -> Function:
+    def send(*args: Any) -> Any:  # Any: as the caller gives it; None
+        result = real(*args)
+        turns = ACTIVE.turns
+        if turns is not None and get_ident() == ACTIVE.owner and is_for_main(args[0]):
+            turns.turn.let_main_hear()
+        return result
+
+    return send
+
+
 def _in_child() -> None:
     # The one thread that a fork leaves is this one. Everything replaced stays where it is and passes calls on.
     ACTIVE.owner = 0
@@ -186,6 +211,12 @@ def child_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
         builtin = getattr(posix, name)
         swaps.append(BuiltinSwap(builtin, _waits(following_twin(builtin), *rest)))
     swaps.append(BuiltinSwap(posix.system, _system(following_twin(posix.system))))
+    to_us: tuple[tuple[Function, Callable[[int], bool]], ...] = (
+        (posix.kill, lambda pid: pid == os.getpid()),
+        (signal.pthread_kill, lambda ident: ident == threading.main_thread().ident),
+        (signal.raise_signal, lambda _: True),
+    )
+    swaps += [BuiltinSwap(builtin, _sends(following_twin(builtin), is_for_main)) for builtin, is_for_main in to_us]
     own: dict[str, Any] = dict(vars(subprocess.Popen))  # Any: methods
     swaps.append(TypePatch(subprocess.Popen, "_wait", _popen_wait(own["_wait"])))
     swaps.append(TypePatch(subprocess.Popen, "communicate", _communicate(own["communicate"])))

@@ -8,7 +8,9 @@ timers due at one moment comes first, and every batch of trio's tasks) is decide
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import heapq
 import random
 import sys
 from _thread import get_ident
@@ -17,9 +19,11 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin
+from pytest_retrychaos.clock.functions import real
 from pytest_retrychaos.clock.refusals import refuse_frozen, refused_loop
 from pytest_retrychaos.clock.switches import Switches
-from pytest_retrychaos.clock.workers import here, note_parent
+from pytest_retrychaos.clock.workers import here, note_parent, running_loop
+from pytest_retrychaos.model import SECOND
 
 Function = Callable[..., Any]  # Any: a built-in or method of any signature
 Loop = Any  # Any: an event loop, of which private attributes are set
@@ -31,8 +35,8 @@ TRIO = "trio._core._run"
 RESOLUTION = 1e-6
 """Seconds: well above the spacing of floats at any monotonic reading, well below the millisecond of a selector."""
 
-_resolutions: list[tuple[Loop, float]] = []
-"""Loops that ran under the clock, each with the resolution that it had."""
+_resolutions: list[tuple[Loop, float, list[Any]]] = []  # Any: timers
+"""Loops that ran under the clock, each with the resolution and the timers that it had."""
 
 
 def prepare(loop: Loop) -> None:
@@ -43,15 +47,33 @@ def prepare(loop: Loop) -> None:
     selector_events = sys.modules.get("asyncio.selector_events")
     if selector_events is None or not isinstance(loop, selector_events.BaseSelectorEventLoop):
         raise refused_loop(f"{type(loop).__module__}.{type(loop).__qualname__}")
-    _resolutions.append((loop, loop._clock_resolution))
+    _resolutions.append((loop, loop._clock_resolution, list(loop._scheduled)))
     loop._clock_resolution = RESOLUTION
 
 
 def loops_go_home() -> None:
-    """Give every loop its own resolution back."""
+    """Give every loop its own resolution back, and let what it put off meanwhile wait as long as was left, no longer.
+
+    A loop that goes on in another thread does that itself.
+    """
+    ahead = (ACTIVE.clock.monotonic_ns - real("monotonic_ns")()) / SECOND if _resolutions else 0
     while _resolutions:
-        loop, resolution = _resolutions.pop()
+        loop, resolution, older = _resolutions.pop()
         loop._clock_resolution = resolution
+        if not loop.is_running() or loop is running_loop():
+            _bring_back(loop, older, ahead)
+        else:
+            with contextlib.suppress(RuntimeError):  # it was closed a moment ago
+                loop.call_soon_threadsafe(_bring_back, loop, older, ahead)
+
+
+def _bring_back(loop: Loop, older: list[Any], ahead: float) -> None:  # Any: timers
+    """Put the timers of a run from its clock on the real one, which it has left behind by so many seconds."""
+    known = {id(timer) for timer in older}
+    for timer in loop._scheduled:
+        if id(timer) not in known:
+            timer._when -= ahead
+    heapq.heapify(loop._scheduled)
 
 
 def shuffle_due(loop: Loop, chooser: random.Random, switches: Switches) -> None:

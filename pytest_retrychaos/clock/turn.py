@@ -11,14 +11,19 @@ Laws of this module:
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 
 from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.functions import real
 from pytest_retrychaos.clock.strands import Strand, Woke
 
 _RETURN = 2.0
 """Real seconds for which an interrupt waits for whoever has the turn to come to where it would block."""
+_HEARING = 1.0
+"""Real seconds for which whoever sends a signal waits for its handler to be called."""
+_LOOK = 0.0002
 
 
 class Turn:
@@ -36,6 +41,8 @@ class Turn:
         """Threads that have an interrupt to raise, and come before all others."""
         self.members: dict[int, Strand] = {id(main): main}
         """The threads on virtual time that have not ended."""
+        self._looks = 0
+        """How often the test's own thread has begun to wait for the turn."""
         self._stir = stir
 
     @property
@@ -89,6 +96,19 @@ class Turn:
         self.granted = strand
         strand.ring()
 
+    def let_main_hear(self) -> None:
+        """Let the handler of a signal that was sent a moment ago act: Python calls it in the main thread.
+
+        Whoever has the turn would go on first, and time with it.
+        """
+        main, looks = self.main, self._looks
+        if self.granted is main or main.ident != threading.main_thread().ident:
+            return
+        end = real("monotonic")() + _HEARING
+        main.ring()  # handlers are called before it waits again
+        while self._looks == looks and real("monotonic")() < end:
+            real("sleep")(_LOOK)
+
     def seize(self) -> None:
         """Take the turn for the test's own thread from one that does not give it back.
 
@@ -103,6 +123,8 @@ class Turn:
     def _await(self, me: Strand, seconds: float = -1) -> bool:
         """Wait for the turn; whether it came in about so many real seconds."""
         while self.granted is not me and not self.is_over:
+            if me is self.main:
+                self._looks += 1
             if not me.wait_for_ring(seconds):
                 return False
         return True

@@ -240,3 +240,36 @@ def test_what_a_loop_keeps_from_before_works() -> None:
     assert loop.run_until_complete(use(0.001)) < 10
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
+
+
+@pytest.mark.parametrize("runs_on", [False, True], ids=["stands still", "runs on"])
+def test_what_a_loop_puts_off_in_a_run_comes_after_it_as_soon_as_it_would_have(runs_on: bool) -> None:
+    """A refresher's next round, not as much later as the run was ahead."""
+    loop = asyncio.new_event_loop()
+    rounds: list[float] = []
+
+    async def refresh() -> None:
+        while True:
+            rounds.append(time.monotonic())
+            await asyncio.sleep(0.1)
+
+    async def use() -> None:
+        with Chaos():
+            await asyncio.sleep(20.05)
+
+    task = loop.create_task(refresh())
+    loop.run_until_complete(asyncio.sleep(0.01))
+    if runs_on:
+        loop.run_until_complete(use())
+    else:
+        with Chaos():
+            loop.run_until_complete(asyncio.sleep(20.05))
+    assert 150 < len(rounds) < 210
+    before = len(rounds)
+
+    loop.run_until_complete(asyncio.sleep(0.55))
+
+    assert 2 <= len(rounds) - before <= 7
+    task.cancel()
+    loop.run_until_complete(asyncio.wait([task]))
+    loop.close()

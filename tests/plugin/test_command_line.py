@@ -185,25 +185,48 @@ def test_run_leaves_stdout_to_the_command(tmp_path):
     assert lines[-1]["verdict"]["RT01"] == "held"
 
 
-def test_run_ends_with_130_on_ctrl_c():
-    """The command is ended, too, and what was seen is told."""
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_run_ends_with_130_on_ctrl_c(ending):
+    """The command is ended, too, and what was seen is told; also where a terminal goes away."""
     code = """
 import os, time, urllib.request
+print(os.getpid(), flush=True)
 urllib.request.urlopen(os.environ["RETRYCHAOS_URL"])
 print(1, flush=True)
 time.sleep(60)
 """
     with started("run", "--", sys.executable, "-c", code) as program:
+        command = int(program.stdout.readline())
         assert program.stdout.readline() == "1\n"
-        program.send_signal(signal.SIGINT)
+        program.send_signal(ending)
         _, errors = program.communicate(timeout=30)
 
     assert program.returncode == 130
     assert "GET /" in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(command, 0)
     assert "Traceback" not in errors.partition("retrychaos: serving")[0]
 
 
+def test_run_ends_what_a_shell_has_started():
+    """Who reads its output waits for the last that could write."""
+    with started("run", "--timeout", "1s", "--", "sh", "-c", "curl -s $RETRYCHAOS_URL; sleep 600; true") as program:
+        _, errors = program.communicate(timeout=60)
+
+    assert program.returncode == 2
+    assert "the command had not ended after 1 s and was ended" in errors
+
+
 # serve
+
+
+def test_a_trace_on_a_full_disk_is_told_and_is_no_broken_law():
+    """Every law is held, and there is no whole trace: 2, and no traceback."""
+    done = run("--trace", "/dev/full", words=("1", "0"))
+
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].endswith("--trace=/dev/full: cannot write it: No space left on device")
+    assert "Traceback" not in done.stderr
 
 
 def test_serve_writes_the_trace_as_json_lines_until_ctrl_c():
@@ -231,15 +254,32 @@ def test_serve_writes_the_trace_as_json_lines_until_ctrl_c():
     assert "Traceback" not in errors
 
 
-def test_serve_ends_on_sigterm_without_a_request():
-    """As a container is stopped."""
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_serve_ends_on_sigterm_without_a_request(ending):
+    """As a container is stopped, or a terminal goes away."""
     with started("serve", "--trace", os.devnull) as program:
         assert program.stderr.readline().startswith("retrychaos: serving http://127.0.0.1:")
-        program.send_signal(signal.SIGTERM)
+        program.send_signal(ending)
         _, errors = program.communicate(timeout=30)
 
     assert program.returncode == 0
     assert errors.startswith("  nothing was sent\nretrychaos: cannot tell: no request came.")
+
+
+def test_serve_outlives_its_terminal_under_nohup():
+    """It was started with SIGHUP ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with started("serve") as program:
+            url = json.loads(program.stdout.readline())["url"]
+            program.send_signal(signal.SIGHUP)
+            assert urllib.request.urlopen(f"{url}/rates", timeout=5).status == 200
+            program.send_signal(signal.SIGINT)
+            program.wait(30)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert program.returncode == 0
 
 
 def test_serve_goes_on_where_nobody_reads_what_it_writes():

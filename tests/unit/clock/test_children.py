@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -159,6 +160,42 @@ def test_a_shell_command_is_waited_for(clock: VirtualClock) -> None:
         os.system()  # type: ignore[call-arg]  # the mistake
 
 
+@pytest.mark.parametrize("name", ["kill", "pthread_kill", "raise_signal"])
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_signal_that_a_thread_sends_is_handled_at_its_moment(name: str, is_busy: bool, clock: VirtualClock) -> None:
+    """By the main thread, which waits meanwhile: a flag that it sets, or an error that it raises."""
+    stop = threading.Event()
+    main = threading.get_ident()
+    send = {
+        "kill": lambda: os.kill(os.getpid(), signal.SIGUSR1),
+        "pthread_kill": lambda: signal.pthread_kill(main, signal.SIGUSR1),
+        "raise_signal": lambda: signal.raise_signal(signal.SIGUSR1),
+    }[name]
+
+    def terminate() -> None:
+        send()
+        for _ in range(100_000 * is_busy):
+            pass
+
+    def handle(*_: object) -> None:
+        if stop.is_set():
+            raise ChildProcessError
+        stop.set()
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        for seconds in 25, 100:
+            threading.Timer(seconds, terminate).start()
+        while not stop.wait(10):
+            pass
+        assert clock.now_ns == 25 * SECOND
+        with pytest.raises(ChildProcessError):
+            time.sleep(1000)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert clock.now_ns == 100 * SECOND
+
+
 def test_a_forked_child_is_on_real_time(clock: VirtualClock) -> None:
     """It sleeps, reads the clock and ends as if there were no virtual time."""
     thread = threading.Thread(target=lambda: time.sleep(3600))
@@ -199,6 +236,24 @@ def test_multiprocessing_works(method: str, clock: VirtualClock) -> None:
     process.join(60)
     assert process.exitcode == 0
     process.close()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_workers_of_a_pool_fork_at_once(workers: int, clock: VirtualClock) -> None:
+    """Whoever hands in the work still holds the lock of all pools, which a fork takes too."""
+
+    def fork(_: int) -> int:
+        pid = os.fork()
+        if not pid:
+            os._exit(7)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def run(_: int) -> int:
+        return subprocess.run(["true"], preexec_fn=os.getpid, check=False).returncode
+
+    for work, status in (fork, 7), (run, 0):
+        with ThreadPoolExecutor(workers) as pool:
+            assert list(pool.map(work, range(4))) == [status] * 4
 
 
 def _later(item: int) -> int:
