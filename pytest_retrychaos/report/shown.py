@@ -80,6 +80,10 @@ class Page:
         """Give the number of a fault class; nothing for what is about none."""
         return self._faults.get(name, "")
 
+    def cell(self, route: str, fault: str) -> str:
+        """Name a cell by its numbers, for the filter."""
+        return f"{self.route(route)}:{self.fault(fault)}"
+
     def drawn(self, test: ShownTest, draw: Callable[[ShownTest], str]) -> str:
         """Draw what a test did, once for all that did the same: a suite has many such."""
         key = test.test.timeline, tuple(test.notes.items())
@@ -157,10 +161,7 @@ class ShownTest:
         self.test = test
         self.anchor = _anchor("t", test.id)
         self.sign = _PLAIN_OUTCOMES.get(test.outcome, "f")
-        routes = [page.route(cell.route) for cell in test.cells]
-        self.routes = " ".join(map(str, dict.fromkeys(routes)))
-        faults = [page.fault(cell.fault) for cell in test.cells]
-        self.faults = " ".join(map(str, dict.fromkeys(one for one in faults if one != "")))
+        self.cells = " ".join([page.cell(cell.route, cell.fault) for cell in test.cells])
         self.codes = _broken(test)
         self.held = " ".join([law.code for law in test.laws if law.ruling == "held"])
         self.notes = _notes(test)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pytest_retrychaos.report.document import Coverage, Document, TestRecord
+from pytest_retrychaos.report.coverage import coverage
+from pytest_retrychaos.report.document import FAULT_CLASSES, Coverage, Document, TestRecord
 from tests.browser.conftest import Opener
 from tests.unit.report.documents import BROKEN, DOCUMENT
 
@@ -123,6 +124,34 @@ def test_links_lead_to_tests_and_findings(open_page: Opener) -> None:
     assert page.run("return location.hash") == "#route=POST%20/payments&fault=lost%20after%20commit"
     page.go(f"#{finding}")
     assert page.run("return document.querySelector(':target').id") == finding
+
+
+def test_a_cell_shows_its_tests_and_no_others(open_page: Opener) -> None:
+    """Not one that met the fault at another route, nor those of a route that begins alike."""
+    cells = [replace(READ.cells[0], route=f"GET api.example/{'v' * 90}/{one}", fault="damaged") for one in "ab"]
+    tests = [replace(READ, id=f"a.py::test_{cell.route[-1]}", cells=(cell,)) for cell in cells]
+    both = (*READ.cells, replace(READ.cells[0], fault="stale"), replace(PAY.cells[0], fault="damaged"))
+    tests = [replace(PAY, cells=(*PAY.cells, *both)), replace(READ, cells=both[:1]), *tests]
+    page = open_page(replace(TWO, tests=tuple(tests), coverage=coverage(tests)))
+    cell = """
+        const [route, place] = arguments, rows = [...document.querySelectorAll(".matrix tbody tr")];
+        return rows.find((row) => row.innerText.startsWith(route)).cells[place].querySelector("a").hash;
+    """
+    places = {name: place for place, name in enumerate(FAULT_CLASSES, 1)}
+
+    for route, fault, left in (
+        ("POST /payments", "lost-after-commit", [PAY.id]),
+        ("GET /rates", "turned-away", [PAY.id, READ.id]),
+        ("GET /rates", "stale", [PAY.id]),
+        ("POST /payments", "damaged", [PAY.id]),
+        (cells[1].route, "damaged", ["a.py::test_b"]),
+    ):
+        page.go(page.run(cell, route, places[fault]))
+        assert page.tests == left, (route, fault)
+        page.go()
+    page.choose("route", "GET /rates")
+    page.choose("fault", "damaged")
+    assert page.tests == []
 
 
 def test_links_stay_good_in_the_next_run(open_page: Opener) -> None:

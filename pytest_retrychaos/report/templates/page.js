@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const form = document.getElementById("filter");
-  const items = [...document.querySelectorAll("[data-r]")];
+  const items = [...document.querySelectorAll("[data-c]")];
   const tests = items.filter((item) => item.tagName === "DETAILS").length;
   const none = document.getElementById("none");
   const names = ["law", "route", "fault", "test"];
@@ -16,6 +16,10 @@
   const heldIn = (item) => /<u>([A-Z0-9 ]*)<\/u>/.exec(item.querySelector("noscript").textContent)?.[1] ?? "";
   const brokenIn = (item) => [...item.querySelectorAll("summary i")].map(({ textContent }) => `!${textContent}`);
   const lawsOf = (item) => (item.laws ??= item.dataset.l ?? [...brokenIn(item), heldIn(item)].join(" "));
+  // Both are asked of one cell: a test may have met the fault at another route only.
+  const cellsOf = (item) => (item.cells ??= item.dataset.c.split(" ").map((cell) => cell.split(":")));
+  const isIn = (item, route, fault) =>
+    (!route && !fault) || cellsOf(item).some(([r, f]) => (!route || r === route) && (!fault || f === fault));
   const nameOf = (item) => (item.words ??= (item.querySelector("bdi")?.textContent ?? "").toLowerCase());
 
   const apply = () => {
@@ -23,8 +27,7 @@
     const part = test.trim().toLowerCase();
     let left = 0, findings = 0;
     for (const item of items) {
-      const { r, f } = item.dataset;
-      const shows = (!law || has(lawsOf(item), law)) && has(r, route) && has(f, fault) && (!part || nameOf(item).includes(part));
+      const shows = (!law || has(lawsOf(item), law)) && isIn(item, route, fault) && (!part || nameOf(item).includes(part));
       if (item.hidden === shows) item.hidden = !shows;
       if (shows) item.tagName === "DETAILS" ? left++ : findings++;
     }
