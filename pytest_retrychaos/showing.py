@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_retrychaos import redact
 from pytest_retrychaos.report.collecting import RUN
 from pytest_retrychaos.settings import EXPLORED, INTERRUPTED, SAID
 
@@ -79,7 +80,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _show_under(terminalreporter: pytest.TerminalReporter, test: str, text: str) -> None:
     """Show a text under its test, line by line: what a terminal cannot show pytest escapes, with the ends of lines."""
-    terminalreporter.line(test)
+    terminalreporter.line(redact.current().text(test))  # a parameter may be a secret
     for line in text.splitlines():
         terminalreporter.line(f"  {line}")
     terminalreporter.line("")

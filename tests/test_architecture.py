@@ -57,7 +57,7 @@ OWN_DEPENDENCIES = {
     "engine": set(),
     "packing": set(),
     "model": {"packing", "redact"},
-    "faults": {"model"},
+    "faults": {"model", "redact"},
     "service": {"model", "frames", "packing", "volatile"},
     "redact": {"packing"},
     "trace": {"model", "volatile", "redact"},

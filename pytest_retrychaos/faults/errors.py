@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from pytest_retrychaos import redact
+
 WINDOW = 90
 """Columns of a script that an error shows; of a longer one, what stands around the place."""
 _BEFORE = 40
@@ -47,13 +49,16 @@ class ScriptError(ValueError):
 
 
 def _pointed(script: str, start: int, end: int) -> list[str]:
+    hide = redact.current().text
+    before, place, after = hide(script[:start]), hide(script[start:end]), hide(script[end:])
+    script, start, end = before + place + after, len(before), len(before) + len(place)
     first = max(0, min(start - _BEFORE, len(script) - WINDOW)) if len(script) > WINDOW else 0
     last = min(len(script), first + WINDOW)
-    before, after = "…" if first else "", "…" if last < len(script) else ""
+    cut, rest = "…" if first else "", "…" if last < len(script) else ""
     # One character for one: line ends and tabs must not move the caret.
     line = "".join(c if c.isprintable() else " " for c in script[first:last])
     carets = "^" * max(1, min(end, last) - start)
-    return [f"  {before}{line}{after}".rstrip(), "  " + " " * (len(before) + start - first) + carets]
+    return [f"  {cut}{line}{rest}".rstrip(), "  " + " " * (len(cut) + start - first) + carets]
 
 
 def shown(value: object) -> str:

@@ -5,7 +5,8 @@ Laws of this module:
 2. Of any other path a segment that looks like an identifier is folded to ``{id}``: digits alone, also with a
    suffix (``17.json``), a UUID, a long word with digits, a prefix and an underscore before such a word. A version
    (``v1``, ``api-v1``) is none.
-3. A segment that holds a secret is folded to ``{secret}``: a mark would be another one in each run.
+3. A segment that holds a secret is folded to ``{secret}``, in a declared route and in a host, too: a mark would be
+   another one in each run.
 4. The host stands before the path where it is not the fake service's own: ``POST api.stripe.com/v1/charges``.
 """
 
@@ -19,6 +20,7 @@ from typing import Final
 from pytest_retrychaos import redact
 from pytest_retrychaos.laws.calls import is_call
 from pytest_retrychaos.laws.ends import path_of
+from pytest_retrychaos.model import host_name
 from pytest_retrychaos.redact.shapes import MARK
 from pytest_retrychaos.trace import Attempt
 
@@ -48,10 +50,10 @@ def route_of(attempt: Attempt, declared: Declared = lambda _: None) -> str | Non
         return f"CALL {attempt.host}"
     named = declared(attempt)
     if named is not None:
-        return named[:LONGEST]
+        return _declared(named, redact.current())[:LONGEST]
     host = attempt.host
     own = "" if host.rpartition(":")[0] in OWN_HOSTS or host in OWN_HOSTS else host
-    return f"{attempt.method} {own}{folded(path_of(attempt))}"[:LONGEST]
+    return f"{attempt.method} {_host(own, redact.current())}{folded(path_of(attempt))}"[:LONGEST]
 
 
 def folded(path: str) -> str:
@@ -61,9 +63,24 @@ def folded(path: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _folded(path: str, redaction: redact.Redaction) -> str:
-    parts = ["{id}" if _ID.fullmatch(part) else part for part in path.split("/")]
-    hidden = [part if part == "{id}" or redaction.text(part) == part else "{secret}" for part in parts]
-    return MARK.sub("{secret}", redaction.text("/".join(hidden))) or "/"  # an address in a path has slashes of its own
+    return _hidden("/".join(["{id}" if _ID.fullmatch(part) else part for part in path.split("/")]), redaction) or "/"
+
+
+@lru_cache(maxsize=4096)
+def _declared(route: str, redaction: redact.Redaction) -> str:
+    method, host, path = split(route)
+    return f"{method} {_host(host, redaction)}{_hidden(path, redaction)}"
+
+
+@lru_cache(maxsize=4096)
+def _host(host: str, redaction: redact.Redaction) -> str:
+    name = host_name(host)  # without its port: in auth:8080 no name has a value
+    return host.replace(name, _hidden(name, redaction), 1) if name else host
+
+
+def _hidden(path: str, redaction: redact.Redaction) -> str:
+    parts = [part if part == "{id}" or redaction.text(part) == part else "{secret}" for part in path.split("/")]
+    return MARK.sub("{secret}", redaction.text("/".join(parts)))  # an address in a path has slashes of its own
 
 
 def split(route: str) -> tuple[str, str, str]:

@@ -82,6 +82,27 @@ def test_no_file_has_a_secret(pytester: pytest.Pytester) -> None:
             assert secret not in text, suffix
 
 
+def test_a_verdict_stands_under_its_test_without_the_secret_in_its_id(pytester: pytest.Pytester) -> None:
+    """pytest's own list has the id as it is; ours has a mark."""
+    pytester.makepyfile(
+        """
+        import pytest
+        import urllib.request
+
+        @pytest.mark.parametrize("key", ["sk_live_4eC39HqLyjWDarjtT1zdp7dc"])
+        def test_one(chaos, key):
+            urllib.request.urlopen(chaos.url, timeout=5)
+            chaos.verify()
+        """
+    )
+
+    found = run(pytester, "-v").stdout.str()
+
+    _, ours = found.split("retrychaos verdicts")
+    assert "sk_live" not in ours
+    assert "::test_one[[hidden:" in ours
+
+
 def test_a_pattern_that_is_none_is_refused(pytester: pytest.Pytester) -> None:
     """Before anything is run."""
     found = run(pytester, "--chaos-redact", "(")

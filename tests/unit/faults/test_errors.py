@@ -260,3 +260,14 @@ def test_a_very_long_value_is_shortened_in_the_headline():
         parse("slow=" + "9" * 5000)
 
     assert caught.value.headline == f"'{'9' * 38}… is no duration"
+
+
+def test_a_secret_in_a_script_is_hidden_and_the_caret_stays_under_its_place():
+    """A mark is shorter or longer than what it hides."""
+    with pytest.raises(ScriptError) as caught:
+        parse('503 body="sk_live_4eC39HqLyjWDarjtT1zdp7dc" foo, ok')
+
+    line, carets = str(caught.value).splitlines()[1:3]
+    assert "sk_live" not in str(caught.value)
+    assert line.startswith('  503 body="[hidden:')
+    assert line[carets.index("^") : len(carets)] == "foo"

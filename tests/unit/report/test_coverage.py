@@ -142,6 +142,29 @@ def test_a_secret_in_a_path_is_no_part_of_its_route() -> None:
     assert len(route_of(send("ok").attempts[0], lambda _: "POST /" + "a" * 1000) or "") == 200
 
 
+@pytest.mark.parametrize(
+    ("declared", "route"),
+    [
+        ("POST /hooks/sk_live_abcdefghijkl/{event}", "POST /hooks/{secret}/{event}"),
+        ("POST sk_live_abcdefghijkl.example:8080/a", "POST {secret}:8080/a"),
+        ("POST auth:8080/tokens/{token}", "POST auth:8080/tokens/{token}"),
+        ("POST /oauth/token", "POST /oauth/token"),
+    ],
+)
+def test_a_secret_in_what_was_declared_is_no_part_of_its_route(declared: str, route: str) -> None:
+    """A baseline, which is kept with the code, and every report have the route."""
+    assert route_of(send("ok").attempts[0], lambda _: declared) == route
+
+
+@pytest.mark.parametrize(("host", "shown"), [("sk_live_abcdefghijkl.example", "{secret}"), ("auth:8080", "auth:8080")])
+def test_a_secret_in_a_host_is_no_part_of_its_route(host: str, shown: str) -> None:
+    """A port is none."""
+    with Chaos("ok") as chaos:
+        requests.get(f"http://{host}/a", timeout=5)
+
+    assert route_of(chaos.attempts[0]) == f"GET {shown}/a"
+
+
 def test_a_function_has_no_connection_that_could_be_stale() -> None:
     """Every other class can strike its calls."""
     found = coverage(cells(("CALL charge", False, "permanent", 1, 1)))
@@ -248,6 +271,17 @@ def test_a_declared_row_is_the_route_whole() -> None:
     found = coverage(cells(("POST /a/{id}/refunds", False, "stale", 1, 1)), Scope(("POST /a/{id}",)))
 
     assert (found.judged, [row.route for row in found.rows]) == (0, ["POST /a/{id}"])
+
+
+@pytest.mark.parametrize("routes", [("GET /users/{id}", "GET /users/me"), ("GET /users/me", "GET /users/{id}")])
+def test_of_declared_rows_the_exactest_counts(routes: tuple[str, ...]) -> None:
+    """In whatever order they are declared."""
+    cells = tuple([CellRecord(f"GET /users/{one}", True, "turned-away", 1, 1) for one in ("me", "{id}", "{id}")])
+
+    found = coverage([replace(BROKEN, cells=cells)], Scope(routes))
+
+    fired = {row.route: sum(cell.fired for cell in row.cells) for row in found.rows}
+    assert fired == {"GET /users/me": 1, "GET /users/{id}": 2}
 
 
 def test_a_declared_route_that_was_never_called_is_a_read_by_its_method() -> None:
