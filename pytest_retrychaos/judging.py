@@ -40,6 +40,8 @@ class Judgement:
     """The laws that an ``assert_…`` asked, where it holds."""
     expected: tuple[Finding, ...] = ()
     """Let pass by ``expect=``."""
+    trace: Trace | None = None
+    """What was judged, where a baseline was asked about it: a finding's route is told by what had been sent then."""
 
 
 class Judge:
@@ -91,6 +93,7 @@ class Judge:
             self.judgements[-1] = replace(last, expected=(found,))
             return True
         is_known = self._known is not None and self._known(self._run.service, trace, found)
+        last = replace(last, trace=trace)
         self.judgements[-1] = replace(last, known=(found,)) if is_known else replace(last, new=(found,))
         return is_known
 
@@ -172,7 +175,8 @@ class Judge:
         verdict, known = self._without_known(trace, found)
         if self.verdict is None or not only:
             self.verdict = verdict
-        judgement = Judgement(terms, len(trace.attempts), verdict, verdict.findings, known)
+        judged = trace if known or not verdict.ok else None
+        judgement = Judgement(terms, len(trace.attempts), verdict, verdict.findings, known, trace=judged)
         self.judgements.append(judgement)
         if not verdict.ok:
             self.shown = True
@@ -225,7 +229,7 @@ class Judge:
             sheets = self._run.recorder.sheets
             arrived = dict.fromkeys(f"{one.method} {one.host}{one.target}" for one in sheets if one.method)
             raise CannotTell(
-                f"no request matched the route {unused[0]!r}: its handler was never asked. "
+                f"no request matched the route {redact.current().text(unused[0])!r}: its handler was never asked. "
                 f"What arrived: {redact.current().text(', '.join(list(arrived)[:5])) or 'nothing'}. "
                 "Mend the route, take it out, or say strict=False where it may stay unused"
             )

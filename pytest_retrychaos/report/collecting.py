@@ -137,7 +137,7 @@ class Collecting:
 
         file, line, _ = item.location
         return waiting(
-            (_id_of(item) if self._is_worker else item.nodeid, file, (line or 0) + 1),
+            (_whole(_id_of(item) if self._is_worker else item.nodeid, item), file, (line or 0) + 1),
             run.trace,
             run.judge.judgements,
             run.service.answering.router,
@@ -197,7 +197,8 @@ class Collecting:
                 from pytest_retrychaos.report.records import Records
 
                 self._records = Records()
-            self._records.add(test, made, _end_of(phases, self._reruns.get(test, 0)))
+            place = f"{phases[-1].location[0]} {test}"  # ids alone are no names, see `_whole`
+            self._records.add(place, made, _end_of(phases, self._reruns.get(test, 0)))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Note that the run is a part of the suite: what its tests did not find, others may."""
@@ -207,6 +208,8 @@ class Collecting:
         """Note what could not be collected: its tests are missing."""
         if report.failed and not self._is_worker:
             self._problems.append(f"{redact.current().text(report.nodeid)} could not be collected")
+        if report.skipped:
+            self._part.note_skipped(report.nodeid, self._config.rootpath / report.nodeid.partition("::")[0])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:  # Any: a controller of pytest-xdist
@@ -249,6 +252,7 @@ class Collecting:
             asked=self._asked,
             listed=self._listed,
             is_part=bool(self._part),
+            has_unrun=self._part.has_unrun,
         )
         self._outcome = finish(self._asked, document)
         if self._outcome.failures and session.exitstatus == pytest.ExitCode.OK:
@@ -277,6 +281,17 @@ def _id_of(item: pytest.Item) -> str:
     marker = item.get_closest_marker("xdist_group")
     group = None if marker is None else (marker.args or (marker.kwargs.get("name"),))[0]
     return item.nodeid.removesuffix(f"@{group}") if group else item.nodeid
+
+
+def _whole(test: str, item: pytest.Item) -> str:
+    """Give a test's id with its file where pytest leaves out a part of the path, so that two tests may have one id.
+
+    It does so outside its root: ``pytest -c ci/pytest.ini unit/test_pay.py integration/test_pay.py``.
+    """
+    root = item.config.rootpath
+    if item.path.is_relative_to(root):
+        return test
+    return f"{os.path.relpath(item.path, root)}::{test.partition('::')[2]}"
 
 
 def code_of(item: pytest.Item) -> CodeType | None:

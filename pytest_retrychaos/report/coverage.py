@@ -52,7 +52,8 @@ class _Tally:
 
 def coverage(tests: Iterable[TestRecord], scope: Scope = Scope()) -> Coverage:
     """Add up the cells of all tests."""
-    declared = [(route, _pattern(route)) for route in scope.routes]
+    exactest = sorted(scope.routes, key=lambda route: route.count("{"))  # /users/me before /users/{id}
+    declared = [(route, _pattern(route)) for route in exactest]
     tallies: dict[str, _Tally] = {route: _Tally(split(route)[0] in READS) for route in scope.routes}
     for test in tests:
         for cell in test.cells:

@@ -18,7 +18,10 @@ OUTCOMES: Final = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 """How a test may have ended; ``error``: in its set-up or tear-down."""
 
 STATUSES: Final = ("new", "known", "expected")
-"""What a finding is: it fails the test, the baseline lists it, or the marker's ``expect=`` does."""
+"""What a finding is: it fails the test, the baseline lists it, or the test itself expects it.
+
+By the marker's ``expect=``, by ``pytest.raises``, or as one that is expected to fail.
+"""
 
 FAULT_CLASSES: Final = {
     "lost-before-commit": "lost before commit",
@@ -335,6 +338,8 @@ class Document:
     fail_under: str | None
     """The limit of the gate in percent, as written, where there is one."""
     baseline: Comparison | None
+    has_unrun: bool = False
+    """Whether a chaos test that was to run left no record (it was skipped, say): nothing can be called fixed."""
 
     @property
     def is_whole(self) -> bool:

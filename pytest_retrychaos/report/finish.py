@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -20,6 +21,7 @@ from pytest_retrychaos.report.writing import write_whole
 
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 """GitHub Actions: the file that a step's summary is read from."""
+_MISSED = re.compile(r"DID NOT RAISE .*\b(LawsBroken|AssertionError)\b")
 NOT_OVER = "the run has not come to its end: it is still going on, or its process was killed"
 
 
@@ -43,6 +45,7 @@ def make_document(
     asked: Asked,
     listed: Sequence[Identity] | None,
     is_part: bool = False,
+    has_unrun: bool = False,
 ) -> Document:
     """Put a document together, whatever the order in which its tests came; ``is_part``: others were left out."""
     made = list(tests)
@@ -57,21 +60,30 @@ def make_document(
         coverage=coverage(ordered, Scope(asked.routes, asked.omitted)),
         fail_under=None if asked.fail_under is None else f"{asked.fail_under.normalize():f}",
         baseline=None if listed is None else baseline.compare(ordered, listed, is_whole=is_whole),
+        has_unrun=has_unrun,
     )
 
 
 def _settled(test: TestRecord, listed: frozenset[Identity]) -> TestRecord:
-    """Take what a test that was expected to fail has found for expected, too, and what is listed by now for known."""
-    findings = tuple([_settled_finding(one, test.outcome, listed) for one in test.findings])
+    """Take what a test itself awaits for expected, and what is listed by now for known.
+
+    A test awaits what was raised, and did not fail it: by ``pytest.raises``, or as one that is expected to fail. Where
+    the baseline let that pass, it misses it.
+    """
+    awaited = None
+    if test.outcome in ("passed", "xfailed"):
+        awaited = "new"
+    elif test.outcome == "failed" and _MISSED.search(test.message):
+        awaited = "known"
+    findings = tuple([_settled_finding(one, awaited, listed) for one in test.findings])
     return test if findings == test.findings else restated(test, findings)
 
 
-def _settled_finding(finding: FindingRecord, outcome: str, listed: frozenset[Identity]) -> FindingRecord:
-    if finding.status != "new":
-        return finding
-    if outcome == "xfailed":
+def _settled_finding(finding: FindingRecord, awaited: str | None, listed: frozenset[Identity]) -> FindingRecord:
+    if finding.status == awaited:
         return replace(finding, status="expected")
-    return replace(finding, status="known") if Identity(*finding.identity) in listed else finding
+    is_known = finding.status == "new" and Identity(*finding.identity) in listed
+    return replace(finding, status="known") if is_known else finding
 
 
 def begin(asked: Asked, *, began: str, seed: int) -> None:
@@ -146,7 +158,8 @@ def _try(path: Path, text: str, option: str, failures: list[str], done: list[str
 
 def _append(path: Path, text: str, failures: list[str]) -> None:
     try:
+        before = path.is_file() and path.stat().st_size > 0
         with path.open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(f"\n\n{text}" if before else text)  # behind HTML, as we end in, a heading needs an empty line
     except OSError as error:
         failures.append(f"{JOB_SUMMARY}={path}: cannot write it: {error.strerror or error}")

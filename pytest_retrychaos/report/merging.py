@@ -38,6 +38,7 @@ def merged(shards: Sequence[tuple[Path, Document]], asked: Asked, listed: Sequen
                     "or leave one of the files out"
                 )
             tests[test.id], places[test.id] = test, path
+    has_unrun = any(shard.has_unrun for _, shard in shards)
     seeds = {shard.seed for _, shard in shards}
     if len(seeds) > 1:
         raise ValueError(f"the shards ran with seeds {sorted(seeds)}: run all of them with one --chaos-seed")
@@ -48,4 +49,6 @@ def merged(shards: Sequence[tuple[Path, Document]], asked: Asked, listed: Sequen
         seed=seeds.pop(),
         asked=asked,
         listed=listed,
+        is_part=has_unrun,
+        has_unrun=has_unrun,
     )

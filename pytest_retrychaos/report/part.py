@@ -6,6 +6,7 @@ What such a run did not find another test may: nothing is called fixed by it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from pytest_retrychaos.settings import IS_EXPLORED
 
 KEY: Final = "retrychaos_is_part"
-"""Of what a worker of pytest-xdist tells at its end."""
+UNRUN_KEY: Final = "retrychaos_has_unrun"
+"""What a worker of pytest-xdist tells at its end."""
 
 
 class Part:
@@ -25,7 +27,12 @@ class Part:
 
     def __bool__(self) -> bool:
         """Whether anything is missing."""
-        return self._is_cut or bool(self._unrun)
+        return self._is_cut or self.has_unrun
+
+    @property
+    def has_unrun(self) -> bool:
+        """Whether a chaos test that was to run left no record: no other shard has it, either."""
+        return bool(self._unrun)
 
     def note_deselected(self, items: Iterable[pytest.Item]) -> None:
         """Note tests that were left out."""
@@ -41,13 +48,25 @@ class Part:
         elif _is_chaos(item):
             self._unrun.add(item.nodeid)
 
+    def note_skipped(self, node: str, path: Path) -> None:
+        """Note a file that was skipped as a whole (`pytest.importorskip`), where it may have chaos tests."""
+        try:
+            source = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # no file: what it would have had is not known
+            source = "chaos"
+        if "chaos" in source:
+            self._unrun.add(node)
+
     def tell(self, output: dict[str, Any]) -> None:  # Any: pytest-xdist's
         """Tell the controller of pytest-xdist, where this is a worker."""
         output[KEY] = bool(self)
+        output[UNRUN_KEY] = self.has_unrun
 
     def note_worker(self, output: Mapping[str, Any]) -> None:  # Any: pytest-xdist's
         """Note what a worker told."""
         self._is_cut = self._is_cut or output.get(KEY, False)
+        if output.get(UNRUN_KEY, False):
+            self._unrun.add("of a worker")
 
 
 def _is_chaos(item: pytest.Item) -> bool:

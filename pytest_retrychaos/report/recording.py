@@ -80,7 +80,7 @@ def record(
         was_judged=judges_by_assert or any(map(_asks, judgements)),
         laws=laws,
         not_applicable=not_applicable,
-        findings=tuple(_findings(judgements, reading, marker)),
+        findings=tuple(_findings(judgements, reading, declared, marker)),
         cells=cells(trace.attempts, reading, judged),
         timeline=None if shown is None else timeline(shown, reading, _terms(judgements)),
     )
@@ -167,10 +167,13 @@ def _held(code: str, reason: str, redaction: redact.Redaction) -> LawRecord:
     return LawRecord(code, "held", redaction.text(reason))
 
 
-def _findings(judgements: Sequence[Judgement], reading: Reading, marker: str) -> Iterator[FindingRecord]:
-    """Give each finding once, however often it was judged."""
+def _findings(
+    judgements: Sequence[Judgement], whole: Reading, declared: Declared, marker: str
+) -> Iterator[FindingRecord]:
+    """Give each finding once, however often it was judged, where it was found to be: a baseline was asked so."""
     seen: set[tuple[str, str]] = set()
     for judgement in judgements:
+        reading = whole if judgement.trace is None else Reading(judgement.trace, declared)
         for status, found in (("new", judgement.new), ("known", judgement.known), ("expected", judgement.expected)):
             for finding in found:
                 if (finding.shape, finding.headline) not in seen:

@@ -186,6 +186,25 @@ def test_a_baseline_that_the_last_job_gives_counts_for_what_its_shards_found(pyt
     assert {one["level"] for one in results} == {"note"}
 
 
+def test_shards_in_which_a_test_was_skipped_tell_of_nothing_that_it_is_fixed(pytester: pytest.Pytester) -> None:
+    """As one process would: the test that was skipped may still show it."""
+    right = '@pytest.mark.chaos("reset after-commit, ok")\ndef test_right(chaos):\n    charge(chaos.url, "k")\n'
+    right += "    chaos.verify()\n\n"
+    wrong = "@pytest.mark.skip\n" + right.replace("right", "wrong").replace(', "k"', "")
+    pytester.makepyfile(test_one=f"{CLIENT}\n{right}", test_two=f"{CLIENT}\n{wrong}")
+    (pytester.path / "b.json").write_text(BASELINE)
+    run(pytester, "--chaos-report=one.json", "test_one.py")
+    run(pytester, "--chaos-report=two.json", "-n1", "test_two.py")
+
+    merged = pytester.run(*PROGRAM, "merge", "one.json", "two.json", "--baseline", "b.json", "--report", "all.json")
+
+    assert merged.ret == 0, merged.stdout
+    merged.stdout.fnmatch_lines(["baseline      2 entries not put to the test in this run"])
+    document = json.loads((pytester.path / "all.json").read_text())
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    assert document["has_unrun"]
+
+
 FORKED = """
 import os, pickle
 import pytest
@@ -689,6 +708,90 @@ def test_a_test_that_did_not_judge_leaves_untold_what_it_found(
     result.stdout.fnmatch_lines(["baseline      2 entries not put to the test in this run"])
     assert "fixed" not in result.stdout.str()
     assert (pytester.path / "b.json").read_text() == BASELINE
+
+
+@pytest.mark.parametrize("ask", ["verify()", "assert_no_duplicates()"])
+def test_what_a_test_awaits_is_no_new_finding(pytester: pytest.Pytester, ask: str) -> None:
+    """It shows that a wrong client is caught: with a baseline, after an update, and without either."""
+    pytester.makepyfile(
+        f"{CLIENT}\n@pytest.mark.chaos('reset after-commit, ok')\ndef test_it_is_caught(chaos):\n"
+        f"    charge(chaos.url)\n    with pytest.raises(AssertionError):\n        chaos.{ask}\n"
+    )
+    update = run(pytester, "--chaos-baseline=b.json", "--chaos-update-baseline")
+    assert json.loads((pytester.path / "b.json").read_text())["findings"] == []
+    update.assert_outcomes(failed=1)
+
+    for options in ["--chaos-baseline=b.json"], []:
+        result, document = report(pytester, *options)
+        assert result.ret == 0, result.stdout
+        assert {one["status"] for one in document["tests"][0]["findings"]} == {"expected"}
+
+
+def test_what_is_missed_otherwise_is_listed_all_the_same(pytester: pytest.Pytester) -> None:
+    """Only who awaited the finding itself goes without."""
+    pytester.makepyfile(
+        f"{CLIENT}\n@pytest.mark.chaos('reset after-commit, ok')\ndef test_one(chaos):\n"
+        "    charge(chaos.url)\n    chaos.verify()\n    with pytest.raises(ValueError):\n        charge(chaos.url)\n"
+    )
+
+    run(pytester, "--chaos-baseline=b.json", "--chaos-update-baseline")
+
+    assert "ID04" in (pytester.path / "b.json").read_text()
+
+
+def test_tests_outside_of_the_root_are_told_apart(pytester: pytest.Pytester) -> None:
+    """pytest gives two of them one id; each is in the report, and what the first found in the baseline."""
+    test = f"{CLIENT}\n@pytest.mark.chaos('reset after-commit, ok')\ndef test_pay(chaos):\n"
+    for folder, key in (("unit", "None"), ("whole", "'k'")):
+        pytester.mkdir(folder)
+        source = f"{test}    charge(chaos.url, {key})\n    chaos.verify()\n"
+        (pytester.path / folder / "test_pay.py").write_text(source)
+    pytester.mkdir("ci")
+    (pytester.path / "ci" / "pytest.ini").write_text("[pytest]\n")
+    call = ["-c", "ci/pytest.ini", "--import-mode=importlib", "unit", "whole", "--chaos-baseline=b.json"]
+    run(pytester, *call, "--chaos-update-baseline")
+
+    result, document = report(pytester, *call)
+
+    assert result.ret == 0, result.stdout
+    assert [one["id"] for one in document["tests"]] == [
+        "../unit/test_pay.py::test_pay",
+        "../whole/test_pay.py::test_pay",
+    ]
+    assert (pytester.path / "b.json").read_text() == BASELINE
+
+
+def test_what_was_listed_is_known_whatever_was_sent_after_it_was_found(pytester: pytest.Pytester) -> None:
+    """What was not sent has the only route that was seen, and after ``verify`` another one is."""
+    pytester.makepyfile(
+        f"{CLIENT}\n@pytest.mark.chaos('ok, refuse, ok')\ndef test_one(chaos):\n"
+        "    requests.get(f'{chaos.url}/rates', timeout=5)\n"
+        "    with pytest.raises(requests.ConnectionError):\n        requests.get(f'{chaos.url}/rates', timeout=5)\n"
+        "    chaos.verify()\n    charge(chaos.url)\n"
+    )
+    run(pytester, "--chaos-baseline=b.json", "--chaos-update-baseline")
+
+    result, document = report(pytester, "--chaos-baseline=b.json")
+
+    assert result.ret == 0, result.stdout
+    assert identities(document) == [("RT01/refuse", "GET /rates", "not-sent", "known")]
+
+
+@pytest.mark.parametrize("options", [[], ["-n1"]])
+@pytest.mark.parametrize(("marker", "status"), [("chaos", 0), ("other", 1)])
+def test_a_file_that_is_skipped_leaves_untold_what_it_found(
+    pytester: pytest.Pytester, marker: str, status: int, options: list[str]
+) -> None:
+    """A library that is not there (`pytest.importorskip`) skips the wrong test; a file without chaos is no matter."""
+    right = '@pytest.mark.chaos("reset after-commit, ok")\ndef test_right(chaos):\n    charge(chaos.url, "k")\n'
+    skipped = f'import pytest\npytest.importorskip("no_such_library")\n@pytest.mark.{marker}\ndef test_wrong(): ...\n'
+    pytester.makepyfile(test_one=f"{CLIENT}\n{right}    chaos.verify()\n", test_two=skipped)
+    (pytester.path / "b.json").write_text(BASELINE)
+
+    result = run(pytester, "--chaos-baseline=b.json", *options)
+
+    assert result.ret == status
+    assert ("fixed, and still listed" in result.stdout.str()) is bool(status)
 
 
 @pytest.mark.parametrize("status", [None, 0, 7])

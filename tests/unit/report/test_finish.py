@@ -134,7 +134,7 @@ def test_every_file_that_was_asked_for_is_written(tmp_path: Path, monkeypatch: p
 
     finish(asked._replace(reports=(tmp_path / "r.md",)), made())
 
-    assert summary.read_text() == "before\n" + (tmp_path / "r.md").read_text()
+    assert summary.read_text() == "before\n\n\n" + (tmp_path / "r.md").read_text()  # a heading, whatever was before
 
 
 def test_without_a_job_summary_none_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
