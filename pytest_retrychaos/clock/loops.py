@@ -56,23 +56,30 @@ def loops_go_home() -> None:
 
     A loop that goes on in another thread does that itself.
     """
-    ahead = (ACTIVE.clock.monotonic_ns - real("monotonic_ns")()) / SECOND if _resolutions else 0
     while _resolutions:
         loop, resolution, older = _resolutions.pop()
         loop._clock_resolution = resolution
+        known = {id(timer) for timer in older}
+        timers = [timer for timer in list(loop._scheduled) if id(timer) not in known]
+        if not timers:
+            continue
         if not loop.is_running() or loop is running_loop():
-            _bring_back(loop, older, ahead)
+            _bring_back(loop, timers, _ahead())
         else:
             with contextlib.suppress(RuntimeError):  # it was closed a moment ago
-                loop.call_soon_threadsafe(_bring_back, loop, older, ahead)
+                loop.call_soon_threadsafe(_bring_back, loop, timers, _ahead())
 
 
-def _bring_back(loop: Loop, older: list[Any], ahead: float) -> None:  # Any: timers
-    """Put the timers of a run from its clock on the real one, which it has left behind by so many seconds."""
-    known = {id(timer) for timer in older}
-    for timer in loop._scheduled:
-        if id(timer) not in known:
-            timer._when -= ahead
+def _ahead() -> float:
+    """Give by how many seconds the clock of a run that ends has left the real one behind."""
+    ahead: float = (ACTIVE.clock.monotonic_ns - real("monotonic_ns")()) / SECOND
+    return ahead
+
+
+def _bring_back(loop: Loop, timers: list[Any], ahead: float) -> None:  # Any: timers
+    """Put the timers of a run from its clock on the real one."""
+    for timer in timers:
+        timer._when -= ahead
     heapq.heapify(loop._scheduled)
 
 
@@ -159,19 +166,26 @@ def _spawn_patch(kind: type) -> TypePatch:
 
 
 class _Chance(random.Random):
-    """Shuffles trio's batches, of which it takes the last first."""
+    """Shuffles trio's batches, of which it takes the last first, and so sees who runs."""
 
-    def __init__(self, switches: Switches) -> None:
+    def __init__(self, switches: Switches, context: Any, runners: dict[Any, list[Any]]) -> None:  # Any: trio's
         super().__init__(0)
         self._switches = switches
+        self._context = context
+        self._runners = runners
 
     def shuffle(self, x: MutableSequence[Any]) -> None:  # Any: trio's tasks
+        if get_ident() == ACTIVE.owner and (runner := self._context.runner) not in self._runners:
+            self._runners[runner] = list(runner.deadlines._heap)
         super().shuffle(x)
         x[:] = self._switches.ordered(x[::-1])[::-1]
 
 
 class Trio:
-    """What trio is told for a run: the seed of its scheduler, and no worker threads from before."""
+    """What trio is told for a run: the seed of its scheduler, and no worker threads from before.
+
+    Afterwards what a task has put off meanwhile waits as long as was left, no longer.
+    """
 
     def __init__(self, seed: int | None, switches: Switches) -> None:
         self._run: Any = sys.modules.get(TRIO)  # Any: private names are set
@@ -179,6 +193,8 @@ class Trio:
         self._seed = seed
         self._switches = switches
         self._before: tuple[bool, random.Random, dict[Any, None]] | None = None
+        self._runners: dict[Any, list[Any]] = {}
+        """Those that ran under the clock, each with the deadlines that it had."""
 
     def on(self) -> None:
         """Tell it."""
@@ -189,7 +205,7 @@ class Trio:
         idle.clear()
         self._run._ALLOW_DETERMINISTIC_SCHEDULING = True
         if self._seed is not None:
-            self._run._r = _Chance(self._switches)
+            self._run._r = _Chance(self._switches, self._run.GLOBAL_RUN_CONTEXT, self._runners)
             self._run._r.seed(self._seed)
 
     def off(self) -> None:
@@ -199,3 +215,17 @@ class Trio:
         self._run._ALLOW_DETERMINISTIC_SCHEDULING, self._run._r, idle = self._before
         self._cache.THREAD_CACHE._idle_workers.update(idle)
         self._before = None
+        while self._runners:
+            runner, older = self._runners.popitem()
+            known = {entry[:2] for entry in older}
+            made = [entry for entry in list(runner.deadlines._heap) if entry[:2] not in known]
+            with contextlib.suppress(sys.modules["trio"].RunFinishedError):
+                if made:
+                    runner.entry_queue.run_sync_soon(_bring_deadlines_back, made, _ahead())
+
+
+def _bring_deadlines_back(entries: list[Any], ahead: float) -> None:  # Any: trio's
+    """Put the deadlines of a run from its clock on the real one, in trio's own thread."""
+    for deadline, _, scope in entries:
+        if scope._registered_deadline == deadline:  # else it was left, or has another one by now
+            scope.deadline -= ahead

@@ -19,6 +19,7 @@ import botocore.config
 import httpx
 import pytest
 import requests
+import trio
 import urllib3
 
 from pytest_retrychaos import Chaos
@@ -273,3 +274,30 @@ def test_what_a_loop_puts_off_in_a_run_comes_after_it_as_soon_as_it_would_have(r
     task.cancel()
     loop.run_until_complete(asyncio.wait([task]))
     loop.close()
+
+
+def test_what_trio_puts_off_in_a_run_comes_after_it_as_soon_as_it_would_have() -> None:
+    """The same of a task of trio's, and a deadline that is older stays where it was."""
+    rounds: list[float] = []
+
+    async def refresh() -> None:
+        while True:
+            rounds.append(time.monotonic())
+            await trio.sleep(0.1)
+
+    async def use() -> None:
+        with trio.move_on_after(3600) as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(refresh)
+                await trio.sleep(0.01)
+                deadline = scope.deadline
+                with Chaos():
+                    await trio.sleep(20.05)
+                assert 150 < len(rounds) < 210
+                before = len(rounds)
+                await trio.sleep(0.55)
+                assert 2 <= len(rounds) - before <= 7
+                assert scope.deadline == deadline
+                nursery.cancel_scope.cancel()
+
+    trio.run(use)
