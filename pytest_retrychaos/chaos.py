@@ -112,6 +112,7 @@ class Chaos(RunAssertions):
             raise LeftRunning(left_running(left))
         if self._is_used_alone and self.judge.ended is None:  # else the plugin asks
             self.judge.require_expected()
+            self.judge.require_routes()
 
     # what a test sets up
 

@@ -130,7 +130,7 @@ class Judge:
         else:
             self._judge(Terms(), only=("NV01",))
         self.require_expected()
-        self._require_routes()
+        self.require_routes()
         self._require_choices()
 
     def raise_problems(self) -> None:
@@ -222,7 +222,8 @@ class Judge:
         known = tuple([one for one in verdict.findings if self._known(service, trace, one)])
         return Verdict(tuple([_without(result, known) for result in verdict.results])), known
 
-    def _require_routes(self) -> None:
+    def require_routes(self) -> None:
+        """Raise where a route was never asked: what the test says of the service is not so."""
         __tracebackhide__ = True
         unused = self._run.service.unused_routes
         if unused and self._options.strict:

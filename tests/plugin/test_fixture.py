@@ -254,6 +254,26 @@ def test_a_route_that_matched_nothing_is_named(suite: pytest.Pytester) -> None:
     )
 
 
+def test_a_route_that_matched_nothing_is_named_outside_pytest_too() -> None:
+    """At the end of the block, unless an error ends it or the test lets it be."""
+    import requests
+
+    from pytest_retrychaos import CannotTell, Chaos
+
+    def use(*, strict: bool = True, error: Exception | None = None) -> None:
+        with Chaos(strict=strict) as chaos:
+            chaos.service.route("POST", "/paiments", lambda _: {})
+            requests.post(f"{chaos.url}/payments", timeout=5)
+            if error is not None:
+                raise error
+
+    with pytest.raises(CannotTell, match="no request matched the route 'POST /paiments'"):
+        use()
+    use(strict=False)
+    with pytest.raises(LookupError):
+        use(error=LookupError())
+
+
 def test_random_follows_the_seed_and_is_restored() -> None:
     """The same seed gives the same jitter; outside, ``random`` goes on where it was."""
     import random
