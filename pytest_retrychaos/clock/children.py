@@ -7,6 +7,7 @@ child is on real time: nothing of what is replaced does anything there.
 from __future__ import annotations
 
 import _posixsubprocess
+import _signal  # type: ignore[import-not-found]  # `signal` is Python, and may be mocked
 import contextlib
 import functools
 import itertools
@@ -14,7 +15,6 @@ import math
 import os
 import posix
 import select
-import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +25,7 @@ from typing import Any
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.backstage import real_starter
 from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin
+from pytest_retrychaos.clock.genuine import genuine
 from pytest_retrychaos.clock.outside import REAL_POLL
 from pytest_retrychaos.clock.waits import Readiness, await_ready, deadline, running
 
@@ -213,11 +214,11 @@ def child_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
     swaps.append(BuiltinSwap(posix.system, _system(following_twin(posix.system))))
     to_us: tuple[tuple[Function, Callable[[int], bool]], ...] = (
         (posix.kill, lambda pid: pid == os.getpid()),
-        (signal.pthread_kill, lambda ident: ident == threading.main_thread().ident),
-        (signal.raise_signal, lambda _: True),
+        (_signal.pthread_kill, lambda ident: ident == threading.main_thread().ident),
+        (_signal.raise_signal, lambda _: True),
     )
     swaps += [BuiltinSwap(builtin, _sends(following_twin(builtin), is_for_main)) for builtin, is_for_main in to_us]
-    own: dict[str, Any] = dict(vars(subprocess.Popen))  # Any: methods
-    swaps.append(TypePatch(subprocess.Popen, "_wait", _popen_wait(own["_wait"])))
-    swaps.append(TypePatch(subprocess.Popen, "communicate", _communicate(own["communicate"])))
+    popen = genuine(subprocess, "Popen")
+    swaps.append(TypePatch(popen, "_wait", _popen_wait(vars(popen)["_wait"])))
+    swaps.append(TypePatch(popen, "communicate", _communicate(vars(popen)["communicate"])))
     return tuple(swaps)

@@ -23,6 +23,7 @@ from pytest_retrychaos.clock.cpython import (
     polled_descriptors,
 )
 from pytest_retrychaos.clock.durations import nanoseconds
+from pytest_retrychaos.clock.genuine import genuine
 from pytest_retrychaos.clock.loops import prepare, shuffle_due
 from pytest_retrychaos.clock.refusals import refuse_frozen
 from pytest_retrychaos.clock.waits import running, seconds_left, wait
@@ -32,7 +33,7 @@ from pytest_retrychaos.model import SECOND
 Method = Callable[..., Any]  # Any: a C function, whatever it takes
 Ready = list[Any]  # Any: descriptors or pairs of them, as the function gives them back
 _MILLISECOND = SECOND // 1000
-_COMMUNICATE = getattr(getattr(subprocess.Popen, "_communicate", None), "__code__", None)
+_COMMUNICATE = getattr(getattr(genuine(subprocess, "Popen"), "_communicate", None), "__code__", None)
 """Private: looks until its limit is over. gevent's own Popen has none, and is refused later on."""
 _OF_CHILDREN = ("anon_inode:[pidfd]", "pipe:", "pidfd:")
 """What /proc names a descriptor that tells the end of a process (since Linux 6.9 the last one), and a pipe."""

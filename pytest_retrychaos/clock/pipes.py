@@ -20,6 +20,7 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin
+from pytest_retrychaos.clock.genuine import genuine
 from pytest_retrychaos.clock.waits import Readiness, await_ready, running
 
 Function = Callable[..., Any]  # Any: a C function of any signature
@@ -31,7 +32,7 @@ _KEYBOARD = 0
 _CHUNK = 1 << 16
 """Bytes that a pipe holds (pipe(7))."""
 
-_PROMPT = subprocess.Popen._execute_child.__code__  # type: ignore[attr-defined]  # private: starts a child
+_PROMPT = genuine(subprocess, "Popen")._execute_child.__code__  # it starts a child
 """Its read ends as soon as the child has started: a turn in between would depend on how fast that is."""
 
 

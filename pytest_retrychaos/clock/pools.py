@@ -17,6 +17,7 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import TypePatch
+from pytest_retrychaos.clock.genuine import genuine
 from pytest_retrychaos.clock.order import InOrder
 from pytest_retrychaos.clock.strands import Work
 from pytest_retrychaos.clock.workers import here
@@ -48,7 +49,7 @@ def _stand_in(pool: Pool) -> Pool:
 
     Each ends when it has done what it is at, as soon as who it works for has gone.
     """
-    made: Pool = object.__new__(pools.ThreadPoolExecutor)
+    made: Pool = object.__new__(genuine(pools, "ThreadPoolExecutor"))
     made.__dict__ = pool.__dict__
     return made
 
@@ -114,7 +115,7 @@ def _run(real: Method) -> Method:
 @functools.cache
 def pool_patches() -> tuple[TypePatch, ...]:
     """Make the patches of pools and their work items, once in a process."""
-    item, kind = pools._WorkItem, pools.ThreadPoolExecutor
+    item, kind = pools._WorkItem, genuine(pools, "ThreadPoolExecutor")
     return (
         TypePatch(kind, "submit", _submit(kind.submit)),
         TypePatch(kind, "_adjust_thread_count", _grow(vars(kind)["_adjust_thread_count"])),
