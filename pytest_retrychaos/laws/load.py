@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws.ends import TOLERANCE_NS
 from pytest_retrychaos.laws.spread import LEAST_COPIES, are_together, chosen, median, width_ns
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pytest_retrychaos.engine.budget import RetryBudget
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.laws.view import Retry, View
+
+_NEXT_TO_NOTHING: Final = 1e-6
+"""Of a retry, in shares added up as floats."""
 
 
 def ld02(view: View, terms: Terms) -> LawResult:
@@ -52,19 +55,34 @@ def ld02(view: View, terms: Terms) -> LawResult:
 def _first_over(
     budget: RetryBudget, begun: list[int], retries: list[Retry], at: Callable[[Retry], int], slack: float
 ) -> Retry | None:
-    """Find the first retry that a budget, full at first, would not have granted."""
-    events: list[tuple[int, int, Retry | None]] = [(moment, 0, None) for moment in begun]
-    events += [(at(retry), 1, retry) for retry in retries]
+    """Find the first retry that a budget, full at first, would not have granted.
+
+    In which order operations began and failed at one moment is not known: there, they take turns so that the most is
+    granted. A full budget takes nothing in, so that one after the other they are granted more than all at once.
+    """
+    asked: dict[int, list[Retry]] = {}
+    for retry in retries:
+        asked.setdefault(at(retry), []).append(retry)
+    begins: dict[int, list[int]] = {}
+    for number, moment in enumerate(begun):
+        begins.setdefault(moment, []).append(number)
     tokens, since = budget.burst, 0
-    for moment, _, retry in sorted(events, key=lambda event: event[:2]):
+    for moment in sorted({*begins, *asked}):
         tokens = min(budget.burst, tokens + budget.per_second * (moment - since) / SECOND)
-        since = moment
-        if retry is None:
-            tokens += budget.ratio
-        else:
+        since, together = moment, asked.get(moment, [])
+        own = {retry.attempt.operation for retry in together}
+        left = dict.fromkeys(sorted(begins.get(moment, ()), key=own.__contains__, reverse=True))
+        for retry in sorted(together, key=lambda one: one.attempt.operation in left):
+            if retry.attempt.operation in left:  # it began before it failed
+                del left[retry.attempt.operation]
+                tokens = min(budget.burst, tokens + budget.ratio)
+            while left and tokens < 1 - slack - _NEXT_TO_NOTHING:
+                left.popitem()
+                tokens = min(budget.burst, tokens + budget.ratio)
             tokens -= 1
-            if tokens < -slack - 1e-6:
+            if tokens < -slack - _NEXT_TO_NOTHING:
                 return retry
+        tokens = min(budget.burst, tokens + len(left) * budget.ratio)
     return None
 
 

@@ -347,6 +347,19 @@ def test_engine_with_a_budget_keeps_its_retries_within_it(chaos):
     assert "LD02" in [result.code for result in chaos.verify(retry).held]
 
 
+@pytest.mark.parametrize("budget", [{"burst": 1}, {"burst": 5, "per_second": 0}, {"per_second": 1}])
+@pytest.mark.parametrize("latency", [0, 0.1])
+def test_engine_with_a_budget_keeps_within_it_at_one_moment(chaos, budget, latency):
+    """Those that come at once may begin and fail one after the other: a budget that is not full takes each in."""
+    chaos.service.latency = latency
+    chaos.script("503 *")
+    retry = Retry(backoff=exponential(1), budget=RetryBudget(ratio=0.1, **{"per_second": 0.1, **budget}))
+
+    chaos.herd(60, retry(lambda: requests.get(f"{chaos.url}/orders", timeout=5)))
+
+    assert chaos.verify(retry, only=["LD02"])
+
+
 def test_engine_without_a_budget_is_held_to_one(chaos):
     """The same clients, each on its own."""
     chaos.script("down=60s")

@@ -129,8 +129,8 @@ def test_ld02_is_held_where_the_budget_grants_them(run, ruling):
 
 
 def test_ld02_grants_what_a_share_of_the_operations_allows(run, ruling):
-    """Ten at once and two for every operation but those that begin while it is full."""
-    assert ruling(outage(run, 6, 2), "LD02", budgeted(ratio=2, per_second=0, burst=11)) == ("broken", "LD02")
+    """Five at once and two for every operation but those that begin while it is full."""
+    assert ruling(outage(run, 6, 2), "LD02", budgeted(ratio=2, per_second=0, burst=5)) == ("broken", "LD02")
     assert ruling(outage(run, 6, 2), "LD02", budgeted(ratio=0.1, per_second=1, burst=6)) == ("broken", "LD02")
     assert ruling(outage(run, 6, 2), "LD02", budgeted(ratio=0.1, per_second=6, burst=6)) == ("held",)
 
@@ -149,6 +149,20 @@ def test_ld02_lets_a_client_ask_when_it_has_failed(run, ruling):
     one = crowd(run, [20.0 - at for at in failed_at], as_herd=False, failed_at=failed_at)
 
     assert ruling(one, "LD02", budgeted(ratio=0.1, per_second=1, burst=5)) == ("held",)
+
+
+def test_ld02_takes_what_happens_at_one_moment_in_the_order_that_grants_most(run, ruling):
+    """Of twenty that begin and fail one after the other, one in ten is granted a retry, beside the first."""
+    for granted, expected in ((2, "held"), (4, "broken")):
+        one = run()
+        for number in range(20):
+            one.open("pay").new()
+            one.now = 0
+            one.send("503", key="k")
+            if number < granted:
+                one.wait(1.0 + number).again()
+            one.close()
+        assert ruling(one, "LD02", budgeted(ratio=0.1, per_second=0, burst=1))[0] == expected
 
 
 def test_ld02_does_not_apply_to_fewer_retries_than_are_granted_at_once(run, ruling):
