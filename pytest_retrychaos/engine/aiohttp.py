@@ -12,11 +12,13 @@ from yarl import URL
 from pytest_retrychaos.engine import unknown
 from pytest_retrychaos.engine.attempt import Attempt, this_attempt
 from pytest_retrychaos.engine.failures import Failure, narrowed
-from pytest_retrychaos.engine.resending import KEY_HEADER, READ_ONCE, UNKNOWN, resending, within
+from pytest_retrychaos.engine.resending import KEY_HEADER, READ_ONCE, UNKNOWN, Resending, resending, within
 from pytest_retrychaos.engine.retry import Retry
 
 _REDIRECTS = frozenset({301, 302, 307, 308})
 """After these aiohttp sends the same request elsewhere, or (301 and 302 of a POST) reads there."""
+
+OVER = "not retried: aiohttp's own ClientTimeout.total has passed, which counts all attempts and waits"
 
 
 class OutcomeUnknown(unknown.OutcomeUnknown, ClientError):
@@ -39,12 +41,13 @@ def retry_middleware(
     sent again only where nothing was done. A body that can be read only once is sent once; a file is rewound.
 
     The time that is left of the policy's ``timeout`` cuts each attempt. aiohttp's own ``ClientTimeout.total``, five
-    minutes unless set, counts all attempts and waits together. A failed answer that may be retried is
+    minutes unless set, counts all attempts and waits together, and ends them. A failed answer that may be retried is
     read at once, so that its connection is free during the wait. `OutcomeUnknown` takes the place of a refusal (400,
     404, …) of what an earlier attempt may have done. Where the service redirects a request, the key goes along;
     `aiohttp.TooManyRedirects` is raised above it and does not tell: the outcome may be unknown.
     """
-    made = resending(retry, key_header)
+    given = resending(retry, key_header)
+    made = Resending(_in_time(given.policy), _in_time(given.careful), given.key_header)
     redirected: ContextVar[_Leg | None] = ContextVar("redirected", default=None)
 
     async def middleware(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -58,10 +61,15 @@ def retry_middleware(
         async def once(*, attempt: Attempt = this_attempt) -> ClientResponse:
             last[:] = [attempt]
             made.add_key(request, request.method, request.headers, attempt)
-            async with asyncio.timeout(within(None, attempt)):
-                response = await handler(request)
-                if made.is_failure(response):
-                    await _read(response, attempt)
+            try:
+                async with asyncio.timeout(within(None, attempt)):
+                    response = await handler(request)
+                    if made.is_failure(response):
+                        await _read(response, attempt)
+            except TimeoutError as error:
+                if _is_over(request):
+                    error.add_note(OVER)
+                raise
             return response
 
         policy = made.policy_for(request.method, request.headers)
@@ -76,6 +84,25 @@ def retry_middleware(
         return response
 
     return middleware
+
+
+def _in_time(policy: Retry) -> Retry:
+    """Make the policy that ends with the session's total limit: aiohttp sends nothing after it, and fails at once."""
+    return policy.__replace__(on=narrowed(policy.on, _has_time))
+
+
+def _has_time(_: Failure, outcome: object) -> bool:
+    return OVER not in getattr(outcome, "__notes__", ())
+
+
+def _is_over(request: ClientRequest) -> bool:
+    timer = getattr(request, "_timer", None)
+    try:
+        if timer is not None:
+            timer.assert_timeout()
+    except TimeoutError:
+        return True
+    return False
 
 
 class _Leg(NamedTuple):

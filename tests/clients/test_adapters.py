@@ -411,6 +411,24 @@ def test_a_bad_argument_is_refused_where_the_adapter_is_made(make, arguments, te
         make(**arguments)
 
 
+@pytest.mark.parametrize("key_header", ["Idempotency-Key", None])
+@pytest.mark.parametrize("script", ["timeout *", "503, timeout *", "slow=9s *"])
+def test_aiohttps_own_total_limit_ends_all_attempts(script, key_header):
+    """Where it comes in an attempt, aiohttp tells a plain `TimeoutError`, and would send nothing any more."""
+
+    async def send(url):
+        middleware = retry_middleware(POLICY.__replace__(attempts=9), key_header=key_header)
+        async with aiohttp.ClientSession(middlewares=[middleware]) as session:
+            await session.put(url, timeout=aiohttp.ClientTimeout(total=8))
+
+    with Chaos(script, strict=False) as chaos:
+        with pytest.raises(TimeoutError) as ended:
+            chaos.call(asyncio.run, send(f"{chaos.url}/slow"))
+        assert chaos.clock.elapsed == 8
+        assert any("ClientTimeout.total has passed" in note for note in ended.value.__notes__)
+        chaos.verify(ignore=["RT01"])  # of a first attempt that took all of it
+
+
 def test_a_cancelled_request_is_not_sent_again():
     """Neither by aiohttp nor by httpx."""
 
