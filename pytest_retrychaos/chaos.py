@@ -73,6 +73,11 @@ class Chaos(RunAssertions):
         **options: Any,  # Any: checked one by one by Options
     ) -> None:
         self.options = Options.read(options)
+        if test_code is None and self.options.loop is not None:
+            raise ValueError(
+                f"loop={self.options.loop!r} of Chaos used alone: it runs no test, and cancels none; run async code by "
+                "asyncio.run(…) inside, or use @pytest.mark.chaos"
+            )
         given = None if script is None else parse(script)
         self._run = Run(self.options, database, watchdog=watchdog)
         self._recorder = self._run.recorder

@@ -36,7 +36,7 @@ class Options:
     hosts: tuple[str, ...] = ()
     """The only hosts that may be called; empty: any."""
     strict: bool = True
-    """Whether a fault that never fires fails the test."""
+    """Whether a fault of its scripts that never fires fails the test; `chaos.script` has its own."""
     expect: tuple[str, ...] = ()
     """Laws that this code is known to break: not raised, and the test fails once they hold."""
     entropy: str = "real"

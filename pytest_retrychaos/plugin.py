@@ -17,6 +17,7 @@ from pytest_retrychaos.settings import (
     IS_EXPLORED,
     REDACT_OPTION,
     REDACTION_KEY,
+    REPEATED,
     SEED_OPTION,
     WATCHDOG_OPTION,
     derived_seed,
@@ -125,7 +126,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
         spread(metafunc)
     marked = read_markers(metafunc.definition)
-    if marked is None:
+    if marked is None or hasattr(metafunc.function, REPEATED):  # which makes a chaos for each of its runs
         return
     scripts = marked.scripts
     if "chaos" not in metafunc.fixturenames:

@@ -23,6 +23,8 @@ KNOWN: pytest.StashKey[Callable[[Any, Any, Any], bool]] = pytest.StashKey()  # A
 """What tells which findings are known, kept with the configuration."""
 IS_EXPLORED = "chaos_is_explored"
 """The attribute of a test that `chaos_explore` decorated."""
+REPEATED = "retrychaos_repeated"
+"""The attribute of a test that holds the decorator which runs it again and again: `chaos_explore` or `chaos_fuzz`."""
 EXPLORED: pytest.StashKey[dict[str, object]] = pytest.StashKey()
 """What one share of a search found, kept with its item."""
 INTERRUPTED: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()

@@ -53,7 +53,9 @@ def add_commands(commands: Any) -> None:  # Any: argparse names the type nowhere
         "run", help="run a command against the server, judge what it did, and exit by the verdict", epilog=RUN_EXITS
     )
     _add_options(run)
-    run.add_argument("--timeout", metavar="DURATION", help="end the command after so long (60s); default: never")
+    run.add_argument(
+        "--timeout", metavar="DURATION", help="end the command after so long, such as 60s (default: never)"
+    )
     run.add_argument("--may-fail", action="store_true", help="let the command's own failure not count")
     run.add_argument(
         "command",
@@ -74,7 +76,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="0 (default): any that is free")
     parser.add_argument("--https", action="store_true", help="give the https:// address, and make a certificate for it")
-    parser.add_argument("--latency", metavar="DURATION", help="what every round trip takes (50ms)")
+    parser.add_argument(
+        "--latency", metavar="DURATION", help="what every round trip takes, such as 50ms (default: nothing)"
+    )
     parser.add_argument("--expect", action="append", default=[], metavar="LAW", help="a law known to be broken")
     parser.add_argument(
         "--redact", action="append", default=[], metavar="NAME|REGEX", help="a header, field or pattern that is secret"

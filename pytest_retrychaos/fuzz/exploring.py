@@ -16,13 +16,12 @@ from pytest_retrychaos.fuzz import words
 from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
 from pytest_retrychaos.fuzz.history import History
 from pytest_retrychaos.fuzz.playing import Test
-from pytest_retrychaos.fuzz.repeating import F, Function, Told, check_switches, repeated, watched
+from pytest_retrychaos.fuzz.repeating import F, Function, Told, check_switches, options_of, repeated, watched
 from pytest_retrychaos.fuzz.search import Found, NotTheSameError, Search, TooDeepError
 from pytest_retrychaos.fuzz.shares import Share, report, share_of
 from pytest_retrychaos.judging import not_broken
 from pytest_retrychaos.laws.words import grouped
 from pytest_retrychaos.model import SECOND
-from pytest_retrychaos.options import Options
 from pytest_retrychaos.settings import EXPLORED, IS_EXPLORED
 
 MOST_RUNS = 20_000
@@ -57,7 +56,7 @@ def chaos_explore(
     budget: int | str | None = None,
     reduce: bool = True,
     switches: int = 0,
-    loop: str = "asyncio",
+    loop: str | None = None,
     **options: Any,  # Any: checked one by one by Options
 ) -> Any:  # Any: the test, or what decorates it
     """Run a test under every history of up to ``depth`` faults, and report the shortest script for each way to fail.
@@ -69,7 +68,7 @@ def chaos_explore(
     ``"default"``, ``"hostile"`` or a list of faults as a script writes them. ``budget`` is the most runs, or a
     duration of real time (``"60s"``); without one, a search that takes more than 20 000 runs fails: it cannot tell.
     ``reduce=False`` runs also what is known to be equivalent. An async test runs in a loop of its own each time:
-    ``loop`` is asyncio or trio. ``options`` are those of ``@pytest.mark.chaos``.
+    ``loop`` is asyncio (the default) or trio. ``options`` are those of ``@pytest.mark.chaos``.
 
     The test gets a fresh ``chaos`` each time; its other fixtures are made once. Where it judges by itself (``verify``,
     ``assert_…``), that is the verdict, else every law is. An error that it lets through after a fault is what the
@@ -84,8 +83,8 @@ def chaos_explore(
     limit = _limit(budget)
 
     def explored(run: Test, request: pytest.FixtureRequest) -> Told:
-        found, zone, share = Found(), options.get("timezone"), share_of(request.node)
-        expected, met = Options.read(options).expect, set[str]()
+        found, zone, share = Found(), run.options.get("timezone"), share_of(request.node)
+        expected, met = options_of(run).expect, set[str]()
 
         def failure(noted: Test) -> str | None:
             def watch(chaos: Chaos) -> None:

@@ -54,7 +54,7 @@ def chaos_fuzz(
     faults: Faults = "default",
     also: Collection[str | Sequence[Step] | Script] = (),
     switches: int = 0,
-    loop: str = "asyncio",
+    loop: str | None = None,
     **options: Any,  # Any: checked one by one by Options, or by Hypothesis
 ) -> Any:  # Any: the test, or what decorates it
     """Run a test under histories of faults that Hypothesis draws, and report the shortest script for each way to fail.
@@ -64,7 +64,7 @@ def chaos_fuzz(
     list of faults as a script writes them; the scripts of ``also`` are run first, after one run without a fault. Some
     walks end with another choice, as `chaos_explore` makes: the caller cancels, another zone, connections that are
     closed, and, at most ``switches`` times, another thread or task that goes on. An async test runs in a loop of its
-    own each time: ``loop`` is asyncio or trio.
+    own each time: ``loop`` is asyncio (the default) or trio.
 
     ``options`` are Hypothesis's settings (``max_examples=500``, also by ``@settings`` above or below) and those of
     ``@pytest.mark.chaos``. Failing examples go to Hypothesis's database and are replayed first. There is no deadline

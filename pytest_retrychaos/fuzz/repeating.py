@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
@@ -18,8 +18,9 @@ from pytest_retrychaos.fuzz.journal import journal
 from pytest_retrychaos.fuzz.playing import Test, is_out_of_time
 from pytest_retrychaos.fuzz.search import Found
 from pytest_retrychaos.fuzz.shares import whole_name
+from pytest_retrychaos.markers import Marked, read_markers
 from pytest_retrychaos.options import LOOPS, Options
-from pytest_retrychaos.settings import INTERRUPTED, SAID, WATCHING, derived_seed, known_of, watchdog
+from pytest_retrychaos.settings import INTERRUPTED, REPEATED, SAID, WATCHING, derived_seed, known_of, watchdog
 from pytest_retrychaos.text import marker
 from pytest_retrychaos.views import LawsBroken
 
@@ -36,30 +37,26 @@ class Told(NamedTuple):
     """How far was looked."""
 
 
-_REPEATED: Final = "retrychaos_repeated"
-"""The attribute of a test that holds the decorator which runs it."""
-
-
 def repeated(
     function: Function,
     act: Callable[[Test, pytest.FixtureRequest], Told],
     *,
     by: str,
-    loop: str,
+    loop: str | None,
     options: dict[str, Any],  # Any: as the user wrote them
 ) -> Function:
     """Make the test that pytest sees: it asks for all fixtures but ``chaos``, and lets ``act`` run the test.
 
     ``by`` is the decorator's name, for the errors. Raises `TypeError` or `ValueError` for what cannot be repeated.
     """
-    if loop not in LOOPS:
+    if loop is not None and loop not in LOOPS:
         raise ValueError(f"loop={loop!r}: it is {' or '.join(map(repr, LOOPS))}")
-    Options.read(options)
-    options = {"entropy": "seeded", **options}  # real entropy would be another history each time
-    if inspect.iscoroutinefunction(function):
-        options["loop"] = loop
+    if Options.read(options).transport == "loopback":
+        raise ValueError(_in_real_time(by))
+    if loop is not None:
+        options = {**options, "loop": loop}
     signature = inspect.signature(function)
-    below = function.__dict__.get(_REPEATED)
+    below = function.__dict__.get(REPEATED)
     if below is not None:
         raise TypeError(
             f"{by} on {function.__qualname__}: {below} stands below it, and runs the test by itself: take one"
@@ -80,12 +77,13 @@ def repeated(
             fixtures["request"] = request
 
         def body(chaos: Chaos) -> object:
-            return _call(chaos, function, loop, *args, **fixtures)
+            return _call(chaos, function, *args, **fixtures)
 
         code = inspect.unwrap(function).__code__
         stash = request.config.stash
         name = whole_name(request.node.nodeid)
-        run = Test(body, code, name, _of_test(request, name, options, by), known=known_of(request.node))
+        merged = _of_test(request, name, options, by, is_async=inspect.iscoroutinefunction(function))
+        run = Test(body, code, name, merged, known=known_of(request.node))
         watching = stash.get(WATCHING, None)
         if watching is not None:
             run = replace(run, watch=functools.partial(watching, request.node))
@@ -95,7 +93,7 @@ def repeated(
         request.node.stash[SAID] = told.said
 
     test.__signature__ = _without_chaos(signature)  # type: ignore[attr-defined]  # what pytest reads first
-    test.__dict__[_REPEATED] = by
+    test.__dict__[REPEATED] = by
     return test
 
 
@@ -144,27 +142,52 @@ def watched(
             raise
 
 
-def _marker(run: Test, script: str, options: Mapping[str, Any]) -> str:  # Any: as a user writes them
+def options_of(run: Test, chosen: Mapping[str, Any] | None = None) -> Options:  # Any: as a user writes them
+    """Read the options of a test's runs, and those that the search has chosen."""
     given = {name: value for name, value in run.options.items() if name != "watchdog"}
-    return marker(script, Options.read({**given, **options}).changed, run.options["seed"])
+    return Options.read({**given, **(chosen or {})})
 
 
-def _call(chaos: Chaos, function: Function, loop: str, /, *args: object, **named: object) -> object:
+def _marker(run: Test, script: str, chosen: Mapping[str, Any]) -> str:  # Any: as above
+    return marker(script, options_of(run, chosen).changed, run.options["seed"])
+
+
+def _call(chaos: Chaos, function: Function, /, *args: object, **named: object) -> object:
     test = functools.partial(function, *args, chaos=chaos, **named)
-    return chaos.recorded.caller.run(loop, test) if inspect.iscoroutinefunction(function) else test()
+    loop = chaos.options.loop
+    return test() if loop is None else chaos.recorded.caller.run(loop, test)
 
 
 def _of_test(
-    request: pytest.FixtureRequest, test: str, options: dict[str, Any], by: str
+    request: pytest.FixtureRequest, test: str, options: dict[str, Any], by: str, *, is_async: bool
 ) -> dict[str, Any]:  # Any: as above
-    if request.node.get_closest_marker("chaos") is not None:
+    """Put what the decorator was given, and what the markers of test, class and module say, together."""
+    marked = read_markers(request.node) or Marked([], {})
+    chosen = [f"{name}=" for name in ("cancel", "switches") if name in marked.options]
+    if marked.scripts or chosen:
+        what = "a script" if marked.scripts else chosen[0]
         raise pytest.UsageError(
-            f"{request.node.nodeid} has both {by} and @pytest.mark.chaos: the search chooses the scripts; "
-            f"give the marker's other options to {by.removeprefix('@')}"
+            f"{request.node.nodeid} has both {by} and @pytest.mark.chaos: the search chooses {what}; take it off the "
+            "marker (of the test, its class or its module), whose other options count"
         )
-    seed = options.get("seed")
-    own = derived_seed(request.config, test) if seed is None else seed
-    return {**options, "seed": own, "watchdog": watchdog(request.config)}
+    # real entropy would be another history each time
+    merged = {"entropy": "seeded", **marked.options, **options}
+    if merged.get("transport") == "loopback":
+        raise pytest.UsageError(_in_real_time(by))
+    if is_async:
+        merged.setdefault("loop", LOOPS[0])
+    else:
+        merged.pop("loop", None)
+    if merged.get("seed") is None:
+        merged["seed"] = derived_seed(request.config, test)
+    return {**merged, "watchdog": watchdog(request.config)}
+
+
+def _in_real_time(by: str) -> str:
+    return (
+        f"{by} on transport='loopback': there time is real, and no run is like the one before it. Use "
+        'transport="network", or try single scripts: @pytest.mark.chaos("503, ok", …, transport="loopback")'
+    )
 
 
 def _without_chaos(signature: inspect.Signature) -> inspect.Signature:

@@ -239,9 +239,9 @@ def bk04(view: View, terms: Terms) -> LawResult:
     - Without a policy: judged on 413, 429 and 503, up to an hour asked for. *early*: sent again sooner. *late*: a date
       overshot by more than 300 s, most often a GMT date read as local time. *huge*, on any status: a wait of more than
       a day. Values that are past, negative or unreadable are as if absent. Giving up is allowed.
-    - Does not apply where the retry went to another host; where nothing was sent, and another request came later: it
-      may have been that one; where it came before a fraction of seconds (`1.5`) had passed: RFC 9110 knows whole
-      seconds only, so a client may ignore it.
+    - Does not apply where the retry went to another host; where it could not be sent (refused, say), and a request that
+      was not sent before came later: it may have been that one; where it came before a fraction of seconds (`1.5`) had
+      passed: RFC 9110 knows whole seconds only, so a client may ignore it.
     - With a policy: a policy that does not respect `Retry-After` is not judged.
     - Why: The server said when it will be ready; who comes sooner is turned away again, or banned.
     - Fix: Wait for the greater of back-off and `Retry-After`; read seconds and dates; give up beyond a maximum.

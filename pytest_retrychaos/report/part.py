@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_retrychaos.settings import IS_EXPLORED
+from pytest_retrychaos.settings import REPEATED
 
 KEY: Final = "retrychaos_is_part"
 UNRUN_KEY: Final = "retrychaos_has_unrun"
@@ -70,5 +70,5 @@ class Part:
 
 
 def _is_chaos(item: pytest.Item) -> bool:
-    """Whether a test uses the fixture, or is explored."""
-    return "chaos" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "function", None), IS_EXPLORED)
+    """Whether a test uses the fixture, or is explored or fuzzed."""
+    return "chaos" in getattr(item, "fixturenames", ()) or hasattr(getattr(item, "function", None), REPEATED)

@@ -276,6 +276,35 @@ def test_a_function_without_chaos_and_a_marker_beside_are_refused(pytester: pyte
     result.stdout.fnmatch_lines(["*test_it has both @chaos_explore and @pytest.mark.chaos: *"])
 
 
+@pytest.mark.parametrize("decorator", ["@chaos_explore", "@chaos_fuzz", "@chaos_explore(depth=1)"])
+def test_the_options_of_a_module_and_a_class_count(pytester: pytest.Pytester, decorator: str) -> None:
+    """As for any other chaos test; what the decorator says comes first."""
+    run(
+        pytester,
+        f"""
+        import pytest
+        from pytest_retrychaos import chaos_fuzz
+
+        pytestmark = pytest.mark.chaos(profile="stripe", timezone="Asia/Tokyo", expect=["ID01", "ID04"])
+
+        {decorator}
+        def test_it(chaos):
+            assert (chaos.service.profile, chaos.options.timezone) == ("stripe", "Asia/Tokyo")
+            charge(chaos.url)
+            chaos.verify(only=["ID"])
+
+        @pytest.mark.chaos(loop="trio", profile="naive")
+        class TestInner:
+            @chaos_explore(depth=1, faults=["503"], profile="ietf", expect=())
+            async def test_it(self, chaos):
+                import sniffio
+                assert (sniffio.current_async_library(), chaos.service.profile) == ("trio", "ietf")
+                charge(chaos.url)
+                chaos.verify(only=["BK07"])
+        """,
+    ).assert_outcomes(passed=2)
+
+
 def test_an_interrupt_loses_nothing_that_was_found(pytester: pytest.Pytester) -> None:
     """Ctrl-C in the middle: what was found by then stands at the end."""
     result = run(

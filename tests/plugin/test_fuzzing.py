@@ -342,8 +342,14 @@ def test_what_is_no_failure_of_the_code_ends_it_at_once(pytester: pytest.Pyteste
         ),
         (
             "@pytest.mark.chaos('503')\n@chaos_fuzz",
-            "*test_it has both @chaos_fuzz and @pytest.mark.chaos: the search *",
+            "*test_it has both @chaos_fuzz and @pytest.mark.chaos: the search chooses a script; *",
         ),
+        (
+            "@pytest.mark.chaos(switches=(1,))\n@chaos_fuzz",
+            "*test_it has both @chaos_fuzz and @pytest.mark.chaos: the search chooses switches=; *",
+        ),
+        ("@chaos_fuzz(transport='loopback')", "ValueError: @chaos_fuzz on transport='loopback': there time is real, *"),
+        ("@pytest.mark.chaos(transport='loopback')\n@chaos_fuzz", "*@chaos_fuzz on transport='loopback': there *"),
     ],
 )
 def test_what_makes_no_sense_is_refused(pytester: pytest.Pytester, decorators: str, message: str) -> None:

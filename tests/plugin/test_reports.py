@@ -683,6 +683,21 @@ def test_a_part_of_the_suite_tells_of_nothing_that_it_is_fixed(pytester: pytest.
         result.stdout.fnmatch_lines(["baseline      2 entries not put to the test in this run"])
 
 
+@pytest.mark.parametrize("decorator", ["chaos_explore", "chaos_fuzz"])
+def test_so_does_one_that_leaves_a_search_out(pytester: pytest.Pytester, decorator: str) -> None:
+    """A test that is explored or fuzzed takes no fixture ``chaos`` by name."""
+    right = '@pytest.mark.chaos("reset after-commit, ok")\ndef test_right(chaos):\n    charge(chaos.url, "k")\n'
+    wrong = (
+        f"from pytest_retrychaos import {decorator}\n\n@{decorator}\ndef test_wrong(chaos):\n    charge(chaos.url)\n"
+    )
+    pytester.makepyfile(f"{CLIENT}\n{right}    chaos.verify()\n\n{wrong}")
+    (pytester.path / "b.json").write_text(BASELINE)
+
+    result = run(pytester, "--chaos-baseline=b.json", "-k", "right")
+
+    result.stdout.fnmatch_lines(["baseline      2 entries not put to the test in this run"])
+
+
 @pytest.mark.parametrize(
     ("above", "first"),
     [

@@ -185,6 +185,12 @@ def test_chaos_refuses_what_the_options_refuse() -> None:
         Chaos(sed=1)
 
 
+def test_chaos_alone_runs_no_async_test() -> None:
+    """The option would do nothing, and nobody would be cancelled."""
+    with pytest.raises(ValueError, match=r"^loop='trio' of Chaos used alone: it runs no test, and cancels none; "):
+        Chaos("503", loop="trio", cancel="#1")
+
+
 def test_the_mapping_given_is_not_changed() -> None:
     """It belongs to the marker."""
     given: dict[str, Any] = {"hosts": ["a"]}
