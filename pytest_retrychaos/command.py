@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NoReturn
 
 GRACE_S: Final = 5.0
@@ -35,6 +37,9 @@ def carry_out(words: Sequence[str], environment: Mapping[str, str], limit: float
 
 
 def _interrupt(*_: object) -> NoReturn:
+    # One is enough: a terminal that goes away, or who sends SIGTERM and SIGHUP, would end the ending in its middle.
+    for one in endings():
+        signal.signal(one, lambda *_: None)
     raise KeyboardInterrupt
 
 
@@ -52,28 +57,50 @@ def _await(child: subprocess.Popen[bytes], limit: float | None) -> int | None:
 def _end(child: subprocess.Popen[bytes], *, tell: bool) -> None:
     """See to it that a command ends, and what it has started: let it, ask it, make it."""
     steps = [signal.SIGTERM, signal.SIGKILL]
-    if tell:
-        _tell_family(child, steps.pop(0))
-    while True:
-        try:
-            child.wait(GRACE_S if tell else GRACE_S / 5)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+    family: dict[int, int] = {}
+    try:
+        if tell:
+            _tell(child, family, steps.pop(0))
+        while True:
+            try:
+                child.wait(GRACE_S if tell else GRACE_S / 5)
+                if not steps or not family or _have_ended(family.values(), GRACE_S):
+                    return
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                pass
             tell = True
             if steps:
-                _tell_family(child, steps.pop(0))
-        else:
-            return
+                _tell(child, family, steps.pop(0))
+    finally:
+        for number in family.values():
+            os.close(number)
 
 
-def _tell_family(child: subprocess.Popen[bytes], what: signal.Signals) -> None:
+def _tell(child: subprocess.Popen[bytes], family: dict[int, int], what: signal.Signals) -> None:
     # A shell that is told does not tell its programs, which would go on, and keep whoever reads their output waiting.
-    family = [child.pid]
+    # Nor do they end with it: each is held by a descriptor, so that it is told again though its parent has gone.
+    # A number is another's once who had it has gone.
+    alive = [one for one, number in family.items() if not _have_ended([number], 0)]
+    for one in _descendants(child.pid, *alive):
+        with contextlib.suppress(OSError):
+            family[one] = family.get(one) or os.pidfd_open(one)
+    child.send_signal(what)  # first: it would go on with what comes next
+    for number in family.values():
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(number, what)
+
+
+def _descendants(*pids: int) -> list[int]:
+    family = [*pids]
     for one in family:
         with contextlib.suppress(OSError):
             for task in os.listdir(f"/proc/{one}/task"):
                 with open(f"/proc/{one}/task/{task}/children", encoding="ascii") as text:
                     family += map(int, text.read().split())
-    child.send_signal(what)  # first: it would go on with what comes next
-    for one in family[1:]:
-        with contextlib.suppress(OSError):
-            os.kill(one, what)
+    return family[len(pids) :]
+
+
+def _have_ended(descriptors: Iterable[int], seconds: float) -> bool:
+    """Whether all processes have ended in so many seconds: their descriptors can be read then (pidfd_open(2))."""
+    end = time.monotonic() + seconds
+    return all(select.select([one], [], [], max(0, end - time.monotonic()))[0] for one in descriptors)

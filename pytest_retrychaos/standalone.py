@@ -108,6 +108,9 @@ def _started(options: argparse.Namespace, name: str) -> Iterator[Chaos]:
     """Start the server that the options ask for; what is wrong with them is a `UsageError`."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     with contextlib.ExitStack() as stack:
+        # The server's threads hear of no signal: of two that come at once both may go to one of them, and who waits
+        # for the command is not interrupted.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *endings()})
         try:
             stack.callback(redact.use, redact.use(Redaction(options.redact)))
             chaos = Chaos(
@@ -122,12 +125,15 @@ def _started(options: argparse.Namespace, name: str) -> Iterator[Chaos]:
             if options.latency is not None:
                 chaos.service.latency = parse_duration(options.latency, zero=True) / SECOND
             stack.enter_context(chaos)
+            assert chaos.url
             if options.https:
                 assert chaos.ca_file
         except (ScriptError, Refused, Unsupported, ValueError, TypeError) as error:
             raise UsageError(str(error)) from error
         except OSError as error:
             raise UsageError(_listening_failed(error, options.host, options.port)) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield chaos
 
 

@@ -208,6 +208,21 @@ time.sleep(60)
     assert "Traceback" not in errors.partition("retrychaos: serving")[0]
 
 
+def test_run_is_ended_by_two_signals_at_once_as_by_one():
+    """As a service manager sends them, and a terminal that goes away."""
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    for _ in range(3):
+        with started("run", "--", sys.executable, "-c", code) as program:
+            command = int(program.stdout.readline())
+            for ending in (signal.SIGTERM, signal.SIGHUP):
+                program.send_signal(ending)
+            _, errors = program.communicate(timeout=30)
+
+        assert (program.returncode, errors.splitlines()[1]) == (130, "  nothing was sent")
+        with pytest.raises(ProcessLookupError):
+            os.kill(command, 0)
+
+
 def test_run_ends_what_a_shell_has_started():
     """Who reads its output waits for the last that could write."""
     with started("run", "--timeout", "1s", "--", "sh", "-c", "curl -s $RETRYCHAOS_URL; sleep 600; true") as program:
@@ -215,6 +230,15 @@ def test_run_ends_what_a_shell_has_started():
 
     assert program.returncode == 2
     assert "the command had not ended after 1 s and was ended" in errors
+
+
+def test_run_ends_what_does_not_end_when_it_is_asked_to():
+    """Its shell does; nobody but us is left to make it."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+    with started("run", "--timeout", "2s", "--", "sh", "-c", f"{sys.executable} -c '{deaf}'; true") as program:
+        output, _ = program.communicate(timeout=30)
+
+    assert (program.returncode, output) == (2, "1\n")
 
 
 # serve
