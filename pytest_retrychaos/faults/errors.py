@@ -49,9 +49,10 @@ class ScriptError(ValueError):
 
 
 def _pointed(script: str, start: int, end: int) -> list[str]:
+    # Hidden as a whole, as a secret may be known by its name; what is the same on both sides of the place stays so.
     hide = redact.current().text
-    before, place, after = hide(script[:start]), hide(script[start:end]), hide(script[end:])
-    script, start, end = before + place + after, len(before), len(before) + len(place)
+    before, after, script = hide(script[:start]), hide(script[end:]), hide(script)
+    start, end = _alike(before, script), len(script) - _alike(after[::-1], script[::-1])
     first = max(0, min(start - _BEFORE, len(script) - WINDOW)) if len(script) > WINDOW else 0
     last = min(len(script), first + WINDOW)
     cut, rest = "…" if first else "", "…" if last < len(script) else ""
@@ -61,9 +62,17 @@ def _pointed(script: str, start: int, end: int) -> list[str]:
     return [f"  {cut}{line}{rest}".rstrip(), "  " + " " * (len(cut) + start - first) + carets]
 
 
+def _alike(one: str, other: str) -> int:
+    """Count the characters with which both begin."""
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
 def shown(value: object) -> str:
     """Write a value for a headline: its repr, shortened where it is long."""
-    text = repr(value)
+    hide = redact.current().text
+    text = repr(hide(value)) if isinstance(value, str) else hide(repr(value))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

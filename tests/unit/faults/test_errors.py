@@ -271,3 +271,19 @@ def test_a_secret_in_a_script_is_hidden_and_the_caret_stays_under_its_place():
     assert "sk_live" not in str(caught.value)
     assert line.startswith('  503 body="[hidden:')
     assert line[carets.index("^") : len(carets)] == "foo"
+
+
+@pytest.mark.parametrize("script", ["{} x2", "503 {}=1", "slow={}", "503 password={}", '503 header="X-Api-Key {}"'])
+def test_a_secret_that_is_the_mistake_is_hidden(script: str):
+    """In the headline, too; and one that is known by the name before it, where the name is the mistake."""
+    with pytest.raises(ScriptError) as caught:
+        parse(script.format("sk_live_4eC39HqLyjWDarjtT1zdp7dc"))
+
+    assert "sk_live" not in str(caught.value)
+    assert "[hidden:" in str(caught.value)
+
+
+def test_a_secret_that_a_name_gives_away_is_hidden_where_the_name_is_the_mistake():
+    """By itself it would be no secret."""
+    with pytest.raises(ScriptError, match=r"503 password=\[hidden:"):
+        parse("503 password=hunter2hunter2")
