@@ -170,26 +170,26 @@ class Collecting:
         """Take in what a test has come to."""
         if self._is_worker:
             return
+        place = f"{report.location[0]} {report.nodeid}"  # ids alone are no names, see `_whole`
         if report.when not in ("setup", "call", "teardown"):  # pytest-xdist: the worker that ran it has died
             self._problems.append(redact.current().text(f"{report.nodeid}: {_first_line(report)}"))
-            self._phases.pop(report.nodeid, None)
+            self._phases.pop(place, None)
             return
         if report.when == "setup":
-            self._begin(report.nodeid)
-        phases = self._phases.setdefault(report.nodeid, [])
+            self._begin(place)
+        phases = self._phases.setdefault(place, [])
         phases.append(report)
         if report.when == "teardown":
-            del self._phases[report.nodeid]
-            self._end(phases)
+            del self._phases[place]
+            self._end(place, phases)
 
     def _begin(self, test: str) -> None:
         before = self._phases.pop(test, None)
         if before is not None and any(_is_rerun(one) for one in before):
             self._reruns[test] = self._reruns.get(test, 0) + 1
 
-    def _end(self, phases: list[pytest.TestReport]) -> None:
-        test = phases[-1].nodeid
-        made: Waiting | str | None = getattr(phases[-1], ATTRIBUTE, None) or self._made.pop(test, None)
+    def _end(self, test: str, phases: list[pytest.TestReport]) -> None:
+        made: Waiting | str | None = getattr(phases[-1], ATTRIBUTE, None) or self._made.pop(phases[-1].nodeid, None)
         if any(_is_rerun(one) for one in phases):
             self._reruns[test] = self._reruns.get(test, 0) + 1
         elif made is not None:
@@ -197,8 +197,7 @@ class Collecting:
                 from pytest_retrychaos.report.records import Records
 
                 self._records = Records()
-            place = f"{phases[-1].location[0]} {test}"  # ids alone are no names, see `_whole`
-            self._records.add(place, made, _end_of(phases, self._reruns.get(test, 0)))
+            self._records.add(test, made, _end_of(phases, self._reruns.get(test, 0)))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Note that the run is a part of the suite: what its tests did not find, others may."""

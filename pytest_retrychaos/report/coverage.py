@@ -52,7 +52,7 @@ class _Tally:
 
 def coverage(tests: Iterable[TestRecord], scope: Scope = Scope()) -> Coverage:
     """Add up the cells of all tests."""
-    exactest = sorted(scope.routes, key=lambda route: route.count("{"))  # /users/me before /users/{id}
+    exactest = sorted(scope.routes, key=_breadth)
     declared = [(route, _pattern(route)) for route in exactest]
     tallies: dict[str, _Tally] = {route: _Tally(split(route)[0] in READS) for route in scope.routes}
     for test in tests:
@@ -98,6 +98,11 @@ def _row_of(route: str, declared: Sequence[tuple[str, re.Pattern[str]]]) -> str 
     if not declared:
         return route
     return next((name for name, pattern in declared if pattern.fullmatch(route)), None)
+
+
+def _breadth(route: str) -> tuple[int, int]:
+    """Tell how much a declared route takes: ``/users/me`` comes before ``/{id}:cancel``, and that before ``/{id}``."""
+    return route.count("{"), -len(re.sub(r"\{[^{}/]*\}", "", route))
 
 
 def _pattern(route: str) -> re.Pattern[str]:

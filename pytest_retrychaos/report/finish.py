@@ -21,7 +21,7 @@ from pytest_retrychaos.report.writing import write_whole
 
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 """GitHub Actions: the file that a step's summary is read from."""
-_MISSED = re.compile(r"DID NOT RAISE .*\b(LawsBroken|AssertionError)\b")
+_MISSED = re.compile(r"DID NOT RAISE .*\b(LawsBroken|AssertionError)\b|: (LawsBroken|AssertionError) not raised\b")
 NOT_OVER = "the run has not come to its end: it is still going on, or its process was killed"
 
 

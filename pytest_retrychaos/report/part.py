@@ -43,10 +43,11 @@ class Part:
 
         One that is run again (pytest-rerunfailures) ends more than once.
         """
+        test = f"{item.location[0]} {item.nodeid}"  # ids alone are no names outside of pytest's root
         if left_record:
-            self._unrun.discard(item.nodeid)
+            self._unrun.discard(test)
         elif _is_chaos(item):
-            self._unrun.add(item.nodeid)
+            self._unrun.add(test)
 
     def note_skipped(self, node: str, path: Path) -> None:
         """Note a file that was skipped as a whole (`pytest.importorskip`), where it may have chaos tests."""

@@ -75,7 +75,8 @@ def _declared(route: str, redaction: redact.Redaction) -> str:
 @lru_cache(maxsize=4096)
 def _host(host: str, redaction: redact.Redaction) -> str:
     name = host_name(host)  # without its port: in auth:8080 no name has a value
-    return host.replace(name, _hidden(name, redaction), 1) if name else host
+    start = host.lower().find(name)
+    return f"{host[:start]}{_hidden(host[start : start + len(name)], redaction)}{host[start + len(name) :]}"
 
 
 def _hidden(path: str, redaction: redact.Redaction) -> str:

@@ -742,6 +742,22 @@ def test_what_a_test_awaits_is_no_new_finding(pytester: pytest.Pytester, ask: st
         assert {one["status"] for one in document["tests"][0]["findings"]} == {"expected"}
 
 
+def test_what_a_unittest_awaits_is_no_new_finding(pytester: pytest.Pytester) -> None:
+    """It says so in other words."""
+    pytester.makepyfile(
+        f"{CLIENT}\nimport unittest\nfrom pytest_retrychaos import LawsBroken\n\nclass TestIt(unittest.TestCase):\n"
+        "    @pytest.fixture(autouse=True)\n    def begin(self, chaos):\n"
+        "        self.chaos = chaos\n        chaos.script('reset after-commit, ok')\n\n"
+        "    def test_it_is_caught(self):\n        charge(self.chaos.url)\n"
+        "        with self.assertRaises(LawsBroken):\n            self.chaos.verify()\n"
+    )
+
+    run(pytester, "--chaos-baseline=b.json", "--chaos-update-baseline").assert_outcomes(failed=1)
+
+    assert json.loads((pytester.path / "b.json").read_text())["findings"] == []
+    assert run(pytester, "--chaos-baseline=b.json").ret == 0
+
+
 def test_what_is_missed_otherwise_is_listed_all_the_same(pytester: pytest.Pytester) -> None:
     """Only who awaited the finding itself goes without."""
     pytester.makepyfile(
@@ -774,6 +790,30 @@ def test_tests_outside_of_the_root_are_told_apart(pytester: pytest.Pytester) -> 
         "../whole/test_pay.py::test_pay",
     ]
     assert (pytester.path / "b.json").read_text() == BASELINE
+
+
+@pytest.mark.parametrize("options", [[], ["-n2"]])
+@pytest.mark.parametrize("first", ["skip", "fail"])
+def test_tests_outside_of_the_root_end_by_themselves(pytester: pytest.Pytester, first: str, options: list[str]) -> None:
+    """A skipped one is missing though another of its id ran; one that fails does not lend the other its end."""
+    mark, last = ("@pytest.mark.skip", "") if first == "skip" else ("", "    time.sleep(1)\n    assert False\n")
+    for folder, above, end in (("unit", mark, last), ("whole", "", "")):
+        source = f"{CLIENT}\n{above}\n@pytest.mark.chaos('reset after-commit, ok')\ndef test_pay(chaos):\n"
+        pytester.mkdir(folder)
+        (pytester.path / folder / "test_pay.py").write_text(
+            f"{source}    charge(chaos.url, 'k')\n    chaos.verify()\n{end}"
+        )
+    pytester.mkdir("ci")
+    (pytester.path / "ci" / "pytest.ini").write_text("[pytest]\n")
+    (pytester.path / "b.json").write_text(BASELINE)
+
+    call = ["-c", "ci/pytest.ini", "--import-mode=importlib", "unit", "whole", "--chaos-baseline=b.json"]
+    result, document = report(pytester, *call, *options)
+
+    ends = [(one["id"].partition("::")[0], one["outcome"]) for one in document["tests"]]
+    right = ("../whole/test_pay.py", "passed")
+    assert ends == ([right] if first == "skip" else [("../unit/test_pay.py", "failed"), right])
+    assert ("fixed, and still listed" in result.stdout.str()) is (first == "fail")
 
 
 def test_what_was_listed_is_known_whatever_was_sent_after_it_was_found(pytester: pytest.Pytester) -> None:

@@ -147,6 +147,7 @@ def test_a_secret_in_a_path_is_no_part_of_its_route() -> None:
     [
         ("POST /hooks/sk_live_abcdefghijkl/{event}", "POST /hooks/{secret}/{event}"),
         ("POST sk_live_abcdefghijkl.example:8080/a", "POST {secret}:8080/a"),
+        ("POST sk_live_ABCdefghijkl.example:8080/a", "POST {secret}:8080/a"),
         ("POST auth:8080/tokens/{token}", "POST auth:8080/tokens/{token}"),
         ("POST /oauth/token", "POST /oauth/token"),
     ],
@@ -271,6 +272,20 @@ def test_a_declared_row_is_the_route_whole() -> None:
     found = coverage(cells(("POST /a/{id}/refunds", False, "stale", 1, 1)), Scope(("POST /a/{id}",)))
 
     assert (found.judged, [row.route for row in found.rows]) == (0, ["POST /a/{id}"])
+
+
+@pytest.mark.parametrize("routes", [("POST /orders/{id}", "POST /orders/{id}:cancel"), ("POST /{any}", "POST /v{n}")])
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_declared_rows_with_as_many_gaps_the_one_that_says_more_counts(
+    routes: tuple[str, str], turned: bool
+) -> None:
+    """A verb behind an id is a route of its own, wherever it stands in the list."""
+    called = routes[1].replace("{id}", "17").replace("{n}", "1")
+    cell = CellRecord(called, False, "turned-away", 1, 1)
+
+    found = coverage([replace(BROKEN, cells=(cell,))], Scope(routes[::-1] if turned else routes))
+
+    assert [row.route for row in found.rows if any(one.fired for one in row.cells)] == [routes[1]]
 
 
 @pytest.mark.parametrize("routes", [("GET /users/{id}", "GET /users/me"), ("GET /users/me", "GET /users/{id}")])
