@@ -148,15 +148,19 @@ def are_in_one_call(earlier: Sheet, later: Sheet) -> bool:
         return earlier.scope == later.scope
     if is_handed_on(earlier, later):
         return True
-    if earlier.lineage is later.lineage and earlier.call is later.call is None:
-        return later.lineage.parent is not None  # a task, a pool's item or a thread is begun by one call
-    return earlier.call is not None and earlier.call == later.call
+    one, other = earlier.lineage, later.lineage
+    is_begun_since = other.parent is one and other.born > earlier.ended_as  # a task that writes the request
+    called = later.outer_call if later.call is None and is_begun_since else later.call
+    if (one is other or is_begun_since) and earlier.call is called is None:
+        return one.parent is not None  # a task, a pool's item or a thread is begun by one call
+    return earlier.call is not None and earlier.call == called
 
 
 def is_handed_on(earlier: Sheet, later: Sheet) -> bool:
     """Whether an attempt was made on a lineage of its own that has ended, as one to connect often is.
 
-    The later one is of who had begun that lineage, or of the next that the same has begun since.
+    The later one is of who had begun that lineage, or of the next that the same has begun since, by whatever others in
+    between: a task for each attempt may begin one to connect.
     """
     before, lineage = earlier.lineage, later.lineage
     if before is lineage or not before.has_ended:
@@ -164,9 +168,15 @@ def is_handed_on(earlier: Sheet, later: Sheet) -> bool:
     called = later.outer_call if later.call is None else later.call
     if None not in (earlier.outer_call, called) and earlier.outer_call != called:
         return False  # another call of the test
-    if before.parent is lineage:
-        return True
-    return before.parent is not None and before.parent is lineage.parent and _can_go_on(earlier, later)
+    home = before.parent
+    while home is not None and home is not lineage and home.has_ended:
+        home = home.parent
+    if home is None or home is lineage:
+        return home is not None
+    begun = lineage
+    while begun.parent is not None and begun.parent is not home:
+        begun = begun.parent
+    return begun.parent is home and begun.born > earlier.ended_as and (begun.is_task or _gap(earlier, later) > 0)
 
 
 def goes_on(waiting: Sequence[Sheet], sheet: Sheet) -> bool:
