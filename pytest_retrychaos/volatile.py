@@ -191,9 +191,11 @@ _CREDENTIAL_ENDINGS: Final = (
 )
 _NO_CREDENTIALS: Final = (
     *("client-token", "request-token", "creation-token", "retry-token", "idempotency-token"),
+    *("operation-token", "transaction-token", "correlation-token", "trace-token", "nonce-token", "dedup-token"),
     *("page-token", "next-token", "continuation-token", "sync-token"),
+    "lock-token",  # WebDAV (RFC 4918, 10.5)
 )
-"""Headers that end like those and name an operation or a page."""
+"""Headers that end like those and name an operation, its sending, a page or a lock."""
 
 
 def is_credential(name: str) -> bool:

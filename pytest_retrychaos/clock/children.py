@@ -185,11 +185,11 @@ def aside(function: Callable[[], Any], waits_for: str) -> Any:  # Any: what the 
     return result[0]
 
 
-def _sends(real: Function, is_for_main: Callable[[int], bool]) -> Function:
+def _sends(real: Function, is_for_main: Callable[..., bool]) -> Function:
     def send(*args: Any) -> Any:  # Any: as the caller gives it; None
         result = real(*args)
         turns = ACTIVE.turns
-        if turns is not None and get_ident() == ACTIVE.owner and is_for_main(args[0]):
+        if turns is not None and get_ident() == ACTIVE.owner and is_for_main(*args):
             turns.turn.let_main_hear()
         return result
 
@@ -212,9 +212,9 @@ def child_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
         builtin = getattr(posix, name)
         swaps.append(BuiltinSwap(builtin, _waits(following_twin(builtin), *rest)))
     swaps.append(BuiltinSwap(posix.system, _system(following_twin(posix.system))))
-    to_us: tuple[tuple[Function, Callable[[int], bool]], ...] = (
-        (posix.kill, lambda pid: pid == os.getpid()),
-        (_signal.pthread_kill, lambda ident: ident == threading.main_thread().ident),
+    to_us: tuple[tuple[Function, Callable[..., bool]], ...] = (
+        (posix.kill, lambda pid, _: pid == os.getpid()),
+        (_signal.pthread_kill, lambda ident, _: ident == threading.main_thread().ident),
         (_signal.raise_signal, lambda _: True),
     )
     swaps += [BuiltinSwap(builtin, _sends(following_twin(builtin), is_for_main)) for builtin, is_for_main in to_us]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
@@ -89,6 +90,8 @@ def _was_row(view: View, operation: OperationView, hot: Retry) -> bool:
     if row[0].was_sent:
         got_through |= _different(row[:1])
         row = row[1:]
+        if _different(row[-1:]) == got_through:  # a row has each item once: this is one that came back
+            return False
     unsent = [attempt for attempt in row if not attempt.was_sent]
     if not unsent or len(row) > len(unsent) + 1 or any(attempt.was_sent for attempt in row[: len(unsent)]):
         return False
@@ -238,7 +241,8 @@ def bk04(view: View, terms: Terms) -> LawResult:
 
     - Without a policy: judged on 413, 429 and 503, up to an hour asked for. *early*: sent again sooner. *late*: a date
       overshot by more than 300 s, most often a GMT date read as local time. *huge*, on any status: a wait of more than
-      a day. Values that are past, negative or unreadable are as if absent. Giving up is allowed.
+      a day. Neither *late* nor *huge* where a connection to that host failed meanwhile: it may have come when it was
+      asked to. Values that are past, negative or unreadable are as if absent. Giving up is allowed.
     - Does not apply where the retry went to another host; where it could not be sent (refused, say), and a request that
       was not sent before came later: it may have been that one; where it came before a fraction of seconds (`1.5`) had
       passed: RFC 9110 knows whole seconds only, so a client may ignore it.
@@ -259,7 +263,7 @@ def bk04(view: View, terms: Terms) -> LawResult:
                 asked = retry.before if _may_be_anothers(view, retry) else None
                 if asked is not None:
                     tally.pass_over("nothing was sent, and another request came later: it may have been that one")
-                elif _judge_asked(operation, retry, tally, view.trace.resolution_ns):
+                elif _judge_asked(view, operation, retry, tally):
                     break
         if asked_by(operation.last) is not None:
             tally.pass_over("the operation was given up after Retry-After, which is allowed")
@@ -270,25 +274,41 @@ def _may_be_anothers(view: View, retry: Retry) -> bool:
     """Whether a connection that failed may have been for another request than the one that was asked to wait.
 
     Who is asked to wait with one item of a row goes on to the next; what was not sent then is sent later, for the first
-    time.
+    time or once more after it had failed.
     """
     attempt, attempts = retry.attempt, view.trace.attempts
     if attempt.was_sent:
         return False
     around = attempts[max(0, attempt.index - LOOK_AHEAD) : attempt.index + LOOK_AHEAD]
     sent = [one for one in around if one.was_sent and (one.host, one.scope) == (attempt.host, attempt.scope)]
-    known = _different(one for one in sent if one.index < attempt.index)
-    return not _different(one for one in sent if one.index > attempt.index) <= known
+    others = [one for one in sent if one.operation != attempt.operation]
+    known = [
+        one for one in sent if one.index < attempt.index and (one.operation == attempt.operation or not one.failed)
+    ]
+    return not _different(one for one in others if one.index > attempt.index) <= _different(known)
 
 
-def _judge_asked(operation: OperationView, retry: Retry, tally: Tally, resolution_ns: int) -> bool:
+def _came_in_vain(view: View, retry: Retry) -> bool:
+    """Whether a connection to its host failed since it was asked to wait: its own, perhaps."""
+    known: dict[object, list[int]] | None = view.memo.get(_came_in_vain)
+    if known is None:
+        known = view.memo[_came_in_vain] = {}
+        for one in view.trace.attempts:
+            if not one.was_sent:
+                known.setdefault((one.host, one.scope), []).append(one.index)
+    unsent = known.get((retry.attempt.host, retry.attempt.scope), [])
+    place = bisect_right(unsent, retry.before.attempt.index)
+    return place < len(unsent) and unsent[place] < retry.attempt.index
+
+
+def _judge_asked(view: View, operation: OperationView, retry: Retry, tally: Tally) -> bool:
     asked = asked_by(retry.before)
     if asked is None:
         return False
     if retry.is_failover:
         tally.pass_over("the retry went to another host, which had asked for nothing")
         return False
-    if retry.wait_ns > DAY_NS + TOLERANCE_NS:
+    if retry.wait_ns > DAY_NS + TOLERANCE_NS and not _came_in_vain(view, retry):
         tally.accuse(_huge(operation, retry))
         return True
     if retry.before.attempt.status not in ASKING:
@@ -305,12 +325,14 @@ def _judge_asked(operation: OperationView, retry: Retry, tally: Tally, resolutio
         if asked.kind == "seconds" and "." in asked.text:
             tally.pass_over("a fraction of a second was asked for, which RFC 9110 does not know: it may be ignored")
             return False
-        if retry.wait_ns >= asked_ns - resolution_ns:
-            tally.pass_over(f"it came sooner than asked by less than {seconds(resolution_ns)}, in real time")
+        if retry.wait_ns >= asked_ns - view.trace.resolution_ns:
+            least = seconds(view.trace.resolution_ns)
+            tally.pass_over(f"it came sooner than asked by less than {least}, in real time")
             return False
         tally.accuse(_early(operation, retry, asked_ns, is_date=asked.is_date))
         return True
-    if asked.is_date and retry.wait_ns > asked_ns + LATEST_NS + TOLERANCE_NS:
+    is_late = asked.is_date and retry.wait_ns > asked_ns + LATEST_NS + TOLERANCE_NS
+    if is_late and not _came_in_vain(view, retry):
         tally.accuse(_late(operation, retry, asked_ns))
         return True
     tally.hold()

@@ -108,7 +108,11 @@ def _was_login_tried(view: View, retry: Retry) -> bool:
         between.failed
         and between.operation != refused.operation
         and between.scope == refused.scope
-        and view.trace.are_related(between.lineage, refused.lineage)
+        and (
+            view.trace.are_related(between.lineage, refused.lineage)
+            # A refresher that tasks share is told from their own requests by its path.
+            or (path_of(between) != path_of(refused) and view.trace.are_kin(between.lineage, refused.lineage))
+        )
         for between in _between(view, retry)
     )
 
@@ -132,9 +136,11 @@ def _was_written(view: View, retry: Retry) -> bool:
     return any(
         between.was_sent
         and not between.is_read
+        and between.method != "DELETE"
+        and between.status not in PERMANENT  # which says that nothing was written
         and (between.host, between.scope) == (refused.host, refused.scope)
         and _holds(path_of(between).rstrip("/") + "/", asked)
-        and view.trace.are_related(between.lineage, refused.lineage)
+        and view.trace.are_kin(between.lineage, refused.lineage)  # any task may have written it
         for between in _between(view, retry)
     )
 
@@ -251,6 +257,7 @@ def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
     legs = frozenset(operation.operation.legs)
     success: Attempt | None = None
     status: int | None = None
+    was_done = False
     for end in operation.ends:
         attempt = end.attempt
         is_leg = attempt.index in legs
@@ -260,6 +267,8 @@ def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
                 return success, attempt.index
         # What a 302 or 303 leads to is another request, a login page perhaps.
         if success is None and end.is_success and (not is_leg or status in SAME_REQUEST):
-            success = None if _did_nothing(attempt) else attempt
+            # What was done before, and its answer lost, an app answers well again without a row.
+            success = attempt if was_done or not _did_nothing(attempt) else None
+        was_done = was_done or bool(attempt.effects)
         status = attempt.status
     return None

@@ -49,7 +49,8 @@ class Retry(NamedTuple):
 
 def _credentials(attempt: Attempt) -> tuple[object, ...]:
     """Give what a request says of who is calling, under whatever name."""
-    named = [pair for pair in attempt.headers.pairs if pair[0].lower() not in CREDENTIALS and is_credential(pair[0])]
+    apart = (*CREDENTIALS, (attempt.key_carrier or "").lower())  # a key names the operation, whatever its header
+    named = [pair for pair in attempt.headers.pairs if pair[0].lower() not in apart and is_credential(pair[0])]
     return attempt.credentials, *named
 
 

@@ -179,7 +179,9 @@ class Answering:
             if count is None:
                 counts = not reservation.is_read and _is_effect(response.status)
                 count = int(counts and not self.ledger.repeats(request))
-            self._write(reservation, response, count, keep=True)
+            # A success that did nothing, as the test says, settles nothing: the next attempt may be carried out.
+            is_settled = count > 0 or rule is None or rule.judge is None or not _is_effect(response.status)
+            self._write(reservation, response, count, keep=is_settled)
         return Answer(response, True, count, False, reservation.key, reservation.is_read, late)
 
     def _write(self, reservation: Reservation, response: Response, count: int, *, keep: bool) -> None:
@@ -229,7 +231,8 @@ class Answering:
 
     def _is_read(self, request: Request, route: Route | None) -> bool:
         if route is not None and route.effect is not None:
-            return route.effect is False
+            # A function tells of writes by their answers; a query that travels by POST is a read all the same.
+            return reads.travels_by_post(request) if callable(route.effect) else not route.effect
         said = self.mounted.effects.is_read(request) if route is None and self.mounted is not None else None
         return reads.is_read(request) if said is None else said
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_retrychaos.model import Request, Response
+from pytest_retrychaos.service import reads
 from pytest_retrychaos.service.handlers import HandlerError, takes
 from pytest_retrychaos.service.routing import Judge, Router, make_route
 
@@ -44,7 +45,9 @@ class EffectRule:
         """Whether a request can have no effect; ``None`` where only its answer tells."""
         if self.routes is None or not request.target.startswith("/"):
             return None
-        return self.routes.find(request) is None
+        if self.routes.find(request) is None:
+            return True
+        return self.judge is not None and reads.travels_by_post(request)
 
     def so_far(self) -> int:
         """Count the effects before a request, where they are counted."""

@@ -141,8 +141,11 @@ _IN_GUARD_FIELDS = "eneration"
 
 def is_read(request: Request) -> bool:
     """Tell whether a request changes nothing, by its method or by the table of reads that travel by POST."""
-    if request.method in SAFE_METHODS:
-        return True
+    return request.method in SAFE_METHODS or travels_by_post(request)
+
+
+def travels_by_post(request: Request) -> bool:
+    """Tell whether a request is a read by a row of `READS_BY_POST`."""
     return request.method == "POST" and _may_be_read(request) and any(row.matches(request) for row in READS_BY_POST)
 
 

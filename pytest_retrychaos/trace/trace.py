@@ -77,6 +77,17 @@ class Trace:
         second = known[other].parent if other < len(known) else None
         return first == other or second == one or (first is not None and first == second)
 
+    def are_kin(self, one: int, other: int) -> bool:
+        """Whether two lineages are the same, or have anyone in common who began them, however far."""
+        return not self._forebears(one).isdisjoint(self._forebears(other))
+
+    def _forebears(self, one: int | None) -> set[int]:
+        found: set[int] = set()
+        while one is not None and one not in found:
+            found.add(one)
+            one = self.lineages[one].parent if one < len(self.lineages) else None
+        return found
+
     def numbered(self) -> Trace:
         """Return the trace with keys, credentials and volatile values numbered by first appearance.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import replace
@@ -73,3 +74,64 @@ def test_a_route_says_so_too(chaos, headers):
 
     assert len(chaos.ledger) == 1
     assert "RT07" in [result.code for result in chaos.verify().does_not_apply]
+
+
+def is_new(_, response) -> bool:
+    """Whether an answer is that of a new order."""
+    return "X-Replayed" not in response.headers
+
+
+@pytest.mark.chaos("reset after-commit, ok", "502 after-commit, ok")
+def test_an_answer_from_memory_did_nothing_and_is_a_success(chaos):
+    """The first attempt made the order, and its answer was lost; the app knows the key and answers the second."""
+    known = set()
+
+    def app(environ, start_response):
+        key = environ["HTTP_IDEMPOTENCY_KEY"]
+        start_response("202 Accepted", [("Retry-After", "2"), *([("X-Replayed", "1")] if key in known else [])])
+        known.add(key)
+        return [b"{}"]
+
+    def order() -> None:
+        for _ in range(3):
+            with contextlib.suppress(requests.ConnectionError):
+                requests.post(f"{chaos.url}/orders", json={}, headers={"Idempotency-Key": "k"}, timeout=5)
+            time.sleep(2)
+
+    chaos.service.mount(app, idempotency="own", effects=is_new)
+    order()
+
+    with pytest.raises(LawsBroken, match=r"^RT07 [^◄]*#2[^◄]*◄ success"):
+        chaos.verify()
+
+
+@pytest.mark.chaos("reset, ok")
+@pytest.mark.parametrize("said_by", ["route", "mount"])
+def test_a_query_that_travels_by_post_is_a_read(chaos, said_by):
+    """What tells of mutations says nothing against sending a query again."""
+    if said_by == "route":
+        chaos.service.route("POST", "/graphql", lambda _: {"data": {}}, effect=is_payment)
+    else:
+        chaos.service.mount(throttled(0), idempotency="own", effects={"POST /graphql": is_payment})
+    for _ in range(2):
+        with contextlib.suppress(requests.ConnectionError):
+            requests.post(f"{chaos.url}/graphql", json={"query": "query { payments { id } }"}, timeout=5)
+        time.sleep(1)
+
+    assert all(attempt.is_read for attempt in chaos.attempts)
+    chaos.verify()
+
+
+@pytest.mark.parametrize("said_by", ["route", "mount"])
+def test_an_answer_that_did_nothing_is_not_kept_for_the_key(chaos, said_by):
+    """The service keeps keys: who comes again with its own is not told for ever that it was turned away."""
+    answers = [(200, THROTTLED, {"Retry-After": "2"}), {"data": {"pay": {"id": 1}}}]
+    if said_by == "route":
+        chaos.service.route("POST", "/graphql", lambda _: answers.pop(0), effect=is_payment)
+    else:
+        chaos.service.mount(throttled(1), effects=is_payment)
+
+    assert chaos.call(pay, chaos.url, {"Idempotency-Key": "order-7"})
+
+    assert len(chaos.ledger) == 1
+    chaos.verify()

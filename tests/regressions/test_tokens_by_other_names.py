@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from dataclasses import replace
 
+import httpx
 import pytest
 import requests
 
@@ -55,3 +58,50 @@ def test_another_token_after_another_failure_is_told(chaos, name):
 
     with pytest.raises(LawsBroken, match=r"^RT04 .* with another .* header"):
         chaos.verify()
+
+
+@pytest.mark.chaos("401, ok", "403, ok")
+@pytest.mark.parametrize(
+    "name", ["X-Trace-Token", "X-Correlation-Token", "X-Transaction-Token", "Lock-Token", "X-Order-Token"]
+)
+def test_what_names_the_sending_is_no_login(chaos, name):
+    """Another name of it, or of a lock, or another key, and who is calling is the same: it was refused already."""
+    chaos.service.idempotency = replace(chaos.service.idempotency, carriers=("X-Order-Token",))
+    for number in range(2):
+        headers = {name: f"number-{number}", "Authorization": "Bearer of-one"}
+        requests.put(f"{chaos.url}/payments/7", json={}, headers=headers, timeout=5)
+        time.sleep(1)
+
+    with pytest.raises(LawsBroken, match=r"RT02 permanent failure"):
+        chaos.verify()
+
+
+@pytest.mark.chaos(loop="asyncio")
+async def test_a_login_that_tasks_share_may_fail(chaos):
+    """One task fetches the token for all; it fails, and all begin anew with the old one after a while."""
+    chaos.script("401 x3, ok", route="POST /payments")
+    chaos.script("503, ok", route="POST /login")
+    shared: list[asyncio.Task[bool]] = []
+
+    async with httpx.AsyncClient(base_url=chaos.url, timeout=5) as client:
+
+        async def log_in() -> bool:
+            return (await client.post("/login", headers={"Idempotency-Key": "login"})).is_success
+
+        async def pay(number: int) -> None:
+            token = "old-token"
+            for wait in (1, 2, 4):
+                headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"order-{number}"}
+                answer = await asyncio.create_task(client.post("/payments", json={"id": number}, headers=headers))
+                if answer.is_success:
+                    return
+                if not shared or shared[0].done():
+                    shared[:] = [asyncio.create_task(log_in())]
+                if await shared[0]:
+                    token = "new-token"
+                else:
+                    await asyncio.sleep(wait)
+
+        await asyncio.gather(*(pay(number) for number in range(3)))
+
+    chaos.verify(ignore=("RT01",))

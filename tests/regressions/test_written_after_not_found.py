@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 
+import httpx
 import pytest
 import requests
 
@@ -58,3 +60,48 @@ def test_a_write_elsewhere_makes_nothing_be_found(chaos):
 
     with pytest.raises(LawsBroken, match=r"^RT02 "):
         chaos.verify(only=("RT02",))
+
+
+@pytest.mark.chaos("404, ok")
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+def test_what_writes_nothing_makes_nothing_be_found(chaos, method):
+    """It is taken away, or what was sent is refused."""
+    if method == "POST":
+        chaos.service.route("POST", "/payments/pay-7", lambda _: (422, {}))
+
+    def read() -> None:
+        for _ in range(2):
+            if requests.get(f"{chaos.url}/payments/pay-7", timeout=5).ok:
+                break
+            requests.request(method, f"{chaos.url}/payments/pay-7", json={}, timeout=5)
+
+    read()
+
+    with pytest.raises(LawsBroken, match=r"^RT02 "):
+        chaos.verify(only=("RT02",))
+
+
+@pytest.mark.chaos("404, ok", loop="asyncio")
+async def test_another_task_may_have_written(chaos):
+    """A reader that is told by an event; each request is made by a task of its own."""
+    looked, written = asyncio.Event(), asyncio.Event()
+
+    async def send(client: httpx.AsyncClient, method: str) -> int:
+        return (await asyncio.create_task(client.request(method, "/items/7"))).status_code
+
+    async def read(client: httpx.AsyncClient) -> None:
+        if await send(client, "GET") == 404:
+            looked.set()
+            await written.wait()
+            await send(client, "GET")
+
+    async def write(client: httpx.AsyncClient) -> None:
+        await looked.wait()
+        await send(client, "PUT")
+        written.set()
+
+    async with httpx.AsyncClient(base_url=chaos.url, timeout=5) as client, asyncio.TaskGroup() as group:
+        group.create_task(read(client))
+        group.create_task(write(client))
+
+    assert "RT02" in [result.code for result in chaos.verify().does_not_apply]
