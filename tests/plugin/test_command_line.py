@@ -51,9 +51,17 @@ def run(*arguments: str, code: str = GETS, words: tuple[str, ...] = ("3", "0")) 
 
 
 @contextlib.contextmanager
-def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the program; it is killed if it does not end."""
-    with subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+def started(*arguments: str, hangup: signal.Handlers = signal.SIG_DFL) -> Iterator[subprocess.Popen[str]]:
+    """Start the program; it is killed if it does not end.
+
+    What it does on SIGHUP it inherits, from nohup(1), say, under which these tests may run.
+    """
+    before = signal.signal(signal.SIGHUP, hangup)
+    try:
+        child = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with child as program:
         try:
             yield program
         finally:
@@ -292,16 +300,12 @@ def test_serve_ends_on_sigterm_without_a_request(ending):
 
 def test_serve_outlives_its_terminal_under_nohup():
     """It was started with SIGHUP ignored."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with started("serve") as program:
-            url = json.loads(program.stdout.readline())["url"]
-            program.send_signal(signal.SIGHUP)
-            assert urllib.request.urlopen(f"{url}/rates", timeout=5).status == 200
-            program.send_signal(signal.SIGINT)
-            program.wait(30)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    with started("serve", hangup=signal.SIG_IGN) as program:
+        url = json.loads(program.stdout.readline())["url"]
+        program.send_signal(signal.SIGHUP)
+        assert urllib.request.urlopen(f"{url}/rates", timeout=5).status == 200
+        program.send_signal(signal.SIGINT)
+        program.wait(30)
 
     assert program.returncode == 0
 
