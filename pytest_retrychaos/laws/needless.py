@@ -56,12 +56,12 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             continue
         followed = [r for r in operation.retries if _is_permanent(r.before) and not _may_follow_refusal(r)]
         refused = [r for r in followed if not _is_led_elsewhere(r)]
-        missing = [r for r in refused if not _was_begun_anew(view, r)]
-        repeated = [r for r in missing if not _was_written(view, r)]
+        not_anew = [r for r in refused if not _was_begun_anew(view, r)]
+        repeated = [r for r in not_anew if not _was_written(view, r)]
         again = next((r for r in repeated if not _was_login_tried(view, r)), None)
         if again is not None:
             tally.accuse(_sent_after_refusal(operation, again))
-        elif missing and not repeated:
+        elif not_anew and not repeated:
             tally.pass_over("what had not been found was written before it was read again")
         elif refused and not repeated:
             tally.pass_over("the list was begun anew before the page that had been refused was asked for again")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_retrychaos import redact
-from pytest_retrychaos.report.part import Part
+from pytest_retrychaos.report.part import Part, place_of
 from pytest_retrychaos.settings import KNOWN, WATCHING, main_seed
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Collecting:
         """Take in what a test has come to."""
         if self._is_worker:
             return
-        place = f"{report.location[0]} {report.nodeid}"  # ids alone are no names, see `_whole`
+        place = place_of(report)
         if report.when not in ("setup", "call", "teardown"):  # pytest-xdist: the worker that ran it has died
             self._problems.append(redact.current().text(f"{report.nodeid}: {_first_line(report)}"))
             self._phases.pop(place, None)

@@ -14,8 +14,14 @@ import pytest
 from pytest_retrychaos.settings import REPEATED
 
 KEY: Final = "retrychaos_is_part"
+"""Under which a worker of pytest-xdist tells at its end that anything is missing."""
 UNRUN_KEY: Final = "retrychaos_has_unrun"
-"""What a worker of pytest-xdist tells at its end."""
+"""Under which it tells of `Part.has_unrun`."""
+
+
+def place_of(test: pytest.Item | pytest.TestReport) -> str:
+    """Name a test among all of a run: outside of pytest's root two of them may have one id."""
+    return f"{test.location[0]} {test.nodeid}"
 
 
 class Part:
@@ -43,7 +49,7 @@ class Part:
 
         One that is run again (pytest-rerunfailures) ends more than once.
         """
-        test = f"{item.location[0]} {item.nodeid}"  # ids alone are no names outside of pytest's root
+        test = place_of(item)
         if left_record:
             self._unrun.discard(test)
         elif _is_chaos(item):
