@@ -28,6 +28,8 @@ class Lines:
     def __init__(self, file: IO[str] | None) -> None:
         self._file = file
         self._lock = threading.Lock()
+        self.failure: OSError | None = None
+        """Why it stopped writing, where somebody may still read it: a disk that is full."""
 
     def begin(self, url: str, ca_file: str | None, seed: int, script: str) -> None:
         """Write where the server listens."""
@@ -51,8 +53,10 @@ class Lines:
             try:
                 self._file.write(json.dumps(value) + "\n")
                 self._file.flush()
-            except (OSError, ValueError):  # a pipe whose reader has gone, or a file that was closed
+            except (BrokenPipeError, ValueError):  # a pipe whose reader has gone, or a file that was closed
                 self._file = None
+            except OSError as error:
+                self._file, self.failure = None, error
 
 
 def follow(run: Run, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:

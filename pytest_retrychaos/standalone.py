@@ -29,7 +29,8 @@ HELD, BROKEN, CANNOT_TELL, COMMAND_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """What `run` ends with. `serve` ends with 0, whatever it saw: it is there to look on."""
 
 SERVE_EXITS = (
-    "serve ends with 0 on Ctrl-C, SIGTERM and SIGHUP, whatever it saw, and with 2 where it was called wrongly."
+    "serve ends with 0 on Ctrl-C, SIGTERM and SIGHUP, whatever it saw, and with 2 where it was called wrongly or could "
+    "not write the whole trace."
 )
 RUN_EXITS = """\
 run ends with 0 where the laws held, 1 where one is broken, 2 where it cannot tell (no request, a fault that never
@@ -161,8 +162,14 @@ def _trace_file(path: str | None, *, default: IO[str] | None) -> Iterator[IO[str
     finally:
         try:
             file.close()
-        except OSError as error:  # a full disk: what was written is not all
-            raise UsageError(f"--trace={path}: cannot write it: {error.strerror}") from error
+        except OSError as error:  # a network's disk may say only now that it is full
+            raise _unwritten(path, error) from error
+
+
+def _unwritten(path: str | None, error: OSError) -> UsageError:
+    """Say that the trace is not whole."""
+    where = "the trace on the standard output" if path is None else f"--trace={path}"
+    return UsageError(f"{where}: cannot write it: {error.strerror}")
 
 
 def say(text: str) -> None:
@@ -186,6 +193,8 @@ def _recorded(chaos: Chaos, options: argparse.Namespace, file: IO[str] | None) -
     finally:
         rest()
         lines.end(chaos, chaos.verdict)
+    if lines.failure is not None:
+        raise _unwritten(options.trace, lines.failure)
 
 
 # serve

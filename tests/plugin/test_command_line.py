@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from typing import IO
 
 import pytest
 
@@ -51,14 +52,16 @@ def run(*arguments: str, code: str = GETS, words: tuple[str, ...] = ("3", "0")) 
 
 
 @contextlib.contextmanager
-def started(*arguments: str, hangup: signal.Handlers = signal.SIG_DFL) -> Iterator[subprocess.Popen[str]]:
+def started(
+    *arguments: str, hangup: signal.Handlers = signal.SIG_DFL, stdout: int | IO[str] = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     """Start the program; it is killed if it does not end.
 
     What it does on SIGHUP it inherits, from nohup(1), say, under which these tests may run.
     """
     before = signal.signal(signal.SIGHUP, hangup)
     try:
-        child = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen([*PROGRAM, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True)
     finally:
         signal.signal(signal.SIGHUP, before)
     with child as program:
@@ -321,6 +324,19 @@ def test_serve_goes_on_where_nobody_reads_what_it_writes():
         program.wait(30)
 
     assert program.returncode == 0
+
+
+def test_serve_that_could_not_write_its_trace_says_so_and_ends_with_2():
+    """`serve > trace.jsonl` on a full disk: it serves on, and is not taken for a record of all that came."""
+    with open("/dev/full", "w") as full, started("serve", stdout=full) as program:
+        url = program.stderr.readline().split()[2]
+        assert urllib.request.urlopen(f"{url}/rates", timeout=5).status == 200
+        program.send_signal(signal.SIGINT)
+        _, errors = program.communicate(timeout=30)
+
+    assert program.returncode == 2
+    last = "python -m pytest_retrychaos: the trace on the standard output: cannot write it: No space left on device"
+    assert errors.splitlines()[-1] == last
 
 
 def test_serve_says_so_where_others_can_reach_it():
