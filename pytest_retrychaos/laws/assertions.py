@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.laws.amplification import judge_amplification
-from pytest_retrychaos.laws.backoff import bk04, judge_envelope
+from pytest_retrychaos.laws.asked import bk04
+from pytest_retrychaos.laws.backoff import judge_envelope
 from pytest_retrychaos.laws.calls import one_key, subject_of, taker_of
 from pytest_retrychaos.laws.deadline import within as judge_within
 from pytest_retrychaos.laws.ends import path_of

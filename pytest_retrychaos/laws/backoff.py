@@ -1,22 +1,21 @@
-"""BK01, BK02 and BK04: how long the client waits before it tries again."""
+"""BK01 and BK02: how long the client waits before it tries again."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
-from pytest_retrychaos.engine.retry_after import Asked, Unreadable
-from pytest_retrychaos.laws.ends import ASKING, CUT, STATUS, TOLERANCE_NS, Ended, asked_by
-from pytest_retrychaos.laws.lookback import LOOK_AHEAD, two_operations
-from pytest_retrychaos.laws.policy import FOR_EVER_NS, Asking
+from pytest_retrychaos.engine.retry_after import Asked
+from pytest_retrychaos.laws.ends import CUT, STATUS, TOLERANCE_NS, Ended, asked_by
+from pytest_retrychaos.laws.lookback import distinct, two_operations
+from pytest_retrychaos.laws.policy import FOR_EVER_NS
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
 from pytest_retrychaos.laws.words import seconds
 from pytest_retrychaos.model import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from pytest_retrychaos.laws.policy import Policy
     from pytest_retrychaos.laws.verdict import Finding, LawResult
@@ -30,11 +29,6 @@ ROUNDS: Final = 50
 
 LONG_ATTEMPT_NS: Final = SECOND
 """An attempt that itself lasted as long counts as a wait."""
-
-LONGEST_JUDGED_NS: Final = 3600 * SECOND
-LATEST_NS: Final = 300 * SECOND
-"""A date may be overshot by that much."""
-DAY_NS: Final = 86_400 * SECOND
 
 
 def bk01(view: View, terms: Terms) -> LawResult:
@@ -88,9 +82,9 @@ def _was_row(view: View, operation: OperationView, hot: Retry) -> bool:
     row = _without_waits(operation, hot.attempt)
     got_through: set[object] = set()
     if row[0].was_sent:
-        got_through |= _different(row[:1])
+        got_through |= distinct(row[:1])
         row = row[1:]
-        if _different(row[-1:]) == got_through:  # a row has each item once: this is one that came back
+        if distinct(row[-1:]) == got_through:  # a row has each item once: this is one that came back
             return False
     unsent = [attempt for attempt in row if not attempt.was_sent]
     if not unsent or len(row) > len(unsent) + 1 or any(attempt.was_sent for attempt in row[: len(unsent)]):
@@ -101,9 +95,9 @@ def _was_row(view: View, operation: OperationView, hot: Retry) -> bool:
     different: set[object] = set()
     for moment, together in groupby(sent, key=lambda attempt: attempt.began_ns):
         if moment <= row[-1].began_ns and len(row) > len(unsent):
-            got_through |= _different(together)
+            got_through |= distinct(together)
             continue
-        different |= _different(together) - got_through
+        different |= distinct(together) - got_through
         if len(different) >= len(unsent):
             return True
     return False
@@ -119,10 +113,6 @@ def _without_waits(operation: OperationView, hot: Attempt) -> list[Attempt]:
             row = []
         row.append(attempt)
     return row
-
-
-def _different(attempts: Iterable[Attempt]) -> set[object]:
-    return {(one.method, one.target, one.body.sha256, one.key) for one in attempts}
 
 
 def _returns(operation: OperationView) -> Iterator[Retry]:
@@ -233,146 +223,4 @@ def _outside(operation: OperationView, retry: Retry, low: int, high: int) -> Fin
         if side == "long"
         else "the code does not wait as its policy says: another backoff, or none",
         fix="give the client the policy that is claimed, or claim the one it has",
-    )
-
-
-def bk04(view: View, terms: Terms) -> LawResult:
-    """Judge that ``Retry-After`` is obeyed, and that past, zero, huge and malformed values do no harm.
-
-    - Without a policy: judged on 413, 429 and 503, up to an hour asked for. *early*: sent again sooner. *late*: a date
-      overshot by more than 300 s, most often a GMT date read as local time. *huge*, on any status: a wait of more than
-      a day. Neither *late* nor *huge* where a connection to that host failed meanwhile: it may have come when it was
-      asked to. Values that are past, negative or unreadable are as if absent. Giving up is allowed.
-    - Does not apply where the retry went to another host; where it could not be sent (refused, say), and a request that
-      was not sent before came later: it may have been that one; where it came before a fraction of seconds (`1.5`) had
-      passed: RFC 9110 knows whole seconds only, so a client may ignore it.
-    - With a policy: a policy that does not respect `Retry-After` is not judged.
-    - Why: The server said when it will be ready; who comes sooner is turned away again, or banned.
-    - Fix: Wait for the greater of back-off and `Retry-After`; read seconds and dates; give up beyond a maximum.
-    """
-    tally = Tally("BK04")
-    if terms.policy is not None and terms.policy.asking is Asking.IGNORED:
-        return tally.result(noun="", did="", otherwise="the policy does not respect Retry-After")
-    for operation in view.operations:
-        asked: Ended | None = None
-        for retry in operation.retries:
-            if asked is not None:  # it still holds for what is sent next
-                wait_ns = retry.attempt.began_ns - (asked.at_ns or 0)
-                retry = retry._replace(before=asked, led_by=asked.attempt, wait_ns=wait_ns)
-            if retry.before.attempt.status is not None:
-                asked = retry.before if _may_be_anothers(view, retry) else None
-                if asked is not None:
-                    tally.pass_over("nothing was sent, and another request came later: it may have been that one")
-                elif _judge_asked(view, operation, retry, tally):
-                    break
-        if asked_by(operation.last) is not None:
-            tally.pass_over("the operation was given up after Retry-After, which is allowed")
-    return tally.result(noun="wait", did="obeyed Retry-After", otherwise="no answer with Retry-After was met")
-
-
-def _may_be_anothers(view: View, retry: Retry) -> bool:
-    """Whether a connection that failed may have been for another request than the one that was asked to wait.
-
-    Who is asked to wait with one item of a row goes on to the next; what was not sent then is sent later, for the first
-    time or once more after it had failed.
-    """
-    attempt, attempts = retry.attempt, view.trace.attempts
-    if attempt.was_sent:
-        return False
-    around = attempts[max(0, attempt.index - LOOK_AHEAD) : attempt.index + LOOK_AHEAD]
-    sent = [one for one in around if one.was_sent and (one.host, one.scope) == (attempt.host, attempt.scope)]
-    others = [one for one in sent if one.operation != attempt.operation]
-    known = [
-        one for one in sent if one.index < attempt.index and (one.operation == attempt.operation or not one.failed)
-    ]
-    return not _different(one for one in others if one.index > attempt.index) <= _different(known)
-
-
-def _came_in_vain(view: View, retry: Retry) -> bool:
-    """Whether a connection to its host failed since it was asked to wait: its own, perhaps."""
-    known: dict[object, list[int]] | None = view.memo.get(_came_in_vain)
-    if known is None:
-        known = view.memo[_came_in_vain] = {}
-        for one in view.trace.attempts:
-            if not one.was_sent:
-                known.setdefault((one.host, one.scope), []).append(one.index)
-    unsent = known.get((retry.attempt.host, retry.attempt.scope), [])
-    place = bisect_right(unsent, retry.before.attempt.index)
-    return place < len(unsent) and unsent[place] < retry.attempt.index
-
-
-def _judge_asked(view: View, operation: OperationView, retry: Retry, tally: Tally) -> bool:
-    asked = asked_by(retry.before)
-    if asked is None:
-        return False
-    if retry.is_failover:
-        tally.pass_over("the retry went to another host, which had asked for nothing")
-        return False
-    if retry.wait_ns > DAY_NS + TOLERANCE_NS and not _came_in_vain(view, retry):
-        tally.accuse(_huge(operation, retry))
-        return True
-    if retry.before.attempt.status not in ASKING:
-        tally.pass_over("Retry-After came on a status other than 413, 429 and 503")
-        return False
-    if isinstance(asked, Unreadable):
-        tally.hold()
-        return False
-    asked_ns = int(asked.seconds * SECOND)
-    if asked_ns > LONGEST_JUDGED_NS:
-        tally.pass_over("more than 3 600 s were asked for: coming sooner is not judged")
-        return False
-    if retry.wait_ns < asked_ns - TOLERANCE_NS:
-        if asked.kind == "seconds" and "." in asked.text:
-            tally.pass_over("a fraction of a second was asked for, which RFC 9110 does not know: it may be ignored")
-            return False
-        if retry.wait_ns >= asked_ns - view.trace.resolution_ns:
-            least = seconds(view.trace.resolution_ns)
-            tally.pass_over(f"it came sooner than asked by less than {least}, in real time")
-            return False
-        tally.accuse(_early(operation, retry, asked_ns, is_date=asked.is_date))
-        return True
-    is_late = asked.is_date and retry.wait_ns > asked_ns + LATEST_NS + TOLERANCE_NS
-    if is_late and not _came_in_vain(view, retry):
-        tally.accuse(_late(operation, retry, asked_ns))
-        return True
-    tally.hold()
-    return False
-
-
-def _early(operation: OperationView, retry: Retry, asked_ns: int, *, is_date: bool) -> Finding:
-    why = "the server said when it would be ready: whoever comes sooner is turned away again, or banned"
-    if is_date:
-        why += "; a date is GMT, whatever the time zone of the client"
-    return finding(
-        "BK04/early",
-        f"Retry-After not obeyed: {operation.request} was sent again after {seconds(retry.wait_ns)},"
-        f" {seconds(asked_ns)} were asked for",
-        operation=operation.index,
-        marks=[(retry.attempt.index, f"{seconds(asked_ns - retry.wait_ns)} too early")],
-        why=why,
-        fix="wait for the greater of the backoff and Retry-After, or give up",
-        hint=two_operations(operation, retry),
-    )
-
-
-def _late(operation: OperationView, retry: Retry, asked_ns: int) -> Finding:
-    over = retry.wait_ns - asked_ns
-    return finding(
-        "BK04/late",
-        f"Retry-After overshot: {operation.request} was sent again {seconds(over)} after the date asked for",
-        operation=operation.index,
-        marks=[(retry.attempt.index, f"{seconds(over)} too late")],
-        why="the date was read wrongly, most often in local time: HTTP dates are GMT",
-        fix="read the date as GMT and subtract the present moment in UTC",
-    )
-
-
-def _huge(operation: OperationView, retry: Retry) -> Finding:
-    return finding(
-        "BK04/huge",
-        f"huge wait: {operation.request} waited {seconds(retry.wait_ns)} because Retry-After said so",
-        operation=operation.index,
-        marks=[(retry.attempt.index, "waited more than a day")],
-        why="one wrong header stops the client for more than a day",
-        fix="give up where Retry-After asks for more than the caller can wait",
     )

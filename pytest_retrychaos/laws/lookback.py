@@ -9,13 +9,18 @@ from pytest_retrychaos.laws.ends import is_unsafe, path_of
 from pytest_retrychaos.laws.tally import TWO_OPERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_retrychaos.laws.view import OperationView, Retry, View
     from pytest_retrychaos.trace import Attempt
 
 LOOK_AHEAD: Final = 50
 """How many later attempts are searched for one that goes on."""
+
+
+def distinct(attempts: Iterable[Attempt]) -> set[object]:
+    """Give the requests of attempts, each once; one with another key is another."""
+    return {(one.method, one.target, one.body.sha256, one.key) for one in attempts}
 
 
 def looked(view: View, failed: Attempt, *, until: int | None = None) -> bool:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_retrychaos.laws.amplification import ld01
-from pytest_retrychaos.laws.backoff import bk01, bk02, bk04
+from pytest_retrychaos.laws.asked import bk04
+from pytest_retrychaos.laws.backoff import bk01, bk02
 from pytest_retrychaos.laws.breaker import cb01, cb02, cb03, cb04
 from pytest_retrychaos.laws.cancelled import rt08
 from pytest_retrychaos.laws.conflicts import id06
