@@ -12,7 +12,8 @@ from pytest_retrychaos import redact
 from pytest_retrychaos.blame import raise_at
 from pytest_retrychaos.markers import Marked, read_markers
 from pytest_retrychaos.report.asked import add_options, read_asked
-from pytest_retrychaos.report.collecting import RUN, Collecting, code_of
+from pytest_retrychaos.report.collecting import RUN, Collecting
+from pytest_retrychaos.report.items import code_of
 from pytest_retrychaos.settings import (
     IS_EXPLORED,
     REDACT_OPTION,

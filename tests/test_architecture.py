@@ -133,6 +133,7 @@ HOOKS = {
     "report",
     "report.asked",
     "report.collecting",
+    "report.items",
     "report.part",
     "settings",
     "showing",

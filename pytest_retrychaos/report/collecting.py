@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator, Sequence
-from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_retrychaos import redact
+from pytest_retrychaos.report.items import asserts, code_of, id_of
 from pytest_retrychaos.report.part import Part, place_of
 from pytest_retrychaos.settings import KNOWN, WATCHING, main_seed
 
@@ -107,7 +107,7 @@ class Collecting:
         report = yield
         if call.when == "call":
             error = None if call.excinfo is None else call.excinfo.value
-            judged = report.passed and _asserts(code_of(item))
+            judged = report.passed and asserts(code_of(item))
             item.stash[ASSERTED] = judged or isinstance(error, AssertionError)
         if made is not None:
             self._hand_over(made, report)
@@ -137,7 +137,7 @@ class Collecting:
 
         file, line, _ = item.location
         return waiting(
-            (_whole(_id_of(item) if self._is_worker else item.nodeid, item), file, (line or 0) + 1),
+            (id_of(item), file, (line or 0) + 1),
             run.trace,
             run.judge.judgements,
             run.service.answering.router,
@@ -269,54 +269,6 @@ class Collecting:
             from pytest_retrychaos.report.terminal import show
 
             show(self._outcome, terminalreporter)
-
-
-def _id_of(item: pytest.Item) -> str:
-    """Give a test's id as one process has it: pytest-xdist puts its group behind it, and a search is spread."""
-    from pytest_retrychaos.fuzz.shares import share_of, whole_name
-
-    if share_of(item).of > 1:
-        return whole_name(item.nodeid)
-    marker = item.get_closest_marker("xdist_group")
-    group = None if marker is None else (marker.args or (marker.kwargs.get("name"),))[0]
-    return item.nodeid.removesuffix(f"@{group}") if group else item.nodeid
-
-
-def _whole(test: str, item: pytest.Item) -> str:
-    """Give a test's id with its file where pytest leaves out a part of the path, so that two tests may have one id.
-
-    It does so outside its root: ``pytest -c ci/pytest.ini unit/test_pay.py integration/test_pay.py``.
-    """
-    root = item.config.rootpath
-    if item.path.is_relative_to(root):
-        return test
-    return f"{os.path.relpath(item.path, root)}::{test.partition('::')[2]}"
-
-
-def code_of(item: pytest.Item) -> CodeType | None:
-    """Give a test function's code, under what was put around it (``@responses.activate``, ``@mock.patch``).
-
-    ``None`` where a test is no function.
-    """
-    import inspect
-
-    function = getattr(item, "function", None)
-    code: CodeType | None = None if function is None else getattr(inspect.unwrap(function), "__code__", None)
-    return code
-
-
-def _asserts(code: CodeType | None) -> bool:
-    """Whether a test has an assertion of its own: ``assert``, ``self.assertEqual``, ``pytest.raises``."""
-    from opcode import opmap
-
-    if code is None:
-        return False
-    names = (*code.co_names, *code.co_varnames)
-    if any(name.startswith(("assert", "@py")) or name in ("raises", "AssertionError") for name in names):
-        return True
-    if opmap.get("LOAD_ASSERTION_ERROR") in {*code.co_code[::2]}:  # what pytest did not rewrite (--assert=plain)
-        return True
-    return any(_asserts(one) for one in code.co_consts if isinstance(one, CodeType))
 
 
 def _properties(made: Waiting) -> list[tuple[str, object]]:
