@@ -116,6 +116,9 @@ def _can_go_on(last: Sheet, sheet: Sheet) -> bool:
     before, lineage = last.lineage, sheet.lineage
     if before.is_begun_by(lineage):
         return True
+    branch = lineage.branch_beside(before)
+    if branch is not lineage and branch.born <= last.ended_as:
+        return False  # it is of one that was under way, as another item of the row
     return lineage.born > last.ended_as and (lineage.is_task or _gap(last, sheet) > 0)
 
 
@@ -160,7 +163,7 @@ def is_handed_on(earlier: Sheet, later: Sheet) -> bool:
     """Whether an attempt was made on a lineage of its own that has ended, as one to connect often is.
 
     The later one is of who had begun that lineage, or of the next that the same has begun since, by whatever others in
-    between: a task for each attempt may begin one to connect.
+    between: a task for each attempt may begin one to connect, and the one that ends may begin the next.
     """
     before, lineage = earlier.lineage, later.lineage
     if before is lineage or not before.has_ended:
@@ -168,15 +171,13 @@ def is_handed_on(earlier: Sheet, later: Sheet) -> bool:
     called = later.outer_call if later.call is None else later.call
     if None not in (earlier.outer_call, called) and earlier.outer_call != called:
         return False  # another call of the test
-    home = before.parent
-    while home is not None and home is not lineage and home.has_ended:
-        home = home.parent
-    if home is None or home is lineage:
-        return home is not None
-    begun = lineage
-    while begun.parent is not None and begun.parent is not home:
-        begun = begun.parent
-    return begun.parent is home and begun.born > earlier.ended_as and (begun.is_task or _gap(earlier, later) > 0)
+    keeper = before.keeper
+    if keeper is None or keeper is lineage:
+        return keeper is not None
+    if not lineage.is_begun_by(keeper):
+        return False  # who began that one goes on by itself
+    begun = lineage.branch_beside(before)
+    return begun.born > earlier.ended_as and (begun.is_task or _gap(earlier, later) > 0)
 
 
 def goes_on(waiting: Sequence[Sheet], sheet: Sheet) -> bool:

@@ -9,7 +9,7 @@ Laws of this module:
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 AT_ONCE_NS: Final = 1_000_000
@@ -152,12 +152,32 @@ class Lineage:
         worker = self.worker()
         return None if worker is None else self._workers.coroutine_of(worker)
 
+    def line(self) -> Iterator[Lineage]:
+        """List who began it, and who began that one, and so on."""
+        parent = self.parent
+        while parent is not None:
+            yield parent
+            parent = parent.parent
+
     def is_begun_by(self, other: Lineage) -> bool:
         """Whether another began it, or began who did."""
-        parent = self.parent
-        while parent is not None and parent is not other:
-            parent = parent.parent
-        return parent is not None
+        return any(one is other for one in self.line())
+
+    @property
+    def keeper(self) -> Lineage | None:
+        """The nearest of those who began it that has not ended: who may go on with what it left."""
+        return next((one for one in self.line() if not one.has_ended), None)
+
+    def branch_beside(self, other: Lineage) -> Lineage:
+        """Give what the nearest who began both, or the other itself, has begun of this line; itself if there is none.
+
+        When that was begun tells whether this line was under way already.
+        """
+        above = {other, *other.line()}
+        branch = self
+        while branch.parent is not None and branch.parent not in above:
+            branch = branch.parent
+        return self if branch.parent is None else branch
 
     def is_related(self, other: Lineage) -> bool:
         """Whether one began the other, or both were begun by the same."""

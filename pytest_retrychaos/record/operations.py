@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from pytest_retrychaos.record.lineages import Lineage
@@ -12,6 +13,9 @@ from pytest_retrychaos.trace import WHOLE
 
 MOST_ORPHANS: Final = 64
 """How many failed operations of one method and path are looked through: of more, none could be told from the next."""
+
+DEEPEST: Final = 4
+"""How many tasks inside each other one attempt is looked for: a deadline, a group, a task that connects, a thread."""
 
 RECENT: Final = 8
 """How many operations of one method and path are compared for a consumed or otherwise spelled body."""
@@ -161,8 +165,8 @@ class Index:
     def add(self, operation: OperationSheet, sheet: Sheet) -> None:
         """Note that an attempt belongs to an operation."""
         self._latest[sheet.lineage] = operation
-        if sheet.lineage.parent is not None:
-            self._latest_below[sheet.lineage.parent] = operation
+        for above in islice(sheet.lineage.line(), DEEPEST):
+            self._latest_below[above] = operation
         if sheet.identity is None:
             return
         kind = sheet.kind
@@ -197,5 +201,13 @@ _EMPTY: Final = Row()
 
 
 def _is_left_by_another(operation: OperationSheet, lineage: Lineage) -> bool:
+    """Whether a lineage may go on with an operation whose own has ended.
+
+    Who began that one for an attempt, and is still there, goes on by itself, or by another that it begins: of loops
+    side by side none goes on with what another's has left.
+    """
     last = operation.last.lineage
-    return last is not lineage and last.has_ended
+    if last is lineage or not last.has_ended:
+        return False
+    keeper = last.keeper
+    return keeper is None or keeper is lineage or lineage.is_begun_by(keeper)

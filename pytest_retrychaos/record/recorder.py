@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar, Token
+from itertools import islice
+from operator import attrgetter
 from types import CodeType
 from typing import Final
 
@@ -22,7 +24,7 @@ from pytest_retrychaos.record import joining, sameness
 from pytest_retrychaos.record.apart import others_than
 from pytest_retrychaos.record.callsites import Callsites
 from pytest_retrychaos.record.lineages import Alone, Lineages, Workers
-from pytest_retrychaos.record.operations import Index, OperationSheet
+from pytest_retrychaos.record.operations import DEEPEST, Index, OperationSheet
 from pytest_retrychaos.record.redirects import sent_to
 from pytest_retrychaos.record.scopes import Scopes
 from pytest_retrychaos.record.sheet import Identity, Sheet
@@ -247,9 +249,10 @@ class Recorder:
         """Give the operation of which an attempt that was not sent is the next, as far as is known."""
         lineage = sheet.lineage
         latest = self._index.latest(lineage)
-        if latest is None and lineage.parent is not None:  # a task that only connects, begun after the failure
-            latest = self._index.latest(lineage.parent)
-            if latest is not None and lineage.born <= latest.last.ended_as:
+        if latest is None:  # a task that only connects, begun after the failure, by whatever others in between
+            above = (self._index.latest(one) for one in islice(lineage.line(), DEEPEST))
+            latest = next((one for one in above if one is not None), None)
+            if latest is not None and lineage.branch_beside(latest.last.lineage).born <= latest.last.ended_as:
                 return None
         elif latest is not None and latest.last.lineage is not lineage and not latest.last.lineage.has_ended:
             return None  # another task of its own
@@ -276,10 +279,13 @@ class Recorder:
             return
         home.attempts = [sheet for sheet in home.attempts if sheet not in waiting]
         home.is_merged = not home.attempts
+        has_later = bool(operation.attempts) and operation.last.index > waiting[0].index
         for sheet in waiting:
             sheet.operation = operation
             sheet.joined = NOT_SENT if operation.attempts else "began"
             operation.attempts.append(sheet)
+        if has_later:
+            operation.attempts.sort(key=attrgetter("index"))
 
     def _new(self, sheet: Sheet) -> OperationSheet:
         operation = OperationSheet(self._name(sheet), sheet.scope)

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import anyio
 import httpx
 import pytest
+import requests
 
 from pytest_retrychaos import Chaos
 from tests.unit.record.wire import groups, reasons, send, sends
@@ -286,6 +289,60 @@ def test_who_connects_and_who_writes_may_be_two_tasks(chaos: Chaos, script: str,
 
     assert groups(chaos) == [list(range(1, len(reasons_) + 1))]
     assert reasons(chaos) == reasons_
+
+
+@pytest.mark.parametrize(
+    "script", ["503, refuse x3", "refuse, 503, refuse x2", "503, refuse, 503, refuse", "reset, dns x3"]
+)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["httpx", "aiohttp", "thread"])
+def test_each_attempt_may_be_a_task_in_tasks(chaos: Chaos, kind: str, depth: int, script: str) -> None:
+    """Deadlines around each attempt, and none gets through any more: it was retried, and given up."""
+    chaos.script(script)
+
+    async def get() -> None:
+        if kind == "thread":
+            await asyncio.to_thread(requests.get, f"{chaos.url}/rates", timeout=5)
+        elif kind == "httpx":
+            async with httpx.AsyncClient() as client:
+                await client.get(f"{chaos.url}/rates")
+        else:
+            async with aiohttp.ClientSession() as session, session.get(f"{chaos.url}/rates") as answer:
+                await answer.read()
+
+    async def client() -> None:
+        for number in range(4):
+            attempt: Awaitable[None] = get()
+            for _ in range(depth):
+                attempt = asyncio.ensure_future(_awaited(attempt))
+            with contextlib.suppress(requests.ConnectionError, httpx.TransportError, aiohttp.ClientError):
+                await attempt
+            await asyncio.sleep(2**number)
+
+    async def main() -> None:
+        await asyncio.gather(client())
+
+    asyncio.run(main())
+
+    assert groups(chaos) == [list(range(1, len(chaos.attempts) + 1))]
+    chaos.verify()
+
+
+async def _awaited(attempt: Awaitable[None]) -> None:
+    await attempt
+
+
+def test_what_is_moved_to_an_operation_stands_where_it_began(chaos: Chaos) -> None:
+    """Of a batch one was refused, and one failed later: whichever comes first may be either's retry."""
+    chaos.script("refuse, timeout, ok")
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            list(pool.map(lambda _: send(method="GET", body=None), range(2)))
+            time.sleep(1)
+
+    for operation in chaos.operations:
+        indexes = [attempt.index for attempt in operation.attempts]
+        assert indexes == sorted(indexes)
 
 
 def test_tasks_side_by_side_that_cannot_connect_are_operations_of_their_own(chaos: Chaos) -> None:
