@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 # The suite starts some hundred new processes: each module is compiled once, whatever the machine's own setting.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint types pytest tools test-all bench conformance clients mutation format clean
+.PHONY: demo test lint types pytest tools test-all bench bench-counted conformance clients mutation format clean
 
 demo: $(READY)
 	@$(RUN) examples/payments/demo.py
@@ -42,6 +42,12 @@ bench: $(READY)
 	$(RUN) -m pip install -q -e ".[test,bench]"
 	$(RUN) benchmarks/run.py --write
 	$(RUN) benchmarks/breaker.py --write
+
+# The same on a busy machine: instructions, counted by Valgrind. Half an hour.
+bench-counted: $(READY)
+	@command -v valgrind >/dev/null || { $(DEBIAN) valgrind; }
+	$(RUN) -m pip install -q -e ".[test,bench]"
+	$(RUN) benchmarks/counted.py --write
 
 # What other retry engines and breakers do, each cell of docs/CONFORMANCE.md run again.
 conformance: $(READY)

@@ -43,8 +43,10 @@ def test_a_charge(chaos, number):
     chaos.verify()
 """
 
+PLUGINS = ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:rerunfailures", "-p", "no:asyncio"]
 RUNS = {
     "without the collector": ["-p", "no:retrychaos-report"],
+    "the least report": ["-p", "no:retrychaos-report", "-p", "least_report"],
     "no report asked for": [],
     ".json": ["--chaos-report=r.json"],
     ".html": ["--chaos-report=r.html"],
@@ -70,9 +72,9 @@ def overhead(tests: int = TESTS, rounds: int = ROUNDS) -> Iterator[str]:
 
 def _run(folder: str, options: list[str]) -> float:
     """Give the processor time of one run."""
-    plugins = ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:rerunfailures", "-p", "no:asyncio"]
-    command = [sys.executable, "-m", "pytest", "-q", *plugins, *options, "test_suite.py"]
+    command = [sys.executable, "-m", "pytest", "-q", *PLUGINS, *options, "test_suite.py"]
     environment = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
+    environment["PYTHONPATH"] = str(Path(__file__).parent)  # the least report's
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
