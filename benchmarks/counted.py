@@ -71,11 +71,10 @@ def counted(command: list[str], folder: str) -> Count:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    found = dict.fromkeys(("Ir", "I1mr", "D1mr", "D1mw", "ILmr", "DLmr", "DLmw"), 0)
     lines = out.read_text(errors="replace").splitlines()
     events = next(line for line in lines if line.startswith("events:")).split()[1:]
     totals = next(line for line in lines if line.startswith("summary:")).split()[1:]
-    found |= {event: int(total) for event, total in zip(events, totals, strict=True)}
+    found = {event: int(total) for event, total in zip(events, totals, strict=True)}
     return Count(
         found["Ir"],
         found["I1mr"] + found["D1mr"] + found["D1mw"],
@@ -83,9 +82,9 @@ def counted(command: list[str], folder: str) -> Count:
     )
 
 
-def each(sizes: tuple[int, int], run: Callable[[int], Count]) -> Count:
+def each(sizes: tuple[int, int], run_of: Callable[[int], Count]) -> Count:
     """Give what one of many takes, once all is warm."""
-    short, long = map(run, sizes)
+    short, long = map(run_of, sizes)
     more = sizes[1] - sizes[0]
     return Count(
         (long.instructions - short.instructions) / more,
