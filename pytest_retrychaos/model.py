@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl
 
 from pytest_retrychaos import packing, redact
+from pytest_retrychaos.frozen import quick
 
 T = TypeVar("T")
 
@@ -103,6 +104,7 @@ class Answerer(Protocol):
         """Note that an exception stood in place of an answer."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request, whole, as the service received it.
@@ -203,6 +205,7 @@ class Outcome(NamedTuple):
     spread_ns: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Effect:
     """One row of the ledger: something the service did that lasts.

@@ -26,13 +26,13 @@ from pytest_retrychaos.clock.watchdog import WATCHDOG
 from pytest_retrychaos.entropy import Entropy
 from pytest_retrychaos.exchange import Board, Exchange
 from pytest_retrychaos.faults import Script
+from pytest_retrychaos.frozen import changed
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.options import Options
 from pytest_retrychaos.record import Recorder, operation_of
 from pytest_retrychaos.service import Service
 from pytest_retrychaos.trace import RESOLUTION_NS as VIRTUAL_RESOLUTION_NS
 from pytest_retrychaos.trace import WHOLE, HerdRecord, Told, Trace
-from pytest_retrychaos.trace.changing import changed
 
 if TYPE_CHECKING:
     from pytest_retrychaos.clock.strands import Strand

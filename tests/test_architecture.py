@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "pytest_retrychaos"
 
 FLOORS: dict[str, int] = {
     "packing": 0,
+    "frozen": 0,
     "redact": 1,
     "model": 2,
     "volatile": 2,
@@ -56,11 +57,11 @@ FLOORS: dict[str, int] = {
 OWN_DEPENDENCIES = {
     "engine": set(),
     "packing": set(),
-    "model": {"packing", "redact"},
+    "model": {"packing", "redact", "frozen"},
     "faults": {"model", "redact"},
     "service": {"model", "frames", "packing", "volatile"},
     "redact": {"packing"},
-    "trace": {"model", "volatile", "redact"},
+    "trace": {"model", "volatile", "redact", "frozen"},
     "laws": {"trace", "engine", "model", "volatile", "packing"},
 }
 """What the rooms that must stay pure may import at most."""

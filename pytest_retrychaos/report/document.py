@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from pytest_retrychaos.frozen import quick
+
 FORMAT: Final = "pytest-retrychaos report"
 VERSION: Final = 1
 """Of the JSON form; a reader refuses another one."""
@@ -42,6 +44,7 @@ NOWHERE: Final = "*"
 """The route or fault of what is about no single one, such as a circuit breaker or a herd."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One attempt, as a timeline draws it."""
@@ -85,6 +88,7 @@ class Bar:
     """Index into `Timeline.herds`, where a copy of one sent it."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Wait:
     """What lay between two attempts of one operation."""
@@ -139,6 +143,7 @@ class HerdBars:
     """When the faults were over, since the run began."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """One test's run, as a picture needs it."""
@@ -223,6 +228,7 @@ class CellRecord:
     """How often a law or an assertion judged what came of it."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TestRecord:
     """One test that used chaos."""

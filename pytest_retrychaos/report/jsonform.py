@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from pytest_retrychaos.frozen import changed
 from pytest_retrychaos.laws import CODES
 from pytest_retrychaos.report.document import (
     FAULT_CLASSES,
@@ -27,7 +28,6 @@ from pytest_retrychaos.report.document import (
 )
 from pytest_retrychaos.report.opening import Form
 from pytest_retrychaos.trace import codec
-from pytest_retrychaos.trace.changing import changed
 
 SCHEMA: Final = Path(__file__).with_name(f"schema-{VERSION}.json")
 """The JSON schema of what `to_json` writes."""

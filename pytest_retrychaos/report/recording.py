@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos import redact
+from pytest_retrychaos.frozen import changed
 from pytest_retrychaos.laws import Finding, Ruling, Terms
 from pytest_retrychaos.report.document import NOWHERE, CellRecord, FindingRecord, LawRecord, Mark, TestRecord
 from pytest_retrychaos.report.identity import Reading
@@ -15,7 +16,6 @@ from pytest_retrychaos.report.routes import Declared
 from pytest_retrychaos.report.timeline import timeline
 from pytest_retrychaos.text import again
 from pytest_retrychaos.trace import Attempt, ScriptRecord, Trace
-from pytest_retrychaos.trace.changing import changed
 from pytest_retrychaos.trace.hiding import Hiding, drawn
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_retrychaos import redact
+from pytest_retrychaos.frozen import changed
 from pytest_retrychaos.report.declared import declared_by
 from pytest_retrychaos.report.document import TestRecord
 from pytest_retrychaos.report.jsonform import decode_test, undrawn
 from pytest_retrychaos.report.recording import EVERY_REQUEST, Test, record, together, written
-from pytest_retrychaos.trace.changing import changed
 
 if TYPE_CHECKING:
     from pytest_retrychaos.judging import Judgement

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
+from pytest_retrychaos.frozen import changed
 from pytest_retrychaos.model import Effect, Headers
 from pytest_retrychaos.redact import Hidden, Redaction
-from pytest_retrychaos.trace.changing import changed
 from pytest_retrychaos.trace.numbering import Numbering
 from pytest_retrychaos.trace.tokens import replaced, still_json
 from pytest_retrychaos.trace.values import Attempt, Body, Operation, Scope, ScriptRecord, Told

@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from pytest_retrychaos.frozen import changed
 from pytest_retrychaos.model import Effect, Headers
-from pytest_retrychaos.trace.changing import changed
 from pytest_retrychaos.trace.tokens import replaced, still_json
 from pytest_retrychaos.trace.values import Attempt, Body, Operation, Raised, Scope, Told
 from pytest_retrychaos.volatile import CREDENTIALS, NUMBERED_HEADERS, SHORTEST, is_signed_token

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_retrychaos import redact
+from pytest_retrychaos.frozen import changed, quick
 from pytest_retrychaos.model import Effect
 from pytest_retrychaos.trace import codec
-from pytest_retrychaos.trace.changing import changed
 from pytest_retrychaos.trace.hiding import hidden
 from pytest_retrychaos.trace.numbering import Numbering
 from pytest_retrychaos.trace.values import (
@@ -29,6 +29,7 @@ FORMAT: Final = 1
 """Version of the JSON form; a reader refuses another one."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Trace:
     """A whole run."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pytest_retrychaos import redact
+from pytest_retrychaos.frozen import quick
 from pytest_retrychaos.model import SECOND, Headers
 
 RESOLUTION_NS: Final = 1_000_000
@@ -19,6 +20,7 @@ WHOLE: Final = 64 * 1024
 """Bodies up to this many bytes are kept whole; of longer ones the first KiB."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Body:
     """A message body as the trace keeps it: whole up to 64 KiB, then length, digest and the first KiB."""
@@ -43,6 +45,7 @@ class Body:
 NO_BODY: Final = Body(0, "", b"")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One sending of a request. ``None`` stands for what never happened or is not known."""
@@ -149,6 +152,7 @@ class Attempt:
         return self.method is not None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Lineage:
     """A thread, a task or a pool's item that sent requests, or began one that did."""
@@ -186,6 +190,7 @@ class Stall:
     __repr__ = redact.written
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One request that the code under test wants carried out once, with all its attempts.
@@ -315,6 +320,7 @@ class ScriptStep:
     __repr__ = redact.written
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ScriptRecord:
     """A script that was set, fired or not."""

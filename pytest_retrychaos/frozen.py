@@ -1,0 +1,73 @@
+"""Frozen values that are made in a quarter of the time, and changed as soon.
+
+The ``__init__`` of a frozen dataclass puts each field in its place by a call. One with slots can, while it is being
+made, be of another class that has the same slots and is not frozen: an object may change its class where the layout is
+the same. A trace has forty fields for each attempt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_GIVEN_BY: Final = object()
+"""Stands for a field that was not given, and has a ``default_factory``."""
+
+
+def quick(kind: type[T]) -> type[T]:
+    """Give a frozen dataclass with slots, and without subclasses, an ``__init__`` that does the same, sooner."""
+    made: Any = kind  # Any: here no type checker sees that it is a dataclass
+    parameters, stores = [], []
+    known: dict[str, Any] = {"_set": object.__setattr__, "_kind": kind, "_given_by": _GIVEN_BY}  # Any: names and values
+    known["_open"] = type(kind.__name__, (), {"__slots__": made.__slots__})
+    for one in dataclasses.fields(made):
+        name, value = one.name, one.name
+        if one.default is not dataclasses.MISSING:
+            known[f"_{name}"] = one.default
+        elif one.default_factory is not dataclasses.MISSING:
+            known[f"_{name}"], known[f"_make_{name}"] = _GIVEN_BY, one.default_factory
+            value = f"_make_{name}() if {name} is _given_by else {name}"
+        parameters.append(f"{name}=_{name}" if f"_{name}" in known else name)
+        stores.append(f"    self.{name} = {value}\n")
+    source = (
+        f"def __init__(self, {', '.join(parameters)}):\n"
+        f"    _set(self, '__class__', _open)\n{''.join(stores)}    self.__class__ = _kind\n"
+    )
+    found: dict[str, Any] = {}  # Any: what exec defines has no type
+    exec(source, known, found)
+    init = found["__init__"]
+    init.__annotations__ = made.__init__.__annotations__
+    init.__qualname__, init.__module__ = made.__init__.__qualname__, kind.__module__
+    made.__init__ = init
+    return kind
+
+
+def changed(value: T, /, **fields: Any) -> T:  # Any: fields of unlike types
+    """Give a value with some fields changed, and itself where all of them are as they were.
+
+    As `dataclasses.replace`, for dataclasses with slots, sooner. `AttributeError` for a field that is none.
+    """
+    changes = {
+        name: given for name, given in fields.items() if given is not (old := getattr(value, name)) and given != old
+    }
+    if not changes:
+        return value
+    kind: Any = type(value)  # Any: mypy takes no type for hashable
+    places, get = _read(kind)
+    values = [*get(value)]
+    for name, given in changes.items():
+        values[places[name]] = given
+    new: T = kind(*values)
+    return new
+
+
+@cache
+def _read(kind: Any) -> tuple[dict[str, int], Callable[[object], tuple[object, ...]]]:  # Any: a dataclass
+    names = kind.__slots__
+    places = {name: place for place, name in enumerate(names)}
+    return places, attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
