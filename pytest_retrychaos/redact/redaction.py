@@ -39,9 +39,6 @@ class Hidden(NamedTuple):
     named: tuple[str, ...] = ()
 
 
-_UNKNOWN: Final = Hidden("")
-
-
 class Redaction:
     """Hides secrets. Pure, but for what it remembers to be faster: the same text always gives the same.
 
@@ -55,9 +52,13 @@ class Redaction:
         self._names = frozenset(normal(one) for one in self.named if is_plain(one))
         self._patterns = [_pattern(one) for one in self.named if not is_plain(one)]
         self._heads = prose.heads(one for one in self.named if is_plain(one))
-        self._known: dict[str, Hidden | None] = {}
-        """``None`` where there is nothing to hide: most texts are such, and the collector has nothing to look at."""
-        self._known_headers: dict[tuple[str, str], Hidden | None] = {}
+        self.clean: set[str] = set()
+        """Texts that were found to hold no secret: most do."""
+        self.clean_headers: set[tuple[str, str]] = set()
+        """Names and values likewise."""
+        self._known: dict[str, Hidden] = {}
+        self._known_headers: dict[tuple[str, str], Hidden] = {}
+        self._known_names: dict[str, bool] = {}
         self._known_bodies: dict[tuple[bytes, str, bool], tuple[bytes, tuple[str, ...]]] = {}
 
     def mark(self, value: str | bytes) -> str:
@@ -71,7 +72,11 @@ class Redaction:
 
     def is_secret(self, name: str) -> bool:
         """Whether what stands under a name is a secret."""
-        return is_secret_name(name) or normal(name) in self._names
+        known = self._known_names.get(name)
+        if known is None:
+            known = is_secret_name(name) or normal(name) in self._names
+            _remember(self._known_names, name, known, len(name))
+        return known
 
     def hide(self, value: str, found: list[str] | None = None) -> str:
         """Give what stands in the place of a secret; ``found`` takes its value."""
@@ -86,18 +91,20 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Hide every secret in a text."""
-        return self.find(text).text
+        return text if text in self.clean else self.find(text).text
 
     def find(self, text: str) -> Hidden:
         """Hide every secret in a text, and tell which stood under a secret's name."""
-        known = self._known.get(text, _UNKNOWN)
-        if known is None:
+        if text in self.clean:
             return Hidden(text)
-        if known is not _UNKNOWN:
-            return known
-        found: list[str] = []
-        result = Hidden(_settled(lambda given: self._once(given, found), text), tuple(found))
-        _remember(self._known, text, None if result == (text, ()) else result, len(text))
+        result = self._known.get(text)
+        if result is None:
+            found: list[str] = []
+            result = Hidden(_settled(lambda given: self._once(given, found), text), tuple(found))
+            if not result.named and result.text == text:
+                _note(self.clean, text, len(text))
+            else:
+                _remember(self._known, text, result, len(text))
         return result
 
     def _once(self, text: str, found: list[str]) -> str:
@@ -106,13 +113,15 @@ class Redaction:
 
     def header(self, name: str, value: str) -> Hidden:
         """Hide what is secret in a header."""
-        known = self._known_headers.get((name, value), _UNKNOWN)
-        if known is None:
+        if (name, value) in self.clean_headers:
             return Hidden(value)
-        if known is not _UNKNOWN:
-            return known
-        result = self._header(name, value)
-        _remember(self._known_headers, (name, value), None if result == (value, ()) else result, len(value))
+        result = self._known_headers.get((name, value))
+        if result is None:
+            result = self._header(name, value)
+            if not result.named and result.text == value:
+                _note(self.clean_headers, (name, value), len(value))
+            else:
+                _remember(self._known_headers, (name, value), result, len(value))
         return result
 
     def _header(self, name: str, value: str) -> Hidden:
@@ -254,6 +263,14 @@ def _remember(known: dict[K, V], key: K, result: V, length: int) -> None:
     if len(known) >= MOST_KNOWN:
         known.clear()
     known[key] = result
+
+
+def _note(known: set[K], key: K, length: int) -> None:
+    if length > LONGEST_KNOWN:
+        return
+    if len(known) >= MOST_KNOWN:
+        known.clear()
+    known.add(key)
 
 
 def _settled(hide: Callable[[str], str], text: str) -> str:

@@ -86,10 +86,10 @@ class Collecting:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Forget what an earlier run of the same test has left."""
-        if RUN in item.stash:
-            del item.stash[RUN]
-        if RECORD in item.stash:
-            del item.stash[RECORD]
+        keys: tuple[pytest.StashKey[Any], ...] = (RUN, RECORD, ASSERTED)  # Any: of unlike types
+        for key in keys:
+            if key in item.stash:
+                del item.stash[key]
         item.user_properties[:] = [one for one in item.user_properties if one[0] not in PROPERTIES]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -97,15 +97,13 @@ class Collecting:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach a test's record to the report of its tear-down, and its codes and scripts as JUnit properties."""
-        if call.when == "setup":
-            item.stash[ASSERTED] = False
         made = self._left_by(item) if call.when == "teardown" and (RUN in item.stash or RECORD in item.stash) else None
         if made is not None:
             item.user_properties += _properties(made)
         if call.when == "teardown":
             self._part.note_end(item, left_record=made is not None)
         report = yield
-        if call.when == "call":
+        if call.when == "call" and RUN in item.stash:
             error = None if call.excinfo is None else call.excinfo.value
             judged = report.passed and asserts(code_of(item))
             item.stash[ASSERTED] = judged or isinstance(error, AssertionError)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
+from pathlib import Path
 from types import CodeType
 
 import pytest
@@ -14,11 +16,14 @@ def id_of(item: pytest.Item) -> str:
     With its file where pytest leaves out a part of the path, so that two tests may have one id. It does so outside its
     root: ``pytest -c ci/pytest.ini unit/test_pay.py integration/test_pay.py``.
     """
-    root = item.config.rootpath
     test = _unspread(item) if hasattr(item.config, "workerinput") else item.nodeid
-    if item.path.is_relative_to(root):
-        return test
-    return f"{os.path.relpath(item.path, root)}::{test.partition('::')[2]}"
+    elsewhere = _outside(item.path, item.config.rootpath)
+    return test if elsewhere is None else f"{elsewhere}::{test.partition('::')[2]}"
+
+
+@lru_cache(maxsize=64)
+def _outside(file: Path, root: Path) -> str | None:
+    return None if file.is_relative_to(root) else os.path.relpath(file, root)
 
 
 def _unspread(item: pytest.Item) -> str:
@@ -44,6 +49,7 @@ def code_of(item: pytest.Item) -> CodeType | None:
     return code
 
 
+@lru_cache(maxsize=64)
 def asserts(code: CodeType | None) -> bool:
     """Whether a test has an assertion of its own: ``assert``, ``self.assertEqual``, ``pytest.raises``."""
     from opcode import opmap

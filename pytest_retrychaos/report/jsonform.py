@@ -92,7 +92,7 @@ class Undrawn:
 
 def undrawn(test: TestRecord) -> TestRecord:
     """Write a test's timeline in advance: as one text it takes less room, and is no garbage."""
-    return test if test.timeline is None else _with(test, Undrawn(_compact(test.timeline)))
+    return test if test.timeline is None else _with(test, Undrawn(_alike(test.timeline)))
 
 
 def redrawn(test: TestRecord) -> TestRecord:

@@ -127,8 +127,9 @@ class Hiding:
         """Number and hide what a picture has of an attempt, and learn from the rest."""
         names, own = numbering.names(attempt.index)
         number, answered = numbering.text, attempt.response_headers
-        for name, value in numbering.others(attempt.index, own):
-            if named := self._redaction.header(name, value).named:
+        clean = self._redaction.clean_headers
+        for pair in numbering.others(attempt.index, own):
+            if pair not in clean and (named := self._redaction.header(*pair).named):
                 self._learn_all(named)
         self._look_through(numbering.body(attempt.body, own), attempt.headers)
         self._look_through(numbering.body(attempt.response_body, own), answered)
@@ -152,6 +153,8 @@ class Hiding:
 
     def text(self, text: str) -> str:
         """Hide what is secret in a text."""
+        if not self._names and text in self._redaction.clean:
+            return text
         return self._taken(self._redaction.find(text))
 
     def attempt(self, attempt: Attempt) -> Attempt:
