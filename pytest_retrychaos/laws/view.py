@@ -92,6 +92,35 @@ class OperationView:
         return sent is not None and not sent.is_read
 
 
+def all_ends(trace: Trace) -> list[Ended]:
+    """Tell how every attempt of a trace ended."""
+    endings = Endings()
+    return [endings.of(attempt) for attempt in trace.attempts]
+
+
+def operation_views(trace: Trace, ends: list[Ended]) -> list[OperationView]:
+    """View the operations of a trace whose attempts ended so, but for those that have none."""
+    return [_operation(trace, index, ends) for index, one in enumerate(trace.operations) if one.attempts]
+
+
+def _operation(trace: Trace, index: int, ends_of_all: list[Ended]) -> OperationView:
+    operation = trace.operations[index]
+    ends = [ends_of_all[number - 1] for number in operation.attempts]
+    attempts = tuple([end.attempt for end in ends])
+    legs = frozenset(operation.legs)
+    tries = tuple([a for a in attempts if a.index not in legs]) if legs else attempts
+    return OperationView(
+        index,
+        operation,
+        attempts,
+        tries,
+        ends,
+        _retries(ends, legs) if len(tries) > 1 else [],
+        None if operation.scope is None else trace.scopes[operation.scope],
+        any(end.is_success for end in ends),
+    )
+
+
 class View:
     """The whole trace, indexed."""
 
@@ -112,11 +141,8 @@ class View:
         self.trace = trace
         self.memo: dict[object, Any] = {}  # Any: each family of laws knows what it keeps
         """What the laws of a family share: computed by the first that is asked."""
-        endings = Endings()
-        self.ends = [endings.of(attempt) for attempt in trace.attempts]
-        self.operations = [
-            self._operation(index, operation) for index, operation in enumerate(trace.operations) if operation.attempts
-        ]
+        self.ends = all_ends(trace)
+        self.operations = operation_views(trace, self.ends)
         self.first_failing: dict[str, int] = {}
         """Of each host the first operation that failed there."""
         for end in self.ends:
@@ -175,22 +201,6 @@ class View:
             for one in self.trace.attempts:
                 known.setdefault(_request_of(one), []).append(one)
         return known[_request_of(attempt)]
-
-    def _operation(self, index: int, operation: Operation) -> OperationView:
-        ends = [self.ends[number - 1] for number in operation.attempts]
-        attempts = tuple(end.attempt for end in ends)
-        legs = frozenset(operation.legs)
-        tries = tuple(a for a in attempts if a.index not in legs) if legs else attempts
-        return OperationView(
-            index,
-            operation,
-            attempts,
-            tries,
-            ends,
-            _retries(ends, legs) if len(tries) > 1 else [],
-            self.scope_of(operation.scope),
-            any(end.is_success for end in ends),
-        )
 
     def _undecided(self) -> frozenset[int]:
         found: set[int] = set()

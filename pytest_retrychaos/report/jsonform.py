@@ -95,10 +95,10 @@ def undrawn(test: TestRecord) -> TestRecord:
     return test if test.timeline is None else _with(test, Undrawn(_alike(test.timeline)))
 
 
-def redrawn(test: TestRecord) -> TestRecord:
-    """Read a test's timeline again where it was written in advance; of equal ones the same."""
+def redrawn(test: TestRecord) -> tuple[Timeline | None, object]:
+    """Give a test's timeline, read again where it was written in advance, and what equal ones are known by."""
     line: object = test.timeline
-    return changed(test, timeline=_read(line.line)) if isinstance(line, Undrawn) else test
+    return (_read(line.line), line.line) if isinstance(line, Undrawn) else (test.timeline, test.timeline)
 
 
 @functools.lru_cache(maxsize=256)

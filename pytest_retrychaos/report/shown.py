@@ -20,7 +20,6 @@ from pytest_retrychaos.report.document import (
     FindingRecord,
     Row,
     TestRecord,
-    Timeline,
 )
 from pytest_retrychaos.report.drawing import MOST_LANES, draw_timeline
 from pytest_retrychaos.report.histogram import draw_herd
@@ -46,7 +45,7 @@ class Page:
         self._faults = {name: number for number, name in enumerate(FAULT_CLASSES)}
         for row in document.coverage.rows:
             self.route(row.route)
-        self.tests = [ShownTest(redrawn(test), self) for test in document.tests]
+        self.tests = [ShownTest(test, self) for test in document.tests]
         self._drawn: dict[object, str] = {}
 
     @functools.cached_property
@@ -86,7 +85,7 @@ class Page:
 
     def drawn(self, test: ShownTest, draw: Callable[[ShownTest], str]) -> str:
         """Draw what a test did, once for all that did the same: a suite has many such."""
-        key = test.test.timeline, tuple(test.notes.items())
+        key = test.drawn_by, tuple(test.notes.items())
         if key not in self._drawn:
             self._drawn[key] = draw(test)
         return self._drawn[key]
@@ -147,8 +146,9 @@ def _notes(test: TestRecord) -> dict[int, str]:
 
 
 def _broken(test: TestRecord) -> list[str]:
-    broken = [law.code for law in test.laws if law.ruling == "broken"]
-    return list(dict.fromkeys([*[finding.law for finding in test.findings], *broken]))
+    codes = [finding.law for finding in test.findings]
+    codes += [law.code for law in test.laws if law.ruling == "broken"]
+    return list(dict.fromkeys(codes)) if codes else codes
 
 
 _PLAIN_OUTCOMES: Final = {"passed": "p", "skipped": "s", "xfailed": "s"}
@@ -166,6 +166,8 @@ class ShownTest:
         self.held = " ".join([law.code for law in test.laws if law.ruling == "held"])
         self.notes = _notes(test)
         """What findings note, by the index of the attempt."""
+        timeline, self.drawn_by = redrawn(test)
+        self._timeline = timeline if timeline is not None and timeline.attempts else None
 
     @property
     def words(self) -> str:
@@ -211,11 +213,6 @@ class ShownTest:
         from markupsafe import Markup
 
         return [Markup(draw_herd(herd)) for herd in (self._timeline.herds if self._timeline else ())]
-
-    @property
-    def _timeline(self) -> Timeline | None:
-        timeline = self.test.timeline
-        return timeline if timeline is not None and timeline.attempts else None
 
     @property
     def rows(self) -> Iterator[tuple[str, int, str, str, str, str, str]]:

@@ -9,7 +9,7 @@ from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.arrivals import arrivals
 from pytest_retrychaos.laws.ends import Ended, asked_by
 from pytest_retrychaos.laws.policy import FOR_EVER_NS
-from pytest_retrychaos.laws.view import OperationView, View
+from pytest_retrychaos.laws.view import OperationView, View, all_ends, operation_views
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.report.bands import spans
 from pytest_retrychaos.report.document import MOST_BARS, Bar, EffectMark, HerdBars, Timeline, Wait
@@ -27,15 +27,15 @@ MOST_LETTERS: Final = 300
 
 def timeline(trace: Trace, reading: Reading, terms: Terms | None) -> Timeline:
     """Draw a trace as `hiding.drawn` or `Trace.shown` gives it; ``terms`` are those that it was judged by last."""
-    view = View(trace)
     policy = None if terms is None else terms.policy
-    shown = trace.attempts[:MOST_BARS]
+    ends, shown = all_ends(trace), trace.attempts[:MOST_BARS]
+    operations = operation_views(trace, ends)
     return Timeline(
         operations=tuple([one.name for one in trace.operations]),
-        attempts=tuple(_bars(trace, view.ends[: len(shown)], reading)),
-        waits=tuple([wait for one in view.operations for wait in _waits(one, policy) if wait.before <= len(shown)]),
+        attempts=tuple(_bars(trace, ends[: len(shown)], reading)),
+        waits=tuple([wait for one in operations for wait in _waits(one, policy) if wait.before <= len(shown)]),
         effects=tuple(_effects(trace, len(shown))),
-        breaker=() if terms is None or terms.breaker is None else spans(view, terms.breaker),
+        breaker=() if terms is None or terms.breaker is None else spans(View(trace), terms.breaker),
         herds=tuple([_herd(trace, number) for number in range(len(trace.herds))]),
         finished_ns=trace.finished_ns,
         omitted=len(trace.attempts) - len(shown),

@@ -119,9 +119,9 @@ class Hiding:
         body = numbering.content(effect.body, own)
         self._learn_all(self._redaction.body(body, {})[1])
         for text in (effect.host, numbering.text(effect.target, own), numbering.text(effect.operation)):
-            self._learn_all(self._redaction.find(text).named)
+            self.text(text)
         if effect.key is not None:
-            self._learn_all(self._redaction.find(names.get(effect.key, effect.key)).named)
+            self.text(names.get(effect.key, effect.key))
 
     def _line(self, attempt: Attempt, numbering: Numbering) -> Attempt:
         """Number and hide what a picture has of an attempt, and learn from the rest."""

@@ -73,7 +73,7 @@ def test_timelines_are_read_again_as_they_were_and_equal_ones_as_one() -> None:
         test = Test("test", "test.py", 1)
         made = record(test, chaos.trace, (), declared=declared, judges_by_assert=False, draws=True)
         drawn.append(made.timeline)
-        read.append(redrawn(undrawn(made)).timeline)
+        read.append(redrawn(undrawn(made))[0])
 
     assert read == drawn
     assert read[0] is read[1]
