@@ -20,11 +20,17 @@ _GIVEN_BY: Final = object()
 
 
 def quick(kind: type[T]) -> type[T]:
-    """Give a frozen dataclass with slots, and without subclasses, an ``__init__`` that does the same, sooner."""
+    """Give a frozen dataclass with slots an ``__init__`` that does the same, sooner; in a subclass it is as it was."""
     made: Any = kind  # Any: here no type checker sees that it is a dataclass
-    parameters, stores = [], []
-    known: dict[str, Any] = {"_set": object.__setattr__, "_kind": kind, "_given_by": _GIVEN_BY}  # Any: names and values
-    known["_open"] = type(kind.__name__, (), {"__slots__": made.__slots__})
+    plain = made.__init__
+    known: dict[str, Any] = {  # Any: values of all types
+        "_given_by": _GIVEN_BY,
+        "_kind": kind,
+        "_open": type(kind.__name__, (), {"__slots__": made.__slots__}),
+        "_plain": plain,
+        "_set": object.__setattr__,
+    }
+    parameters, values, stores = [], [], []
     for one in dataclasses.fields(made):
         name, value = one.name, one.name
         if one.default is not dataclasses.MISSING:
@@ -33,16 +39,19 @@ def quick(kind: type[T]) -> type[T]:
             known[f"_{name}"], known[f"_make_{name}"] = _GIVEN_BY, one.default_factory
             value = f"_make_{name}() if {name} is _given_by else {name}"
         parameters.append(f"{name}=_{name}" if f"_{name}" in known else name)
+        values.append(value)
         stores.append(f"    self.{name} = {value}\n")
     source = (
         f"def __init__(self, {', '.join(parameters)}):\n"
+        f"    if self.__class__ is not _kind:\n"
+        f"        return _plain(self, {', '.join(values)})\n"
         f"    _set(self, '__class__', _open)\n{''.join(stores)}    self.__class__ = _kind\n"
     )
     found: dict[str, Any] = {}  # Any: what exec defines has no type
     exec(source, known, found)
     init = found["__init__"]
-    init.__annotations__ = made.__init__.__annotations__
-    init.__qualname__, init.__module__ = made.__init__.__qualname__, kind.__module__
+    init.__annotations__ = plain.__annotations__
+    init.__qualname__, init.__module__ = plain.__qualname__, kind.__module__
     made.__init__ = init
     return kind
 

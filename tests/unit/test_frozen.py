@@ -11,8 +11,6 @@ from dataclasses import FrozenInstanceError, dataclass, field, replace
 import pytest
 
 from pytest_retrychaos.frozen import changed, quick
-from pytest_retrychaos.model import Effect, Request
-from pytest_retrychaos.trace import Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +80,34 @@ def test_a_signature_says_the_same() -> None:
     assert [one.default for one in quick_ones][:2] == [one.default for one in plain][:2]
 
 
-@pytest.mark.parametrize("kind", [Attempt, Effect, Request])
-def test_no_class_that_is_quick_has_a_subclass(kind: type) -> None:
-    """Which would lose its own class while it is made."""
-    assert kind.__subclasses__() == []
+@dataclass(frozen=True, slots=True)
+class Derived(Quick):
+    """With a field more."""
+
+    w: int = 0
+
+
+def test_a_subclass_is_made_as_of_any_dataclass() -> None:
+    """It has another layout, and stays of its own class."""
+    one = Derived(1, w=2)
+
+    assert (type(one), one.x, one.y, one.z, one.w) == (Derived, 1, "y", {}, 2)
+
+
+class Named(Quick):
+    """With a method more."""
+
+    @property
+    def name(self) -> str:
+        """Say what it is called."""
+        return f"{self.x}{self.y}"
+
+
+def test_a_subclass_that_adds_no_field_is_made_too() -> None:
+    """Which users may make of a value that is handed to them."""
+    one = Named(1, z={"a": 1})
+
+    assert (type(one), one.name, one.z) == (Named, "1y", {"a": 1})
 
 
 @pytest.mark.parametrize("kind", [Plain, Quick])
