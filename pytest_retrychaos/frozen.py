@@ -15,30 +15,43 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-_GIVEN_BY: Final = object()
-"""Stands for a field that was not given, and has a ``default_factory``."""
+
+class _Factory:
+    """Stands for a field that was not given, and has a ``default_factory``."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_FACTORY: Final = _Factory()
 
 
 def quick(kind: type[T]) -> type[T]:
-    """Give a frozen dataclass with slots an ``__init__`` that does the same, sooner; in a subclass it is as it was."""
+    """Give a frozen dataclass with slots an ``__init__`` that does the same, sooner; in a subclass it is as it was.
+
+    `TypeError` for a class whose ``__init__`` does more than to take its fields in their order.
+    """
     made: Any = kind  # Any: here no type checker sees that it is a dataclass
+    fields = dataclasses.fields(made)
+    if hasattr(kind, "__post_init__") or not all(one.init and not one.kw_only for one in fields):
+        raise TypeError(f"{kind.__name__} has __post_init__, or fields that are not given in their order")
     plain = made.__init__
     known: dict[str, Any] = {  # Any: values of all types
-        "_given_by": _GIVEN_BY,
+        "_factory": _FACTORY,
         "_kind": kind,
         "_open": type(kind.__name__, (), {"__slots__": made.__slots__}),
         "_plain": plain,
         "_set": object.__setattr__,
     }
     parameters, values, stores = [], [], []
-    for one in dataclasses.fields(made):
+    for one in fields:
         name, value = one.name, one.name
         if one.default is not dataclasses.MISSING:
-            known[f"_{name}"] = one.default
+            known[f"_default_{name}"] = one.default
         elif one.default_factory is not dataclasses.MISSING:
-            known[f"_{name}"], known[f"_make_{name}"] = _GIVEN_BY, one.default_factory
-            value = f"_make_{name}() if {name} is _given_by else {name}"
-        parameters.append(f"{name}=_{name}" if f"_{name}" in known else name)
+            known[f"_default_{name}"], known[f"_make_{name}"] = _FACTORY, one.default_factory
+            value = f"_make_{name}() if {name} is _factory else {name}"
+        parameters.append(f"{name}=_default_{name}" if f"_default_{name}" in known else name)
         values.append(value)
         stores.append(f"    self.{name} = {value}\n")
     source = (
