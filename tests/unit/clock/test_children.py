@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import multiprocessing.resource_tracker
 import os
@@ -12,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from pytest_retrychaos.clock import Deadlock, VirtualClock, install
+from pytest_retrychaos.clock.children import _has_descriptors
 
 SECOND = 1_000_000_000
 QUICK = [sys.executable, "-c", "import time; time.sleep(0.1); print('done')"]
@@ -40,6 +43,59 @@ def test_a_child_finishes_while_others_sleep(timeout: float | None, clock: Virtu
     assert (subprocess.check_output(QUICK, timeout=timeout), woke) == (b"done\n", [])
     thread.join()
     assert woke == ["slept"]
+
+
+@pytest.fixture
+def no_descriptors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the system have no descriptors of processes, as a Linux before 5.3 and some sandboxes have none."""
+
+    def pidfd_open(pid: int, flags: int = 0) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    _has_descriptors.cache_clear()
+    yield
+    _has_descriptors.cache_clear()
+
+
+@pytest.mark.usefixtures("no_descriptors")
+@pytest.mark.parametrize("wait", ["run", "Popen.wait", "waitpid"])
+def test_a_child_is_awaited_where_processes_have_no_descriptors(wait: str, clock: VirtualClock) -> None:
+    """In a thread aside: others go on meanwhile, and an hour does not pass before it has ended."""
+    read, write = os.pipe()
+    woke: list[str] = []
+
+    def let_it_end() -> None:
+        os.write(write, b"x")
+        time.sleep(3600)
+        woke.append("slept")
+
+    thread = threading.Thread(target=let_it_end)
+    command = [sys.executable, "-c", f"import os; os.read({read}, 1); exit(7)"]  # once the thread has had the turn
+    try:
+        child = None if wait == "run" else subprocess.Popen(command, pass_fds=[read])
+        thread.start()
+        if child is None:
+            status = subprocess.run(command, pass_fds=[read]).returncode
+        elif wait == "waitpid":
+            status = child.returncode = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+        else:
+            status = child.wait(60)
+        assert (status, woke) == (7, [])
+        thread.join()
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+@pytest.mark.usefixtures("no_descriptors")
+def test_a_limit_holds_where_processes_have_no_descriptors(clock: VirtualClock) -> None:
+    """It is one of real seconds, as everywhere."""
+    child = subprocess.Popen(FOR_EVER)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.2)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
 
 
 def test_a_signals_handler_may_sleep_in_the_middle_of_a_wait(clock: VirtualClock) -> None:
@@ -301,6 +357,7 @@ def test_a_wait_that_no_process_ends_is_a_deadlock_soon_after_the_last_has_ended
     code = """
 import queue, subprocess, threading, time
 from pytest_retrychaos.clock import Deadlock, VirtualClock, install
+from pytest_retrychaos.clock.children import _has_descriptors
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 with install(VirtualClock(), patience=0.02, watchdog=0):
     child = subprocess.Popen(["sleep", "0.2"])
