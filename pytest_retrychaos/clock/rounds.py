@@ -68,12 +68,21 @@ def _has_news(loop: Loop) -> bool:
     return bool(_REAL_EPOLL(selector._selector, 0, len(selector._fd_to_key) or 1))
 
 
+def _exact(timeout: float) -> float:
+    """Take off what comes of subtracting two moments.
+
+    A float has fewer digits behind the point the longer the machine has been up: what it has too much would be rounded
+    up to a millisecond, on one machine and not on another.
+    """
+    return round(timeout, 9)
+
+
 def _wakes_at(scheduled: list[Any], clock: VirtualClock) -> int | None:  # Any: timers
     """Say when the first of a loop's timers ends its wait; ``None`` where that is not so simple."""
     when: float = scheduled[0]._when
     if len(scheduled) > 1 and (scheduled[1]._when == when or (len(scheduled) > 2 and scheduled[2]._when == when)):
         return None  # due at one moment: the seed decides
-    timeout = when - (clock.monotonic_start_ns + clock.now_ns) / SECOND
+    timeout = _exact(when - (clock.monotonic_start_ns + clock.now_ns) / SECOND)
     if not 0.0 < timeout <= _LONGEST:
         return None
     # Up to milliseconds as `selectors` does it for epoll, then to nanoseconds as the interpreter does.
@@ -185,6 +194,13 @@ def _is_known(base: Module, function: Function) -> bool:
     )
 
 
+def _select(real: Function) -> Function:
+    def select(selector: Any, timeout: float | None = None) -> Any:  # Any: a selector; what is ready
+        return real(selector, timeout if timeout is None else _exact(timeout))
+
+    return select
+
+
 def _remove_signal_handler(real: Function) -> Function:
     def remove_signal_handler(loop: Loop, sig: Any) -> Any:  # Any: as the caller gives it
         if ACTIVE.turns is not None:
@@ -200,6 +216,7 @@ def _patches(base: Module, kind: Any, real: Function) -> tuple[TypePatch, ...]: 
     return (
         TypePatch(base.BaseEventLoop, "_run_once", _run_once(real, base, kind)),
         TypePatch(kind, name, _remove_signal_handler(kind.__dict__[name])),
+        TypePatch(selectors.EpollSelector, "select", _select(selectors.EpollSelector.select)),
     )
 
 
