@@ -18,7 +18,7 @@ WRITTEN: list[str] = []
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """Take what a test has recorded, as it is shown."""
-    attempts = item.funcargs["chaos"].trace.shown().attempts  # type: ignore[attr-defined]
+    attempts = item.funcargs["chaos"].trace.shown().attempts  # type: ignore[attr-defined]  # of a function
     lines = [(one.method, one.target, one.status, one.fault, one.began_ns, one.ended_ns) for one in attempts]
     WRITTEN.append(json.dumps([item.nodeid, lines]))
     yield
