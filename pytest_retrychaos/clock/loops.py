@@ -174,6 +174,10 @@ class _Chance(random.Random):
         self._context = context
         self._runners = runners
 
+    def uniform(self, a: float, b: float) -> float:
+        """Choose where a clock begins: at a whole second, so that its floats have the digits that ours have."""
+        return float(int(super().uniform(a, b)))
+
     def shuffle(self, x: MutableSequence[Any]) -> None:  # Any: trio's tasks
         if get_ident() == ACTIVE.owner and (runner := self._context.runner) not in self._runners:
             self._runners[runner] = list(runner.deadlines._heap)

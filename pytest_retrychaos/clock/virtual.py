@@ -3,7 +3,9 @@
 1. Time is an integer of nanoseconds since the run began; it never goes back.
 2. The wall clock begins at `EPOCH`; the monotonic clock begins where the real one stood.
 3. A wait moves time to its deadline at once.
-4. Reading the clock moves nothing, until a loop has read it `POLLS_ALLOWED` times without waiting: then time
+4. How long the machine has been up is no part of a run. A float of seconds has fewer digits the larger it is: the
+   monotonic clock shows no more of them than fit after seven weeks, and at the end of a wait the deadline itself.
+5. Reading the clock moves nothing, until a loop has read it `POLLS_ALLOWED` times without waiting: then time
    moves, a little at first, so that the loop ends; it is named in `notes`.
 """
 
@@ -28,6 +30,11 @@ EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 EPOCH_NS = int(EPOCH.timestamp()) * SECOND
 
 MILLISECOND = SECOND // 1000
+TICKS_A_SECOND = 2**31
+"""The monotonic clock shows whole ticks, of half a nanosecond: every float below 2**22 seconds can hold them."""
+_TICKS_A_NANOSECOND = TICKS_A_SECOND / SECOND
+_PROMISES = 1000
+"""After so many it is seen to that no promise is kept in mind for a moment that has passed."""
 SHORTEST_WAIT = 50_000
 """A shorter wait counts as a reading: the timer slack makes every real one last as long (prctl(2))."""
 POLLS_ALLOWED = 10_000
@@ -54,13 +61,16 @@ class VirtualClock:
     """One run's time. All of it is plain state; `install` lets the functions of `time` read it."""
 
     __slots__ = (
+        "_forget_at",
         "_graced",
+        "_monotonic_start",
         "_places",
+        "_promised",
         "_spun_ns",
         "alarm",
         "epoch_ns",
         "meets_silence",
-        "monotonic_start_ns",
+        "monotonic",
         "note_stall",
         "notes",
         "now_ns",
@@ -77,12 +87,13 @@ class VirtualClock:
         "why_stuck",
     )
 
-    def __init__(self, *, epoch_ns: int = EPOCH_NS, monotonic_start_ns: int = 0) -> None:
+    def __init__(self, *, epoch_ns: int = EPOCH_NS) -> None:
         self.now_ns = 0
         """Nanoseconds since the run began."""
         self.epoch_ns = epoch_ns
-        self.monotonic_start_ns = monotonic_start_ns
-        """What the monotonic clock shows when the run begins."""
+        self._promised: dict[int, float] = {}
+        self._forget_at = _PROMISES
+        self.start_monotonic(0)
         self.notes: list[str] = []
         """What was noticed: loops that poll the clock, each place once."""
         self.refused: list[Refused] = []
@@ -117,6 +128,12 @@ class VirtualClock:
         self._graced: weakref.WeakSet[Any] | None = None  # Any: tasks of several libraries
         self._places: set[str] = set()
 
+    def start_monotonic(self, seconds: int) -> None:
+        """Let the monotonic clock show so many seconds when the run begins."""
+        self._monotonic_start = seconds
+        self.monotonic = float(seconds)
+        """What the monotonic clock shows, in seconds since whenever the real one counts from."""
+
     @property
     def wall_ns(self) -> int:
         """The wall clock: nanoseconds since 1970."""
@@ -124,8 +141,23 @@ class VirtualClock:
 
     @property
     def monotonic_ns(self) -> int:
-        """The monotonic clock, in nanoseconds since whenever the real one counts from."""
-        return self.monotonic_start_ns + self.now_ns
+        """The monotonic clock in nanoseconds, exactly."""
+        return self._monotonic_start * SECOND + self.now_ns
+
+    def promise(self, end_ns: int, seconds: object) -> int:
+        """Let the monotonic clock show, at a moment of the run, the deadline that is waited for; give the moment back.
+
+        Who waits until a deadline waits for what it is more than a reading, and then compares it with the next one: if
+        that lacked the last digit, there would be one more wait, on this machine and not on another. Seconds that are
+        no such difference have digits that a reading more than they cannot hold: nothing is promised for those.
+        """
+        if isinstance(seconds, float) and (shown := self.monotonic + seconds) - self.monotonic == seconds:
+            promised = self._promised
+            promised[end_ns] = max(promised.get(end_ns, 0.0), shown)
+            if len(promised) >= self._forget_at:  # of waits that ended early
+                self._promised = {moment: shown for moment, shown in promised.items() if moment > self.now_ns}
+                self._forget_at = 2 * len(self._promised) + _PROMISES
+        return end_ns
 
     def advance(self, ns: int) -> None:
         """Move time forward."""
@@ -162,6 +194,8 @@ class VirtualClock:
         """Move time to a moment of the run; it never goes back."""
         if deadline_ns > self.now_ns:
             self.now_ns = deadline_ns
+            shown = self._monotonic_start + round(deadline_ns * _TICKS_A_NANOSECOND) / TICKS_A_SECOND
+            self.monotonic = max(self.monotonic, shown, self._promised.pop(deadline_ns, 0.0))
 
     def note_traffic(self) -> None:
         """Say that the code under test did something but read the clock: the watch begins anew."""

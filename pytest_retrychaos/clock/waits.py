@@ -22,7 +22,8 @@ def running() -> Turns:
 
 def deadline(seconds: float) -> int:
     """Convert a timeout into the moment of the run at which it is over."""
-    return ACTIVE.clock.now_ns + nanoseconds(seconds)
+    clock = ACTIVE.clock
+    return clock.promise(clock.now_ns + nanoseconds(seconds), seconds)
 
 
 def seconds_left(deadline_ns: int | None) -> float | None:

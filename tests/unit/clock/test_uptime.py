@@ -1,0 +1,198 @@
+"""How long a machine has been up is no part of a run: the same seed gives the same moments on each."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import random
+import select
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import trio
+
+from pytest_retrychaos.clock import VirtualClock, install
+
+DAY = 86_400
+AGES = (60, 65_000, 66_000, 10 * DAY)
+"""Seconds, in four sizes of floats."""
+LIMITS = (0.3, 1.2, 2.7, 3.0)
+"""Only the last is what a float can hold."""
+
+
+def _sleep_to(chance: random.Random) -> None:
+    """To a moment of which a large float has not all the digits."""
+    time.sleep(chance.randrange(1, 1000) / 1000)
+
+
+def sleeps_for_a_budget(chance: random.Random) -> int:
+    """Another try, as long as no more than the limit has gone by."""
+    _sleep_to(chance)
+    limit, began, tries = chance.choice(LIMITS), time.monotonic(), 0
+    while time.monotonic() - began < limit:
+        time.sleep(0.1)
+        tries += 1
+    return tries
+
+
+def sleeps_to_a_deadline(chance: random.Random) -> int:
+    """The last sleep is what is left, and after it the deadline has come."""
+    _sleep_to(chance)
+    deadline, sleeps = time.monotonic() + chance.choice(LIMITS), 0
+    while (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(0.1, left))
+        sleeps += 1
+    return sleeps
+
+
+def waits_on_a_condition(chance: random.Random) -> int:
+    """Woken three times in vain, each time it computes anew what is left."""
+    _sleep_to(chance)
+    condition, looks = threading.Condition(), list[int]()
+
+    def kick() -> None:
+        for _ in range(3):
+            time.sleep(chance.randrange(1, 80) / 1000)
+            with condition:
+                condition.notify_all()
+
+    kicker = threading.Thread(target=kick)
+    kicker.start()
+    with condition:
+        condition.wait_for(lambda: looks.append(1), timeout=chance.choice(LIMITS))
+    kicker.join()
+    return len(looks)
+
+
+def takes_from_a_queue(chance: random.Random) -> int:
+    """One item comes; for the next, what is left of the limit."""
+    _sleep_to(chance)
+    items, deadline, takes = queue.Queue[int](), time.monotonic() + chance.choice(LIMITS), 0
+    timer = threading.Timer(chance.randrange(1, 250) / 1000, items.put, (1,))
+    timer.start()
+    while (left := deadline - time.monotonic()) > 0:
+        takes += 1
+        try:
+            items.get(timeout=left)
+        except queue.Empty:
+            break
+    timer.join()
+    return takes
+
+
+def selects(chance: random.Random) -> int:
+    """A wait on nothing, over and over."""
+    _sleep_to(chance)
+    deadline, waits = time.monotonic() + chance.choice(LIMITS), 0
+    while (left := deadline - time.monotonic()) > 0:
+        select.select([], [], [], min(left, 0.07))
+        waits += 1
+    return waits
+
+
+def limits_a_task(chance: random.Random, *, debug: bool) -> int:
+    """A limit that was set before a sleep, and then naps until a deadline."""
+
+    async def main() -> int:
+        loop, naps = asyncio.get_running_loop(), 0
+        limit = loop.time() + chance.choice(LIMITS)
+        await asyncio.sleep(chance.randrange(1, 300) / 1000)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout_at(limit):
+                await asyncio.sleep(100)
+        deadline = loop.time() + chance.choice(LIMITS)
+        while (left := deadline - loop.time()) > 0:
+            await asyncio.sleep(min(left, 0.07))
+            naps += 1
+        return naps
+
+    return asyncio.run(main(), debug=debug)
+
+
+def naps_on_trio(chance: random.Random) -> int:
+    """Whose clock begins anywhere."""
+
+    async def main() -> int:
+        await trio.sleep(chance.randrange(1, 1000) / 1000)
+        deadline, naps = trio.current_time() + chance.choice(LIMITS), 0
+        while (left := deadline - trio.current_time()) > 0:
+            await trio.sleep(min(left, 0.07))
+            naps += 1
+        return naps
+
+    return trio.run(main)
+
+
+PROGRAMS: list[Callable[[random.Random], int]] = [
+    sleeps_for_a_budget,
+    sleeps_to_a_deadline,
+    waits_on_a_condition,
+    takes_from_a_queue,
+    selects,
+    partial(limits_a_task, debug=False),
+    partial(limits_a_task, debug=True),  # which is the library's own round of the loop
+    naps_on_trio,
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_same_happens_at_the_same_moments(program: Callable[[random.Random], int]) -> None:
+    """As often as it does, and to the nanosecond, whatever digits the machine's floats have left."""
+
+    def run(age: int, seed: int) -> tuple[int, int]:
+        clock = VirtualClock()
+        with install(clock, chooser=random.Random(seed)):
+            clock.start_monotonic(age)
+            return program(random.Random(seed)), clock.now_ns
+
+    first, *others = ([run(age, seed) for seed in range(30)] for age in AGES)
+    assert others == [first] * len(others)
+
+
+def test_what_is_waited_for_until_a_deadline_ends_at_the_deadline() -> None:
+    """Exactly, and it is not too early to compare."""
+    clock = VirtualClock()
+    with install(clock):
+        clock.start_monotonic(3 * DAY)
+        time.sleep(0.1)
+        deadline = time.monotonic() + 0.2
+        time.sleep(deadline - time.monotonic())
+        assert time.monotonic() == deadline
+        assert clock.now_ns == 300_000_000
+
+
+def test_a_sum_of_floats_is_no_nanosecond_more() -> None:
+    """0.1 + 0.2 is a little more than 0.3, and less than nothing more of it can be waited for."""
+    clock = VirtualClock()
+    with install(clock):
+        time.sleep(0.1 + 0.2)
+        threading.Lock().acquire(timeout=0.1)
+        held = threading.Lock()
+        with held:
+            held.acquire(timeout=0.1 + 0.2)
+        time.sleep(1e-10)
+    assert clock.now_ns == 600_000_001
+
+
+def test_the_digits_are_those_of_the_clock_at_whole_seconds() -> None:
+    """Readings a whole number of seconds apart differ by just that."""
+    clock = VirtualClock()
+    for moment_ns in range(1, 10**9, 12_345_679):
+        readings = []
+        for second in range(3):
+            clock.move_to(second * 10**9 + moment_ns)
+            readings.append(clock.monotonic)
+        clock = VirtualClock()
+        assert (readings[1] - readings[0], readings[2] - readings[0]) == (1.0, 2.0)
+
+
+def test_promises_to_waits_that_ended_early_are_forgotten() -> None:
+    """As a worker's, who is given something each time before the limit of its wait."""
+    clock = VirtualClock()
+    for number in range(10_000):
+        clock.promise(clock.now_ns + 500_000_000, 0.5)
+        clock.move_to(number * 1_000_000)
+    assert len(clock._promised) < 3000
