@@ -25,7 +25,7 @@ types: $(READY)
 	$(RUN) -m mypy
 
 pytest: $(READY) tools
-	$(RUN) -m pytest -q -n 2
+	$(RUN) -m pytest -q -n 2 --dist worksteal
 
 # Programs that the tests run, clients in other languages and a browser: where one is missing they fail and name it.
 # A fresh machine has no list of packages yet.
