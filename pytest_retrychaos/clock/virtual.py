@@ -15,8 +15,9 @@ import math
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
+from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.errors import ClockPolled, Refused
 from pytest_retrychaos.model import SECOND
 
@@ -144,6 +145,10 @@ class VirtualClock:
         """The monotonic clock in nanoseconds, exactly."""
         return self._monotonic_start * SECOND + self.now_ns
 
+    def limit(self, seconds: float | SupportsIndex) -> int:
+        """Give the moment of the run at which a timeout that begins now is over."""
+        return self.promise(self.now_ns + nanoseconds(seconds), seconds)
+
     def promise(self, end_ns: int, seconds: object) -> int:
         """Let the monotonic clock show, at a moment of the run, the deadline that is waited for; give the moment back.
 
@@ -151,7 +156,10 @@ class VirtualClock:
         that lacked the last digit, there would be one more wait, on this machine and not on another. Seconds that are
         no such difference have digits that a reading more than they cannot hold: nothing is promised for those.
         """
-        if isinstance(seconds, float) and (shown := self.monotonic + seconds) - self.monotonic == seconds:
+        if not isinstance(seconds, float) or end_ns <= self.now_ns:
+            return end_ns
+        shown = self.monotonic + seconds
+        if shown - self.monotonic == seconds:
             promised = self._promised
             promised[end_ns] = max(promised.get(end_ns, 0.0), shown)
             if len(promised) >= self._forget_at:  # of waits that ended early
@@ -267,7 +275,9 @@ class Clock:
             raise ValueError(
                 f"clock.advance({seconds!r}): time moves forward, by a finite number of seconds: give 0 or more"
             )
-        self._virtual.advance(round(seconds * SECOND))
+        virtual, ns = self._virtual, round(seconds * SECOND)
+        virtual.promise(virtual.now_ns + ns, seconds)
+        virtual.advance(ns)
 
     def __repr__(self) -> str:
         return f"<Clock {self.now.isoformat()}, {self.elapsed:g} s since the run began>"

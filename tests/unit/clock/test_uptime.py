@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
 import queue
 import random
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +17,7 @@ from functools import partial
 import pytest
 import trio
 
+from pytest_retrychaos import Chaos
 from pytest_retrychaos.clock import VirtualClock, install
 
 DAY = 86_400
@@ -154,14 +158,61 @@ def test_the_same_happens_at_the_same_moments(program: Callable[[random.Random],
 
 def test_what_is_waited_for_until_a_deadline_ends_at_the_deadline() -> None:
     """Exactly, and it is not too early to compare."""
-    clock = VirtualClock()
-    with install(clock):
-        clock.start_monotonic(3 * DAY)
-        time.sleep(0.1)
-        deadline = time.monotonic() + 0.2
-        time.sleep(deadline - time.monotonic())
-        assert time.monotonic() == deadline
-        assert clock.now_ns == 300_000_000
+    for milliseconds in range(1, 1000, 37):
+        clock = VirtualClock()
+        with install(clock):
+            clock.start_monotonic(3 * DAY)
+            time.sleep(milliseconds / 1000)
+            deadline = time.monotonic() + 0.7
+            time.sleep(deadline - time.monotonic())
+            assert time.monotonic() >= deadline
+        assert clock.now_ns == (milliseconds + 700) * 1_000_000
+
+
+@pytest.mark.parametrize("fault", ["timeout", "connect-timeout"])
+def test_a_socket_that_waits_until_a_deadline_gives_up_at_the_deadline(fault: str) -> None:
+    """Whether it waits for an answer or for a connection."""
+    for milliseconds in range(1, 1000, 37):
+        with Chaos(fault) as chaos:
+            time.sleep(milliseconds / 1000)
+            deadline = time.monotonic() + 0.7
+            client = http.client.HTTPConnection("api.test", timeout=deadline - time.monotonic())
+            with contextlib.closing(client), pytest.raises(TimeoutError):
+                client.request("GET", "/") or client.getresponse()
+            assert chaos.clock.elapsed == (milliseconds + 700) / 1000
+
+
+def test_a_connection_that_waits_until_a_deadline_gives_up_at_the_deadline() -> None:
+    """It is not too early to compare."""
+    for milliseconds in range(1, 1000, 37):
+        with Chaos("timeout") as chaos, socket.create_connection(("api.test", 80)) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n")
+            time.sleep(milliseconds / 1000)
+            deadline = time.monotonic() + 0.7
+            connection.settimeout(deadline - time.monotonic())
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+            assert time.monotonic() >= deadline
+            assert chaos.clock.elapsed == (milliseconds + 700) / 1000
+
+
+def test_a_real_sockets_timeout_is_the_nearest_nanosecond() -> None:
+    """Also what the interpreter would round up, and what no float can tell from its neighbour."""
+    with install(VirtualClock()), socket.socket() as sock:
+        for timeout in (0.7, 1.1, 0.1 + 0.2, 0.7 + 1.6e-10, 1e-10, 0.0, 5, 1e9, None):
+            sock.settimeout(timeout)
+            assert sock.gettimeout() == {0.1 + 0.2: 0.3, 0.7 + 1.6e-10: 0.7, 1e-10: 1e-9}.get(timeout, timeout)
+
+
+def test_a_test_that_moves_time_to_a_deadline_is_there() -> None:
+    """As if it had slept."""
+    for milliseconds in range(1, 1000, 37):
+        with Chaos() as chaos:
+            chaos.clock.advance(milliseconds / 1000)
+            deadline = time.monotonic() + 0.7
+            chaos.clock.advance(deadline - time.monotonic())
+            assert time.monotonic() >= deadline
+            assert chaos.clock.elapsed == (milliseconds + 700) / 1000
 
 
 def test_a_sum_of_floats_is_no_nanosecond_more() -> None:
