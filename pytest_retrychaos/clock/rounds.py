@@ -77,7 +77,7 @@ def _wakes_at(scheduled: list[Any], clock: VirtualClock) -> int | None:  # Any: 
         return None  # due at one moment: the seed decides
     timeout = when - clock.monotonic
     limit_ns = _limit(timeout) if 0.0 < timeout <= _LONGEST else 0
-    return clock.promise(clock.now_ns + limit_ns, timeout) if limit_ns else None
+    return clock.now_ns + limit_ns if limit_ns else None
 
 
 def _limit(timeout: float) -> int:
@@ -196,9 +196,9 @@ def _select(real: Function) -> Function:
     def select(selector: Any, timeout: float | None = None) -> Any:  # Any: a selector; what is ready
         if not isinstance(timeout, float) or timeout <= 0.0 or get_ident() != ACTIVE.owner:
             return real(selector, timeout)
-        clock, limit_ns = ACTIVE.clock, _limit(timeout)
-        clock.promise(clock.now_ns + limit_ns, timeout)
-        return real(selector, max(0, limit_ns - MILLISECOND // 2) / SECOND)  # rounded up, that is the limit again
+        return real(
+            selector, max(0, _limit(timeout) - MILLISECOND // 2) / SECOND
+        )  # rounded up, that is the limit again
 
     return select
 

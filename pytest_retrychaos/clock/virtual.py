@@ -156,16 +156,32 @@ class VirtualClock:
         that lacked the last digit, there would be one more wait, on this machine and not on another. Seconds that are
         no such difference have digits that a reading more than they cannot hold: nothing is promised for those.
         """
-        if not isinstance(seconds, float) or end_ns <= self.now_ns:
-            return end_ns
-        shown = self.monotonic + seconds
-        if shown - self.monotonic == seconds:
+        if isinstance(seconds, float) and (shown := self.monotonic + seconds) - self.monotonic == seconds:
+            self._promise(end_ns, shown)
+        return end_ns
+
+    def whole(self, moment: float) -> float:
+        """Take a moment of the monotonic clock to the nearest nanosecond, as it will be shown.
+
+        So that of two moments that come to the same none is before the other by a last digit. Once it has come, the
+        clock shows no less than what was given here, too.
+        """
+        ns = round((moment - self._monotonic_start) * SECOND)
+        self._promise(ns, moment)
+        return self._shown(ns)
+
+    def _promise(self, end_ns: int, shown: float) -> None:
+        if end_ns == self.now_ns:
+            self.monotonic = max(self.monotonic, shown)
+        elif end_ns > self.now_ns:
             promised = self._promised
             promised[end_ns] = max(promised.get(end_ns, 0.0), shown)
             if len(promised) >= self._forget_at:  # of waits that ended early
                 self._promised = {moment: shown for moment, shown in promised.items() if moment > self.now_ns}
                 self._forget_at = 2 * len(self._promised) + _PROMISES
-        return end_ns
+
+    def _shown(self, ns: int) -> float:
+        return self._monotonic_start + round(ns * _TICKS_A_NANOSECOND) / TICKS_A_SECOND
 
     def advance(self, ns: int) -> None:
         """Move time forward."""
@@ -202,8 +218,7 @@ class VirtualClock:
         """Move time to a moment of the run; it never goes back."""
         if deadline_ns > self.now_ns:
             self.now_ns = deadline_ns
-            shown = self._monotonic_start + round(deadline_ns * _TICKS_A_NANOSECOND) / TICKS_A_SECOND
-            self.monotonic = max(self.monotonic, shown, self._promised.pop(deadline_ns, 0.0))
+            self.monotonic = max(self.monotonic, self._shown(deadline_ns), self._promised.pop(deadline_ns, 0.0))
 
     def note_traffic(self) -> None:
         """Say that the code under test did something but read the clock: the watch begins anew."""

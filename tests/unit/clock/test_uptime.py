@@ -156,6 +156,120 @@ def test_the_same_happens_at_the_same_moments(program: Callable[[random.Random],
     assert others == [first] * len(others)
 
 
+Log = list[tuple[str, int]]
+
+
+def threads_side_by_side(chance: random.Random, note: Callable[[str], None]) -> None:
+    """One sleeps in steps, others until a deadline: to the same moments, by other sums."""
+
+    def step() -> None:
+        for _ in range(10):
+            time.sleep(0.1)
+            note("step")
+
+    def until(name: str) -> None:
+        for _ in range(4):
+            deadline = time.monotonic() + chance.choice((0.1, 0.2, 0.3))
+            while (left := deadline - time.monotonic()) > 0:
+                note("waits")
+                threading.Event().wait(left)
+            note(name)
+
+    threads = [threading.Thread(target=step), *(threading.Thread(target=until, args=(name,)) for name in "ab")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def tasks_side_by_side(chance: random.Random, note: Callable[[str], None]) -> None:
+    """The same on asyncio."""
+
+    async def step() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            note("step")
+
+    async def until(name: str) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(4):
+            deadline = loop.time() + chance.choice((0.1, 0.2, 0.3))
+            while (left := deadline - loop.time()) > 0:
+                note("waits")
+                await asyncio.sleep(left)
+            note(name)
+
+    async def main() -> None:
+        await asyncio.gather(step(), until("a"), until("b"))
+
+    asyncio.run(main())
+
+
+def trios_tasks_side_by_side(chance: random.Random, note: Callable[[str], None]) -> None:
+    """The same on trio."""
+
+    async def step() -> None:
+        for _ in range(10):
+            await trio.sleep(0.1)
+            note("step")
+
+    async def until(name: str) -> None:
+        for _ in range(4):
+            deadline = trio.current_time() + chance.choice((0.1, 0.2, 0.3))
+            while (left := deadline - trio.current_time()) > 0:
+                note("waits")
+                await trio.sleep(left)
+            note(name)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(step)
+            nursery.start_soon(until, "a")
+            nursery.start_soon(until, "b")
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("program", [threads_side_by_side, tasks_side_by_side, trios_tasks_side_by_side])
+def test_who_comes_to_one_moment_by_other_sums_comes_in_the_order_of_the_seed(
+    program: Callable[[random.Random, Callable[[str], None]], None],
+) -> None:
+    """Not in that of a last digit, which is another one on another machine; and each wait is one."""
+
+    def run(age: int, seed: int) -> Log:
+        clock, log = VirtualClock(), Log()
+        with install(clock, chooser=random.Random(seed)):
+            clock.start_monotonic(age)
+            chance = random.Random(seed)
+            _sleep_to(chance)
+            program(chance, lambda what: log.append((what, clock.now_ns)))
+        assert not clock.notes  # nobody was taken for one who polls the clock
+        return log
+
+    first, *others = ([run(age, seed) for seed in range(15)] for age in AGES)
+    assert others == [first] * len(others)
+    assert {sum(what == "waits" for what, _ in log) for log in first} == {8}
+    assert all(moment_ns % 1_000_000 == 0 for log in first for _, moment_ns in log)
+
+
+def test_a_timer_is_due_at_a_whole_nanosecond() -> None:
+    """As the clock shows it; one that is far or never comes is left as it is."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        whens = (loop.time() + 0.1, loop.time() + 0.1 + 1e-10, loop.time() - 5.0, 1e15, float("inf"))
+        timers = [loop.call_at(when, int) for when in whens]
+        found = [timer.when() for timer in timers]
+        for timer in timers:
+            timer.cancel()
+        assert found[2:] == list(whens[2:])
+        return found[:2]
+
+    with install(VirtualClock()):
+        one, other = asyncio.run(main())
+    assert one == other
+
+
 def test_what_is_waited_for_until_a_deadline_ends_at_the_deadline() -> None:
     """Exactly, and it is not too early to compare."""
     for milliseconds in range(1, 1000, 37):
