@@ -96,7 +96,6 @@ def _select(real: Method) -> Method:
         lists = [list(each) for each in args[:3]]
         timeout = args[3] if len(args) == 4 else None
         limit = None if timeout is None else _limit(lambda: real([], [], [], timeout), timeout, SECOND)
-        _promise(limit, timeout)
         events = zip(lists, (select.POLLIN, select.POLLOUT, select.POLLPRI), strict=True)
         watched = [(_number(item), event) for each, event in events for item in each]
 
@@ -117,11 +116,6 @@ def _limit(raises: Callable[[], object], timeout: Any, unit: int) -> int:  # Any
     if ns < 0 or ns >= 2**63 or (isinstance(timeout, float) and timeout < 0):
         raises()
     return ns * unit // SECOND
-
-
-def _promise(limit_ns: int | None, timeout: object) -> None:
-    if limit_ns:
-        ACTIVE.clock.promise(ACTIVE.clock.now_ns + limit_ns, timeout)
 
 
 def _poll(real: Method) -> Method:
@@ -165,14 +159,12 @@ def _epoll(real: Method) -> Method:
         timeout, most = _bind_epoll(*args, **kwargs)
         limit = 0 if timeout == 0 else _unlimited(timeout, lambda: raise_for(timeout), SECOND)
         loop, chance = running_loop(), running().granted.chance
-        if loop is not None:
+        if loop is None and is_in_loop():
+            refuse_frozen(None)
+        elif loop is not None:
             prepare(loop)
             if limit and chance is not None:
                 shuffle_due(loop, chance, running().switches)
-        else:
-            if is_in_loop():
-                refuse_frozen(None)
-            _promise(limit, timeout)
 
         def attempt(seconds: float) -> Ready:
             return real(poller, seconds, most)  # type: ignore[no-any-return]  # a list of pairs

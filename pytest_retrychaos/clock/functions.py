@@ -20,6 +20,7 @@ from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.clock.virtual import Stall
 from pytest_retrychaos.clock.workers import is_in_loop, running_task
+from pytest_retrychaos.model import SECOND
 
 LONGEST = 2**63
 """The interpreter's own timestamps are signed 64-bit nanoseconds."""
@@ -110,7 +111,7 @@ def _reader(name: str, *, in_seconds: bool) -> Function:
         clock.readings += 1
         if clock.readings >= clock.watch_at:
             clock.polled(place(), running_task())
-        return clock.monotonic
+        return (clock.monotonic_start_ns + clock.now_ns) / SECOND
 
     def whole() -> int:
         if get_ident() != ACTIVE.owner:
@@ -119,7 +120,7 @@ def _reader(name: str, *, in_seconds: bool) -> Function:
         clock.readings += 1
         if clock.readings >= clock.watch_at:
             clock.polled(place(), running_task())
-        return clock.monotonic_ns
+        return clock.monotonic_start_ns + clock.now_ns
 
     return seconds if in_seconds else whole
 
@@ -138,7 +139,7 @@ def _sleeper() -> Function:
         clock = ACTIVE.clock
         if ns and is_in_loop():
             note_stall("sleep", ns)
-        clock.wait_until(clock.promise(clock.now_ns + ns, seconds))
+        clock.wait_until(clock.now_ns + ns)
         if clock.readings >= clock.watch_at:
             clock.polled(place(), running_task())
 
@@ -160,7 +161,8 @@ def _clock_reader(before: Function, *, in_seconds: bool) -> Function:
     def clock_gettime(*args: Any) -> float:  # Any: whatever the caller gives
         if get_ident() == ACTIVE.owner and len(args) == 1 and _is_monotonic(args[0]):
             count_reading()
-            return ACTIVE.clock.monotonic if in_seconds else ACTIVE.clock.monotonic_ns
+            ns = ACTIVE.clock.monotonic_ns
+            return ns / SECOND if in_seconds else ns
         return before(*args)  # type: ignore[no-any-return]  # a clock's reading
 
     return clock_gettime

@@ -238,7 +238,7 @@ def install(
             )
         ACTIVE.clock = clock
         # Rounded up, so that the clock does not go back behind what was read before.
-        clock.start_monotonic(real("monotonic_ns")() // SECOND + 1)
+        clock.monotonic_start_ns = (real("monotonic_ns")() // SECOND + 1) * SECOND
         installation._begin(zone)
     except BaseException:
         installation.remove()

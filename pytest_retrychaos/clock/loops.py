@@ -2,10 +2,8 @@
 
 They need little, since what they wait with is patched: asyncio reads its clock and waits on a selector, trio
 too. An asyncio loop compares times with a resolution that vanishes in the float of a clock that has run for
-months, so it gets a coarser one. Its timers are due at whole nanoseconds, and trio's deadlines of one nanosecond
-end together: of what comes to one moment by different sums none is first by a last digit. What the library leaves
-to chance (which of several ready descriptors or timers due at one moment comes first, and every batch of trio's
-tasks) is decided by the seed.
+months, so it gets a coarser one. What the library leaves to chance (which of several ready descriptors or
+timers due at one moment comes first, and every batch of trio's tasks) is decided by the seed.
 """
 
 from __future__ import annotations
@@ -36,11 +34,6 @@ TRIO = "trio._core._run"
 
 RESOLUTION = 1e-6
 """Seconds: well above the spacing of floats at any monotonic reading, well below the millisecond of a selector."""
-
-_FAR = 1e8
-"""Seconds: a moment that is later has no nanoseconds, or never comes."""
-_HALF = 0.5e-9
-"""Seconds: moments that are nearer to each other are the same nanosecond."""
 
 _resolutions: list[tuple[Loop, float, list[Any]]] = []  # Any: timers
 """Loops that ran under the clock, each with the resolution and the timers that it had."""
@@ -90,17 +83,6 @@ def _bring_back(loop: Loop, timers: list[Any], ahead: float) -> None:  # Any: ti
     heapq.heapify(loop._scheduled)
 
 
-def _at_the_top(heap: list[Any], is_due: Callable[[Any], bool]) -> list[int]:  # Any: what a library orders by time
-    """Find the places of what is due, where nothing that is not comes before it."""
-    places, open_places = [], [0]
-    while open_places:
-        place = open_places.pop()
-        if place < len(heap) and is_due(heap[place]):
-            places.append(place)
-            open_places += (2 * place + 1, 2 * place + 2)
-    return places
-
-
 def shuffle_due(loop: Loop, chooser: random.Random, switches: Switches) -> None:
     """Let the seed decide among the timers that are due at the earliest moment.
 
@@ -112,7 +94,12 @@ def shuffle_due(loop: Loop, chooser: random.Random, switches: Switches) -> None:
     earliest = scheduled[0]._when
     if scheduled[1]._when != earliest and (len(scheduled) == 2 or scheduled[2]._when != earliest):
         return
-    places = _at_the_top(scheduled, lambda timer: timer._when == earliest)
+    places, open_places = [], [0]
+    while open_places:
+        place = open_places.pop()
+        if place < len(scheduled) and scheduled[place]._when == earliest:
+            places.append(place)
+            open_places += (2 * place + 1, 2 * place + 2)
     if len(places) > 1:
         places.sort()
         handles = [scheduled[place] for place in places]
@@ -145,22 +132,9 @@ def _create_task(real: Function) -> Function:
     return create_task
 
 
-def _call_at(real: Function) -> Function:
-    def call_at(loop: Loop, when: Any, *args: Any, **kwargs: Any) -> Any:  # Any: as the caller gives it
-        if isinstance(when, float) and abs(when) < _FAR and get_ident() == ACTIVE.owner:
-            when = ACTIVE.clock.whole(when)
-        return real(loop, when, *args, **kwargs)
-
-    return call_at
-
-
 @functools.cache
-def _loop_patches(kind: type) -> tuple[TypePatch, ...]:
-    own = kind.__dict__
-    return (
-        TypePatch(kind, "create_task", _create_task(own["create_task"])),
-        TypePatch(kind, "call_at", _call_at(own["call_at"])),
-    )
+def _task_patch(kind: type) -> TypePatch:
+    return TypePatch(kind, "create_task", _create_task(kind.__dict__["create_task"]))
 
 
 def loop_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
@@ -168,10 +142,10 @@ def loop_swaps() -> tuple[BuiltinSwap | TypePatch, ...]:
     module, base = sys.modules.get("_asyncio"), sys.modules.get(LOOPS)
     swaps: list[BuiltinSwap | TypePatch] = []
     if module is not None and base is not None:
-        swaps += [_loop_swap(module._set_running_loop), *_loop_patches(base.BaseEventLoop)]
+        swaps += [_loop_swap(module._set_running_loop), _task_patch(base.BaseEventLoop)]
     trio = sys.modules.get(TRIO)
     if trio is not None:
-        swaps += _trio_patches(trio)
+        swaps.append(_spawn_patch(trio.Runner))
     return tuple(swaps)
 
 
@@ -186,28 +160,9 @@ def _spawn(real: Function) -> Function:
     return spawn
 
 
-def _expire(real: Function) -> Function:
-    def expire(deadlines: Any, now: float) -> Any:  # Any: trio's
-        if get_ident() != ACTIVE.owner:
-            return real(deadlines, now)
-        due = [
-            deadlines._heap[place][0] for place in _at_the_top(deadlines._heap, lambda entry: entry[0] - now < _HALF)
-        ]
-        if due and (latest := max(due)) > now:
-            ACTIVE.clock.promise(ACTIVE.clock.now_ns, latest - now)
-            now = latest
-        return real(deadlines, now)
-
-    return expire
-
-
 @functools.cache
-def _trio_patches(run: Any) -> tuple[TypePatch, ...]:  # Any: a module
-    runner, deadlines = run.Runner, run.Deadlines
-    return (
-        TypePatch(runner, "spawn_impl", _spawn(runner.__dict__["spawn_impl"])),
-        TypePatch(deadlines, "expire", _expire(deadlines.__dict__["expire"])),
-    )
+def _spawn_patch(kind: type) -> TypePatch:
+    return TypePatch(kind, "spawn_impl", _spawn(kind.__dict__["spawn_impl"]))
 
 
 class _Chance(random.Random):
@@ -218,10 +173,6 @@ class _Chance(random.Random):
         self._switches = switches
         self._context = context
         self._runners = runners
-
-    def uniform(self, a: float, b: float) -> float:
-        """Choose where a clock begins: at a whole second, so that its floats have the digits that ours have."""
-        return float(int(super().uniform(a, b)))
 
     def shuffle(self, x: MutableSequence[Any]) -> None:  # Any: trio's tasks
         if get_ident() == ACTIVE.owner and (runner := self._context.runner) not in self._runners:

@@ -54,10 +54,6 @@ class RealClock:
     def note_traffic(self) -> None:
         """Do nothing: no one is watched for polling a clock that moves by itself."""
 
-    def promise(self, end_ns: int, seconds: object) -> int:  # noqa: ARG002 - the virtual clock's
-        """Promise nothing: a clock that moves by itself shows what it will."""
-        return end_ns
-
     def advance(self, ns: int) -> None:
         """Refuse: time passes by itself."""
         raise Refused(

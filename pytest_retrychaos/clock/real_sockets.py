@@ -19,7 +19,6 @@ from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import TypePatch
-from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.peers import borrow, deliver_at_once
 from pytest_retrychaos.clock.waits import Readiness, await_ready, deadline, running
 from pytest_retrychaos.model import SECOND
@@ -44,8 +43,6 @@ _FILLED: dict[str, tuple[object, ...]] = {
 }
 """Between the first argument and the flags: what is meant where it is left out."""
 _NAMES = ("buffer", "nbytes", "flags")
-_LONGEST = 1e5
-"""Seconds: a longer timeout is not one of which a nanosecond is told from the next by its float."""
 _PAUSE = SECOND // 50
 """How long a client waits where a server's queue is full: nothing announces that it is not."""
 
@@ -67,13 +64,6 @@ def _await(sock: Socket, events: int, until_ns: int | None, late: str = "timed o
 
 _CONNECTION = -1
 """Stands for the events that a listening socket is waited on for."""
-
-
-def _set_timeout(sock: Socket, timeout: Any) -> None:  # Any: as the caller gives it
-    """Set a timeout of the nearest nanosecond, as every other wait has it: the interpreter rounds it up."""
-    if isinstance(timeout, float) and 0.0 < timeout < _LONGEST and get_ident() == ACTIVE.owner:
-        timeout = (nanoseconds(timeout) - 0.25) / SECOND
-    _SET_TIMEOUT(sock, timeout)
 
 
 def _until(timeout: float | None) -> int | None:
@@ -245,7 +235,7 @@ def _at_once(real: Method, sock: Socket, address: Any) -> int:  # Any: an addres
     try:
         return real(sock, address)  # type: ignore[no-any-return]  # an error number
     finally:
-        _set_timeout(sock, timeout)
+        _SET_TIMEOUT(sock, timeout)
 
 
 def _connect(real: Method, connect_ex: Method) -> Method:
@@ -291,7 +281,7 @@ def _secure(real: Method, events: int, late: str) -> Method:
                 _note(sock, events)
                 return result
             finally:
-                _set_timeout(sock, timeout)
+                _SET_TIMEOUT(sock, timeout)
             is_reading = needed.args[0] == _WANTS_READ
             if not _await(sock, select.POLLIN if is_reading else select.POLLOUT, until, late):
                 return real(secure, *args)
@@ -326,7 +316,6 @@ def _plain_patches() -> tuple[TypePatch, ...]:
     made = {name: _transfer(own[name], name, select.POLLIN) for name in _FILLED if name.startswith("recv")}
     made |= {name: _transfer(own[name], name, select.POLLOUT) for name in ("send", "sendto", "sendmsg")}
     made["sendall"] = _send_all(own["sendall"], own["send"])
-    made["settimeout"] = _set_timeout
     made["_accept"] = _accept(own["_accept"])
     made["listen"] = _listen(own["listen"])
     made["connect_ex"] = _connect_ex(own["connect_ex"])

@@ -10,8 +10,6 @@ Laws of this module:
    system is not asked: what lay there would come later, and beside something else, which draws from the seed.
 4. After a round that only ended sleeps, by which no code but asyncio's has run, the next one follows at once.
 5. Where the library's round is not the one that is known here, every round is the library's.
-6. A wait of the library's ends at the same moment: what is left until a timer is a whole number of nanoseconds first,
-   and then rounded up to milliseconds, as `selectors` does.
 """
 
 from __future__ import annotations
@@ -20,16 +18,16 @@ import functools
 import select
 import selectors
 import sys
-from _thread import get_ident
 from collections.abc import Callable
 from heapq import heappop
+from math import ceil
 from typing import Any
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import TypePatch
 from pytest_retrychaos.clock.functions import builtin
 from pytest_retrychaos.clock.loops import LOOPS, RESOLUTION
-from pytest_retrychaos.clock.virtual import MILLISECOND, VirtualClock
+from pytest_retrychaos.clock.virtual import VirtualClock
 from pytest_retrychaos.model import SECOND
 
 Function = Callable[..., Any]  # Any: a method of whatever signature
@@ -70,22 +68,26 @@ def _has_news(loop: Loop) -> bool:
     return bool(_REAL_EPOLL(selector._selector, 0, len(selector._fd_to_key) or 1))
 
 
+def _exact(timeout: float) -> float:
+    """Take off what comes of subtracting two moments.
+
+    A float has fewer digits behind the point the longer the machine has been up: what it has too much would be rounded
+    up to a millisecond, on one machine and not on another. What is more than nothing stays so: a task that sees itself
+    a last digit too early would otherwise wait for no time, over and over.
+    """
+    return max(round(timeout, 9), 1e-9) if timeout > 0.0 else timeout
+
+
 def _wakes_at(scheduled: list[Any], clock: VirtualClock) -> int | None:  # Any: timers
     """Say when the first of a loop's timers ends its wait; ``None`` where that is not so simple."""
     when: float = scheduled[0]._when
     if len(scheduled) > 1 and (scheduled[1]._when == when or (len(scheduled) > 2 and scheduled[2]._when == when)):
         return None  # due at one moment: the seed decides
-    timeout = when - clock.monotonic
-    limit_ns = _limit(timeout) if 0.0 < timeout <= _LONGEST else 0
-    return clock.now_ns + limit_ns if limit_ns else None
-
-
-def _limit(timeout: float) -> int:
-    """Give the nanoseconds of a wait on epoll, which `selectors` rounds up to milliseconds.
-
-    To the nearest nanosecond first: what a moment less another has too much is not to be a millisecond more.
-    """
-    return -(-round(timeout * 1e9) // MILLISECOND) * MILLISECOND
+    timeout = _exact(when - (clock.monotonic_start_ns + clock.now_ns) / SECOND)
+    if not 0.0 < timeout <= _LONGEST:
+        return None
+    # Up to milliseconds as `selectors` does it for epoll, then to nanoseconds as the interpreter does.
+    return clock.now_ns + ceil(ceil(timeout * 1e3) * 1e-3 * 1e9)
 
 
 def _run_watched(base: Module, loop: Loop, handle: Any) -> None:  # Any: a callback's handle
@@ -151,7 +153,7 @@ def _run_once(real: Function, base: Module, kind: Any) -> Function:  # Any: the 
             return real(loop)
         if is_quiet:
             outside.silent = me
-        end = clock.monotonic + RESOLUTION
+        end = (clock.monotonic_start_ns + clock.now_ns) / SECOND + RESOLUTION
         while scheduled and scheduled[0]._when < end:
             handle = heappop(scheduled)
             handle._scheduled = False
@@ -189,16 +191,13 @@ def _is_known(base: Module, function: Function) -> bool:
         and tuple(getattr(base, name, None) for name in _LIMITS) == tuple(_LIMITS.values())
         and loop.time.__module__ == LOOPS
         and _constants(loop.time, "co_names") == ("time", "monotonic")
+        and set(_constants(selectors.EpollSelector.select, "co_consts")) >= _TO_MILLISECONDS
     )
 
 
 def _select(real: Function) -> Function:
     def select(selector: Any, timeout: float | None = None) -> Any:  # Any: a selector; what is ready
-        if not isinstance(timeout, float) or timeout <= 0.0 or get_ident() != ACTIVE.owner:
-            return real(selector, timeout)
-        return real(
-            selector, max(0, _limit(timeout) - MILLISECOND // 2) / SECOND
-        )  # rounded up, that is the limit again
+        return real(selector, timeout if timeout is None else _exact(timeout))
 
     return select
 
@@ -218,26 +217,18 @@ def _patches(base: Module, kind: Any, real: Function) -> tuple[TypePatch, ...]: 
     return (
         TypePatch(base.BaseEventLoop, "_run_once", _run_once(real, base, kind)),
         TypePatch(kind, name, _remove_signal_handler(kind.__dict__[name])),
+        TypePatch(selectors.EpollSelector, "select", _select(selectors.EpollSelector.select)),
     )
 
 
-@functools.cache
-def _select_patch(real: Function) -> TypePatch:
-    return TypePatch(selectors.EpollSelector, "select", _select(real))
-
-
 def round_patches() -> tuple[TypePatch, ...]:
-    """Make the patches of asyncio's own loop and of what it waits with, where it is loaded and they are as known.
+    """Make the patches of asyncio's own loop, where it is loaded and its round is the one that is known.
 
     It is asked anew for each run: a tool may have put its own round in place since the last one.
     """
     unix = sys.modules.get(ROUNDS)
     if unix is None or _REAL_EPOLL is None:
         return ()
-    wait = selectors.EpollSelector.select
-    if not set(_constants(wait, "co_consts")) >= _TO_MILLISECONDS:
-        return ()
     base = sys.modules[LOOPS]
     real = base.BaseEventLoop._run_once
-    rounds = _patches(base, unix._UnixSelectorEventLoop, real) if _is_known(base, real) else ()
-    return (_select_patch(wait), *rounds)
+    return _patches(base, unix._UnixSelectorEventLoop, real) if _is_known(base, real) else ()

@@ -3,9 +3,7 @@
 1. Time is an integer of nanoseconds since the run began; it never goes back.
 2. The wall clock begins at `EPOCH`; the monotonic clock begins where the real one stood.
 3. A wait moves time to its deadline at once.
-4. How long the machine has been up is no part of a run. A float of seconds has fewer digits the larger it is: the
-   monotonic clock shows no more of them than fit after seven weeks, and at the end of a wait the deadline itself.
-5. Reading the clock moves nothing, until a loop has read it `POLLS_ALLOWED` times without waiting: then time
+4. Reading the clock moves nothing, until a loop has read it `POLLS_ALLOWED` times without waiting: then time
    moves, a little at first, so that the loop ends; it is named in `notes`.
 """
 
@@ -15,9 +13,8 @@ import math
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.errors import ClockPolled, Refused
 from pytest_retrychaos.model import SECOND
 
@@ -31,11 +28,6 @@ EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 EPOCH_NS = int(EPOCH.timestamp()) * SECOND
 
 MILLISECOND = SECOND // 1000
-TICKS_A_SECOND = 2**31
-"""The monotonic clock shows whole ticks, of half a nanosecond: every float below 2**22 seconds can hold them."""
-_TICKS_A_NANOSECOND = TICKS_A_SECOND / SECOND
-_PROMISES = 1000
-"""After so many it is seen to that no promise is kept in mind for a moment that has passed."""
 SHORTEST_WAIT = 50_000
 """A shorter wait counts as a reading: the timer slack makes every real one last as long (prctl(2))."""
 POLLS_ALLOWED = 10_000
@@ -62,16 +54,13 @@ class VirtualClock:
     """One run's time. All of it is plain state; `install` lets the functions of `time` read it."""
 
     __slots__ = (
-        "_forget_at",
         "_graced",
-        "_monotonic_start",
         "_places",
-        "_promised",
         "_spun_ns",
         "alarm",
         "epoch_ns",
         "meets_silence",
-        "monotonic",
+        "monotonic_start_ns",
         "note_stall",
         "notes",
         "now_ns",
@@ -88,13 +77,12 @@ class VirtualClock:
         "why_stuck",
     )
 
-    def __init__(self, *, epoch_ns: int = EPOCH_NS) -> None:
+    def __init__(self, *, epoch_ns: int = EPOCH_NS, monotonic_start_ns: int = 0) -> None:
         self.now_ns = 0
         """Nanoseconds since the run began."""
         self.epoch_ns = epoch_ns
-        self._promised: dict[int, float] = {}
-        self._forget_at = _PROMISES
-        self.start_monotonic(0)
+        self.monotonic_start_ns = monotonic_start_ns
+        """What the monotonic clock shows when the run begins."""
         self.notes: list[str] = []
         """What was noticed: loops that poll the clock, each place once."""
         self.refused: list[Refused] = []
@@ -129,12 +117,6 @@ class VirtualClock:
         self._graced: weakref.WeakSet[Any] | None = None  # Any: tasks of several libraries
         self._places: set[str] = set()
 
-    def start_monotonic(self, seconds: int) -> None:
-        """Let the monotonic clock show so many seconds when the run begins."""
-        self._monotonic_start = seconds
-        self.monotonic = float(seconds)
-        """What the monotonic clock shows, in seconds since whenever the real one counts from."""
-
     @property
     def wall_ns(self) -> int:
         """The wall clock: nanoseconds since 1970."""
@@ -142,46 +124,8 @@ class VirtualClock:
 
     @property
     def monotonic_ns(self) -> int:
-        """The monotonic clock in nanoseconds, exactly."""
-        return self._monotonic_start * SECOND + self.now_ns
-
-    def limit(self, seconds: float | SupportsIndex) -> int:
-        """Give the moment of the run at which a timeout that begins now is over."""
-        return self.promise(self.now_ns + nanoseconds(seconds), seconds)
-
-    def promise(self, end_ns: int, seconds: object) -> int:
-        """Let the monotonic clock show, at a moment of the run, the deadline that is waited for; give the moment back.
-
-        Who waits until a deadline waits for what it is more than a reading, and then compares it with the next one: if
-        that lacked the last digit, there would be one more wait, on this machine and not on another. Seconds that are
-        no such difference have digits that a reading more than they cannot hold: nothing is promised for those.
-        """
-        if isinstance(seconds, float) and (shown := self.monotonic + seconds) - self.monotonic == seconds:
-            self._promise(end_ns, shown)
-        return end_ns
-
-    def whole(self, moment: float) -> float:
-        """Take a moment of the monotonic clock to the nearest nanosecond, as it will be shown.
-
-        So that of two moments that come to the same none is before the other by a last digit. Once it has come, the
-        clock shows no less than what was given here, too.
-        """
-        ns = round((moment - self._monotonic_start) * SECOND)
-        self._promise(ns, moment)
-        return self._shown(ns)
-
-    def _promise(self, end_ns: int, shown: float) -> None:
-        if end_ns == self.now_ns:
-            self.monotonic = max(self.monotonic, shown)
-        elif end_ns > self.now_ns:
-            promised = self._promised
-            promised[end_ns] = max(promised.get(end_ns, 0.0), shown)
-            if len(promised) >= self._forget_at:  # of waits that ended early
-                self._promised = {moment: shown for moment, shown in promised.items() if moment > self.now_ns}
-                self._forget_at = 2 * len(self._promised) + _PROMISES
-
-    def _shown(self, ns: int) -> float:
-        return self._monotonic_start + round(ns * _TICKS_A_NANOSECOND) / TICKS_A_SECOND
+        """The monotonic clock, in nanoseconds since whenever the real one counts from."""
+        return self.monotonic_start_ns + self.now_ns
 
     def advance(self, ns: int) -> None:
         """Move time forward."""
@@ -218,7 +162,6 @@ class VirtualClock:
         """Move time to a moment of the run; it never goes back."""
         if deadline_ns > self.now_ns:
             self.now_ns = deadline_ns
-            self.monotonic = max(self.monotonic, self._shown(deadline_ns), self._promised.pop(deadline_ns, 0.0))
 
     def note_traffic(self) -> None:
         """Say that the code under test did something but read the clock: the watch begins anew."""
@@ -290,9 +233,7 @@ class Clock:
             raise ValueError(
                 f"clock.advance({seconds!r}): time moves forward, by a finite number of seconds: give 0 or more"
             )
-        virtual, ns = self._virtual, round(seconds * SECOND)
-        virtual.promise(virtual.now_ns + ns, seconds)
-        virtual.advance(ns)
+        self._virtual.advance(round(seconds * SECOND))
 
     def __repr__(self) -> str:
         return f"<Clock {self.now.isoformat()}, {self.elapsed:g} s since the run began>"

@@ -6,6 +6,7 @@ import select
 from collections.abc import Callable
 
 from pytest_retrychaos.clock.active import ACTIVE
+from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.outside import REAL_POLL
 from pytest_retrychaos.clock.strands import Poller, Woke
 from pytest_retrychaos.clock.turns import Turns
@@ -21,7 +22,7 @@ def running() -> Turns:
 
 def deadline(seconds: float) -> int:
     """Convert a timeout into the moment of the run at which it is over."""
-    return ACTIVE.clock.limit(seconds)
+    return ACTIVE.clock.now_ns + nanoseconds(seconds)
 
 
 def seconds_left(deadline_ns: int | None) -> float | None:

@@ -36,9 +36,6 @@ class Clock(Waiting, Protocol):
     wake: Callable[[int], None]
     """Announces a key that another thread waits for."""
 
-    def limit(self, seconds: float) -> int:
-        """Give the moment at which a timeout that begins now is over."""
-
     def wait_for(self, key: int, deadline_ns: int | None, waits_for: str) -> bool | None:
         """Wait for a key or a moment; False where neither ever comes, ``None`` where virtual time has ended."""
 
@@ -210,7 +207,7 @@ class Channel:
         Another thread may bring that about: by what it writes, or by shutting the connection down.
         """
         timeout = self.timeout
-        until = None if timeout is None else self._clock.limit(timeout)
+        until = None if timeout is None else self._clock.now_ns + round(timeout * 1e9)
         if self._slept_ns and timeout != 0:
             until, self._slept_ns = None if until is None else until - self._slept_ns, 0
             if until is not None and until < self._clock.now_ns:

@@ -109,7 +109,7 @@ class Connections:
             return os_error(errno.EINPROGRESS)
         if unsent.wire is Wire.NO_HANDSHAKE:
             patience = KERNEL_CONNECT_S if timeout is None else timeout
-            self._clock.wait_until(self._clock.limit(patience))
+            self._clock.wait_until(self._clock.now_ns + round(patience * 1e9))
             error = os_error(errno.ETIMEDOUT) if timeout is None else TimeoutError("timed out")
         else:
             error = os_error(errno.ECONNREFUSED)

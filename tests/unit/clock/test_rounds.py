@@ -394,3 +394,35 @@ def test_cancelled_timers_are_cleared_away() -> None:
 
 if __name__ == "__main__":
     print(json.dumps(globals()[sys.argv[1]](*json.loads(sys.argv[2]))))
+
+
+def run_until_deadlines(seed: int) -> tuple[int, list[str]]:
+    """Beside a task that sleeps in steps, others sleep until deadlines: to the same moments, by other sums."""
+    chance, clock, waits = random.Random(seed), VirtualClock(), list[int]()
+
+    async def until() -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(6):
+            deadline = loop.time() + chance.choice((0.1, 0.2, 0.3))
+            while (left := deadline - loop.time()) > 0:
+                waits.append(1)
+                await asyncio.sleep(left)
+
+    async def main() -> None:
+        await asyncio.sleep(chance.randrange(1000) / 1000)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(until())
+            group.create_task(until())
+            for _ in range(20):
+                await asyncio.sleep(0.1)
+
+    with install(clock, chooser=random.Random(seed)):
+        asyncio.run(main())
+    return len(waits), clock.notes
+
+
+def test_a_task_that_wakes_a_last_digit_too_early_does_not_wait_in_vain() -> None:
+    """Twelve waits, and some that are one more: not thousands, until the task is taken for one that polls the clock."""
+    found = [run_until_deadlines(seed) for seed in range(20)]
+    assert max(waits for waits, _ in found) < 24
+    assert not [note for _, notes in found for note in notes]

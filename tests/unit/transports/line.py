@@ -37,10 +37,6 @@ class Line:
         """Let virtual time pass: the clock that a channel needs."""
         self.now_ns = max(self.now_ns, deadline_ns)
 
-    def limit(self, seconds: float) -> int:
-        """Give the moment at which a timeout is over."""
-        return self.now_ns + round(seconds * SECOND)
-
     def wait_for(self, _key: int, deadline_ns: int | None, _waits_for: str) -> bool:
         """The same for who has a limit; one without has nobody to wait for."""
         if deadline_ns is not None:
