@@ -392,37 +392,75 @@ def test_cancelled_timers_are_cleared_away() -> None:
     assert alone(run_time_outs) < 250
 
 
-if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](*json.loads(sys.argv[2]))))
-
-
-def run_until_deadlines(seed: int) -> tuple[int, list[str]]:
+def run_until_deadlines(up_for_s: int, is_debug: bool) -> list[object]:
     """Beside a task that sleeps in steps, others sleep until deadlines: to the same moments, by other sums."""
-    chance, clock, waits = random.Random(seed), VirtualClock(), list[int]()
+    waits, notes = list[int](), list[str]()
 
-    async def until() -> None:
+    async def until(chance: random.Random) -> None:
         loop = asyncio.get_running_loop()
         for _ in range(6):
             deadline = loop.time() + chance.choice((0.1, 0.2, 0.3))
             while (left := deadline - loop.time()) > 0:
-                waits.append(1)
+                waits[-1] += 1
                 await asyncio.sleep(left)
 
-    async def main() -> None:
+    async def main(chance: random.Random) -> None:
         await asyncio.sleep(chance.randrange(1000) / 1000)
         async with asyncio.TaskGroup() as group:
-            group.create_task(until())
-            group.create_task(until())
+            group.create_task(until(chance))
+            group.create_task(until(chance))
             for _ in range(20):
                 await asyncio.sleep(0.1)
 
-    with install(clock, chooser=random.Random(seed)):
-        asyncio.run(main())
-    return len(waits), clock.notes
+    for seed in range(10):
+        clock = VirtualClock()
+        waits.append(0)
+        with install(clock, chooser=random.Random(seed)):
+            clock.monotonic_start_ns = up_for_s * SECOND
+            asyncio.run(main(random.Random(seed)), debug=is_debug)
+        notes += clock.notes
+    return [max(waits), notes]
 
 
-def test_a_task_that_wakes_a_last_digit_too_early_does_not_wait_in_vain() -> None:
-    """Twelve waits, and some that are one more: not thousands, until the task is taken for one that polls the clock."""
-    found = [run_until_deadlines(seed) for seed in range(20)]
-    assert max(waits for waits, _ in found) < 24
-    assert not [note for _, notes in found for note in notes]
+@pytest.mark.parametrize("is_debug", [False, True], ids=["our round of the loop", "the library's"])
+@pytest.mark.parametrize("up_for_s", [60, 65_000, 66_000, 3 * 86_400])
+def test_a_task_that_wakes_a_last_digit_too_early_waits_no_more_than_once_again(up_for_s: int, is_debug: bool) -> None:
+    """Not thousands of times for nothing, until it is taken for one that polls the clock: here are twelve deadlines."""
+    most, notes = alone(run_until_deadlines, up_for_s, is_debug)
+    assert most <= 2 * 12
+    assert not notes
+
+
+def run_limits(up_for_s: int, is_debug: bool) -> list[int]:
+    moments: list[int] = []
+
+    async def wait(milliseconds: int) -> None:
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + 8
+        await asyncio.sleep(milliseconds / 1000)
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(limit):
+                await asyncio.sleep(100)
+
+    for milliseconds in range(1, 1000, 37):
+        clock = VirtualClock()
+        with install(clock):
+            clock.monotonic_start_ns = up_for_s * SECOND
+            asyncio.run(wait(milliseconds), debug=is_debug)
+        moments.append(clock.now_ns)
+    return moments
+
+
+@pytest.mark.parametrize("is_debug", [False, True], ids=["our round of the loop", "the library's"])
+@pytest.mark.parametrize("up_for_s", [1, 65_000, 66_000, 3 * 86_400, 40 * 86_400])
+def test_a_loops_limits_end_when_they_do_however_long_the_machine_has_been_up(up_for_s: int, is_debug: bool) -> None:
+    """A limit is a moment less another: with the days, a float has fewer digits for what is left of it.
+
+    asyncio rounds it up to milliseconds, and 7.577000000001 would be one more: seen once this machine was up for 65 536
+    seconds.
+    """
+    assert alone(run_limits, up_for_s, is_debug) == alone(run_limits, 2, is_debug)
+
+
+if __name__ == "__main__":
+    print(json.dumps(globals()[sys.argv[1]](*json.loads(sys.argv[2]))))
