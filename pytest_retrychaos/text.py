@@ -266,6 +266,8 @@ def _failure(end: Ended) -> str:
         return f"raised {_first_line(attempt.error or '')}"
     if end.how == "truncate":
         return f"{attempt.status or 'answer'}, cut short"
+    if end.how == "dns" and (attempt.error or "").startswith(ConnectionRefusedError.__name__):
+        return FAILURES["refuse"]  # by an address that it had already
     return (LOST if attempt.committed else FAILURES)[end.how]
 
 

@@ -26,6 +26,8 @@ _AT_CONNECTING = {
     Kind.CONNECT_TIMEOUT: Wire.NO_HANDSHAKE,
     Kind.DOWN: Wire.REFUSED,
 }
+_BY_ADDRESS = {**_AT_CONNECTING, Kind.DNS: Wire.REFUSED}
+"""Who connects while `dns` is next has the address already, and asks nobody: only so can the step strike."""
 
 
 class HandlerFailed(RuntimeError):
@@ -73,7 +75,7 @@ class Exchange:
         outage = self._steps.outage
         if outage is not None and strikes_at_connecting(outage.step):
             return Unsent(Wire.REFUSED, self._begin_unsent(host, outage.step, outage.script))
-        return self._strike(host, _AT_CONNECTING)
+        return self._strike(host, _BY_ADDRESS)
 
     def securing(self, host: str) -> Unsent | None:
         """Take a ``tls`` step, if it is next."""

@@ -101,7 +101,13 @@ _FAULTS = (
     Fault(Kind.RESET, "reset", "a TCP reset while it waits for the answer", Commit.ON_REQUEST, _LOST),
     Fault(Kind.EOF, "eof", "the connection closed with no answer", Commit.ON_REQUEST, _LOST),
     Fault(Kind.REFUSE, "refuse", "connection refused", Commit.NEVER, is_not_sent=True),
-    Fault(Kind.DNS, "dns", "the name is not resolved", Commit.NEVER, is_not_sent=True),
+    Fault(
+        Kind.DNS,
+        "dns",
+        "the name is not resolved; who has the address already (aiohttp keeps it for 10 s) is refused",
+        Commit.NEVER,
+        is_not_sent=True,
+    ),
     Fault(Kind.CONNECT_TIMEOUT, "connect-timeout", "no TCP handshake", Commit.NEVER, is_not_sent=True),
     Fault(Kind.TLS, "tls", "the TLS handshake fails", Commit.NEVER, is_not_sent=True),
     Fault(

@@ -79,7 +79,7 @@ class Connections:
                 "send it to loopback, or switch it off in this test"
             )
         self.rules.checks_host(host)
-        if host == address[0] and not is_address(host):
+        if host == address[0]:
             self._resolve(host)
         timeout = REAL["gettimeout"](sock)
         if timeout != 0:
@@ -95,8 +95,8 @@ class Connections:
         self.adopt(sock, channel)
 
     def _resolve(self, host: str) -> None:
-        """Look a name up, which fails if the script says so."""
-        unsent = self.exchange.resolving(host)
+        """Look a name up, which fails if the script says so; an address is none."""
+        unsent = None if is_address(host.strip("[]")) else self.exchange.resolving(host)
         if unsent is not None:
             error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             self.exchange.not_sent(unsent.ticket, error, None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import http.client
 import io
 import socket
 
+import aiohttp
 import httpx
 import pytest
 import requests
@@ -306,3 +308,24 @@ def test_a_socket_given_a_name_looks_it_up(chaos):
         sock.connect(("api.example.com", 80))
         sock.sendall(b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
         assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_dns_step_strikes_aiohttp_which_keeps_names(chaos):
+    """Its connector asks for a name once in ten seconds: in between the step refuses it."""
+    chaos.script("503, dns, ok")
+
+    async def statuses() -> list[object]:
+        seen: list[object] = []
+        async with aiohttp.ClientSession() as session:
+            for wait in (1, 2, 0):
+                try:
+                    async with session.get("http://api.example.com/payments") as answer:
+                        seen.append(answer.status)
+                except aiohttp.ClientConnectorError as error:
+                    seen.append(type(error.os_error).__name__)
+                await asyncio.sleep(wait)
+        return seen
+
+    assert asyncio.run(statuses()) == [503, "ConnectionRefusedError", 200]
+    assert [attempt.fault for attempt in chaos.attempts] == ["503", "dns", "ok"]
+    assert len(chaos.operations) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import re
+import socket
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ from pytest_retrychaos import Chaos, Response
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.exchange import HandlerFailed
 from pytest_retrychaos.faults.vocabulary import Kind
+from pytest_retrychaos.text import timeline
 from tests.unit.record.wire import JSON, send
 
 BODY = b'{"amount":1}'
@@ -177,6 +179,21 @@ def test_such_a_step_closes_idle_connections_so_that_it_can_strike(chaos: Chaos,
 
     assert [attempt.fault for attempt in chaos.attempts] == [None, fault, None]
     assert [attempt.reached for attempt in chaos.attempts] == [True, False, True]
+
+
+def test_a_client_that_has_kept_the_address_is_refused_by_a_dns_step(chaos: Chaos) -> None:
+    """It asks nobody for the name, as after any look-up that it made before."""
+    address = socket.getaddrinfo("service.test", 80, type=socket.SOCK_STREAM)[0][4]
+    chaos.script("dns, ok")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=5)
+    with socket.create_connection(address, timeout=5) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: service.test\r\n\r\n")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+    refused = chaos.attempts[0]
+    assert (refused.fault, refused.error) == ("dns", "ConnectionRefusedError: [Errno 111] Connection refused")
+    assert "connection refused   (dns)" in timeline(chaos.trace)
 
 
 def test_such_a_step_waits_while_requests_arrive_on_an_open_connection(chaos: Chaos) -> None:
