@@ -6,10 +6,13 @@ last one holds the verdict and the whole trace, as `Trace.from_json` reads it.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
-from typing import IO
+from queue import SimpleQueue
+from typing import Final
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.chaos import Chaos
@@ -21,13 +24,22 @@ from pytest_retrychaos.trace import Attempt
 from pytest_retrychaos.trace.codec import encode_fields
 from pytest_retrychaos.trace.hiding import Hiding
 
+PATIENCE_S: Final = 2.0
+"""Seconds that a reader may read nothing at the end, when the rest of a record waits for him."""
+
 
 class Lines:
-    """Writes a run's record, line by line; where nobody reads any more, it stops."""
+    """Writes a run's record to a descriptor, line by line; where nobody reads any more, it stops.
 
-    def __init__(self, file: IO[str] | None) -> None:
-        self._file = file
-        self._lock = threading.Lock()
+    A thread of its own writes: who reads slowly, or nothing but the first line, delays no answer of the server's.
+    """
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._written = 0
+        self._thread = threading.Thread(target=self._write_all, name="retrychaos record", daemon=True)
+        self._thread.start()
         self.failure: OSError | None = None
         """Why it stopped writing, where somebody may still read it: a disk that is full."""
 
@@ -42,21 +54,32 @@ class Lines:
         self._write({"attempt": {**fields, "operation": hiding.text(operation)}})
 
     def end(self, chaos: Chaos, verdict: Verdict | None) -> None:
-        """Write the verdict and the whole trace."""
+        """Write the verdict and the whole trace, and wait until all is written."""
         rulings = {} if verdict is None else {one.code: one.ruling.value for one in verdict.results}
         self._write({"verdict": rulings, "trace": json.loads(chaos.trace.to_json())})
 
+        self._waiting.put(None)
+        written = -1
+        while self._thread.is_alive() and written != self._written:
+            written = self._written
+            self._thread.join(PATIENCE_S)
+        if self._thread.is_alive():
+            self.failure = TimeoutError(errno.ETIMEDOUT, f"nobody has read it for {PATIENCE_S:g} s")
+
     def _write(self, value: object) -> None:
-        with self._lock:
-            if self._file is None:
-                return
+        self._waiting.put(json.dumps(value).encode() + b"\n")
+
+    def _write_all(self) -> None:
+        """Write what comes; with no buffer, whose lock the interpreter would wait for where nobody reads."""
+        while (line := self._waiting.get()) is not None:
             try:
-                self._file.write(json.dumps(value) + "\n")
-                self._file.flush()
-            except (BrokenPipeError, ValueError):  # a pipe whose reader has gone, or a file that was closed
-                self._file = None
+                while line and self._descriptor is not None:
+                    line = line[os.write(self._descriptor, line) :]
+                    self._written += 1
+            except BrokenPipeError:  # its reader has gone
+                self._descriptor = None
             except OSError as error:
-                self._file, self.failure = None, error
+                self._descriptor, self.failure = None, error
 
 
 def follow(run: Run, tell: Callable[[Attempt, str], None]) -> Callable[[], None]:

@@ -105,36 +105,42 @@ def _host(text: str) -> str:
 
 
 @contextlib.contextmanager
+def _threads_hear_no_signal() -> Iterator[None]:
+    """Begin threads: of two signals that come at once both may go to one, and who waits for the command is not told."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *endings()})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
 def _started(options: argparse.Namespace, name: str) -> Iterator[Chaos]:
     """Start the server that the options ask for; what is wrong with them is a `UsageError`."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     with contextlib.ExitStack() as stack:
-        # The server's threads hear of no signal: of two that come at once both may go to one of them, and who waits
-        # for the command is not interrupted.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *endings()})
         try:
-            stack.callback(redact.use, redact.use(Redaction(options.redact)))
-            chaos = Chaos(
-                options.script,
-                name=name,
-                transport="loopback",
-                profile=options.profile,
-                seed=options.seed,
-                listen=f"{host}:{options.port}",
-                expect=tuple(options.expect),
-            )
-            if options.latency is not None:
-                chaos.service.latency = parse_duration(options.latency, zero=True) / SECOND
-            stack.enter_context(chaos)
-            assert chaos.url
-            if options.https:
-                assert chaos.ca_file
+            with _threads_hear_no_signal():
+                stack.callback(redact.use, redact.use(Redaction(options.redact)))
+                chaos = Chaos(
+                    options.script,
+                    name=name,
+                    transport="loopback",
+                    profile=options.profile,
+                    seed=options.seed,
+                    listen=f"{host}:{options.port}",
+                    expect=tuple(options.expect),
+                )
+                if options.latency is not None:
+                    chaos.service.latency = parse_duration(options.latency, zero=True) / SECOND
+                stack.enter_context(chaos)
+                assert chaos.url
+                if options.https:
+                    assert chaos.ca_file
         except (ScriptError, Refused, Unsupported, ValueError, TypeError) as error:
             raise UsageError(str(error)) from error
         except OSError as error:
             raise UsageError(_listening_failed(error, options.host, options.port)) from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield chaos
 
 
@@ -148,20 +154,20 @@ def _listening_failed(error: OSError, host: str, port: int) -> str:
 
 
 @contextlib.contextmanager
-def _trace_file(path: str | None, *, default: IO[str] | None) -> Iterator[IO[str] | None]:
+def _trace_file(path: str | None, *, default: IO[str] | None) -> Iterator[int | None]:
     """Open the file for the trace, empty: once all else is right, since an earlier trace may stand there."""
     if path is None:
-        yield default
+        yield None if default is None else default.fileno()
         return
     try:
-        file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - the error is told apart from those of the block
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     except OSError as error:
         raise UsageError(f"--trace={path}: cannot write there: {error.strerror}") from error
     try:
-        yield file
+        yield descriptor
     finally:
         try:
-            file.close()
+            os.close(descriptor)
         except OSError as error:  # a network's disk may say only now that it is full
             raise _unwritten(path, error) from error
 
@@ -182,9 +188,10 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _recorded(chaos: Chaos, options: argparse.Namespace, file: IO[str] | None) -> Iterator[None]:
+def _recorded(chaos: Chaos, options: argparse.Namespace, file: int | None) -> Iterator[None]:
     """Say where the server is, and write its record while it lasts."""
-    lines = Lines(file)
+    with _threads_hear_no_signal():
+        lines = Lines(file)
     url = https(chaos.url) if options.https else chaos.url
     lines.begin(url, chaos.ca_file if options.https else None, options.seed, options.script)
     rest = follow(chaos.recorded, lines.attempt)

@@ -326,6 +326,35 @@ def test_serve_goes_on_where_nobody_reads_what_it_writes():
     assert program.returncode == 0
 
 
+def test_serve_answers_on_where_its_reader_reads_nothing_but_the_first_line():
+    """A pipe holds 64 KiB: no client waits until somebody reads it, and a signal still ends the server."""
+    with started("serve") as program:
+        url = json.loads(program.stdout.readline())["url"]
+        for _ in range(20):
+            assert urllib.request.urlopen(f"{url}/rates?{'x' * 5000}", timeout=5).status == 200
+        program.send_signal(signal.SIGTERM)
+        program.wait(30)
+        last = program.stderr.read().splitlines()[-1]
+
+    assert program.returncode == 2
+    assert last.endswith("the trace on the standard output: cannot write it: nobody has read it for 2 s")
+
+
+def test_serve_writes_on_while_its_reader_is_only_slow():
+    """What is not read while it serves is there at the end."""
+    with started("serve") as program:
+        url = json.loads(program.stdout.readline())["url"]
+        for _ in range(20):
+            urllib.request.urlopen(f"{url}/rates?{'x' * 5000}", timeout=5).close()
+        program.send_signal(signal.SIGTERM)
+        output, _ = program.communicate(timeout=30)
+
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert program.returncode == 0
+    assert [line["attempt"]["index"] for line in lines[:-1]] == list(range(1, 21))
+    assert len(Trace.from_json(json.dumps(lines[-1]["trace"])).attempts) == 20
+
+
 def test_serve_that_could_not_write_its_trace_says_so_and_ends_with_2():
     """`serve > trace.jsonl` on a full disk: it serves on, and is not taken for a record of all that came."""
     with open("/dev/full", "w") as full, started("serve", stdout=full) as program:
