@@ -11,6 +11,9 @@ from pytest_retrychaos.record import sameness
 from pytest_retrychaos.record.lineages import SOLE, Lineage
 from pytest_retrychaos.trace import NO_BODY, WHOLE, Attempt, Body
 
+AT_ONCE_NS: Final = 50_000_000
+"""So soon after the headers a client closes that had all that it wanted; a real connection takes some milliseconds."""
+
 OWN_FAILURES: Final = frozenset({408, 425, 429})
 """The service's own 4xx that are failures and no answers."""
 
@@ -205,25 +208,34 @@ class Sheet:
             )
         self._end()
 
-    def was_closed(self) -> None:
+    def was_closed(self, *, in_wait: bool = False) -> None:
         """Note that the client closed the connection.
 
-        While the service is silent, that is a timeout, but for the loser of a hedge that was won.
+        While the service is silent, or the body stands still, that is a timeout, but for the loser of a hedge that was
+        won. Who closes at once when the headers have come had all that he wanted; of who closes later that is not
+        known.
         """
         if self.last_byte_ns is not None or self.error is not None:
             return
         if self.arrived_ns is None:
             self.error = "cut: closed by the client before the request was whole"
             self.cut = True
-        elif self.headers_ns is None and self.operation is not None and self.operation.has_succeeded:
+        elif self.is_damaged and self.headers_ns is not None:  # nothing more was to come
+            pass
+        elif self.headers_ns is not None and self._now() - self.headers_ns <= AT_ONCE_NS:
+            self.cut = True
+        elif self.operation is not None and self.operation.has_succeeded:
             self.error = "cut: closed by the client, which had its answer from another attempt"
             self.cut = True
-        elif self.headers_ns is None and self.lineage.was_cancelled_since(self.began_ns):
+        elif self.lineage.was_cancelled_since(self.began_ns):
             self.error = "cut: closed by the client, which the test had cancelled"
             self.cut = True
         elif self.headers_ns is None:
             self.error = "timeout: closed by the client while the service was silent"
-        elif not self.is_damaged:  # of a damaged answer nothing more was to come
+        elif in_wait:
+            self.error = "timeout: closed by the client in the middle of the answer"
+        else:
+            self.error = "cut: closed by the client in the middle of the answer"
             self.cut = True
         self._end()
 

@@ -57,8 +57,8 @@ class Channel:
     """One simulated connection as its client sees it."""
 
     __slots__ = ("_agenda", "_announced", "_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_readers",
-                 "_reset", "_silence", "_slept_ns", "address", "conversation", "host", "is_closed", "port", "signal",
-                 "timed_out_text", "timeout")  # fmt: skip
+                 "_reset", "_silence", "_slept_ns", "_took_ns", "address", "conversation", "host", "is_closed", "port",
+                 "signal", "timed_out_text", "timeout")  # fmt: skip
 
     def __init__(
         self,
@@ -88,6 +88,7 @@ class Channel:
         self._is_deaf = False
         self._readers = 0
         self._slept_ns = 0  # by the service, while it took what was written last: the client waited for that, too
+        self._took_ns: int | None = None  # when the client read the latest piece of an answer that goes on
         self._announced: int | None = None  # for which moment the clock was asked to call `show`
 
     # writing
@@ -100,6 +101,7 @@ class Channel:
             raise os_error(errno.EPIPE)
         content = bytes(data)
         if content:
+            self._took_ns = None
             before = self._clock.now_ns
             self._agenda.add(self._answer(content))
             self._slept_ns = self._clock.now_ns - before
@@ -200,6 +202,8 @@ class Channel:
             piece.ticket.saw_all()
             if self.conversation.ticket is piece.ticket:
                 self.conversation.ticket = None
+        else:
+            self._took_ns = self._clock.now_ns
 
     def _await_something(self) -> None:
         """Wait on virtual time until the head of the queue is bytes or an end.
@@ -274,8 +278,15 @@ class Channel:
     def _note_closed(self) -> None:
         self.conversation.client_closed()
         if self.conversation.ticket is not None:
-            self.conversation.ticket.was_closed()
+            self.conversation.ticket.was_closed(in_wait=self._is_awaiting_more)
             self.conversation.ticket = None
+
+    @property
+    def _is_awaiting_more(self) -> bool:
+        """Whether an event loop waits for more of an answer; the wait of a client that blocks ends with an error."""
+        if self.timeout != 0 or self._took_ns is None or self.is_readable:
+            return False
+        return self._took_ns < self._clock.now_ns
 
     def shut_down(self, *, reading: bool, writing: bool) -> None:
         """End one direction, or both; `OSError` where the connection is gone.

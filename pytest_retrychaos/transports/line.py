@@ -302,7 +302,7 @@ class Line:
         """Note that the client has closed the connection, and close it."""
         self.conversation.client_closed()
         if self.conversation.ticket is not None:
-            self.conversation.ticket.was_closed()
+            self.conversation.ticket.was_closed(in_wait=self.due_ns is not None and not self._unsent)
             self.conversation.ticket = None
         self.close()
 

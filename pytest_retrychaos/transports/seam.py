@@ -33,8 +33,11 @@ class Ticket(Protocol):
     def waits(self, timeout: float | None) -> None:
         """Note the client's own timeout for the wait that begins."""
 
-    def was_closed(self) -> None:
-        """Note that the client closed the connection before it had the whole answer."""
+    def was_closed(self, *, in_wait: bool = False) -> None:
+        """Note that the client closed the connection before it had the whole answer.
+
+        ``in_wait``: while it waited for more of the answer's body, having read all that had come.
+        """
 
 
 class Unsent(NamedTuple):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import time
 
+import aiohttp
+import httpx
 import pytest
 import requests
 
@@ -187,6 +190,56 @@ def test_closing_while_the_answer_is_on_its_way_is_a_cut(chaos: Chaos) -> None:
     (attempt,) = chaos.attempts
     assert (attempt.cut, attempt.failed, attempt.error) == (True, False, None)
     assert attempt.last_byte_ns is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "error", "is_cut"),
+    [
+        (3, "cut: closed by the client in the middle of the answer", True),  # as a piece comes: it may be enough
+        (3.5, "timeout: closed by the client in the middle of the answer", False),
+    ],
+)
+@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+def test_a_limit_that_ends_the_wait_for_a_body_is_no_success(
+    chaos: Chaos, library: str, limit: float, error: str, is_cut: bool
+) -> None:
+    """A loop closes the connection, and the service learns of no timeout; ten pieces come, one a second."""
+    chaos.script("drip=10s")
+
+    async def post() -> None:
+        async with asyncio.timeout(limit):
+            if library == "httpx":
+                async with httpx.AsyncClient(timeout=None) as client:
+                    await client.post("http://service.test/payments", json={})
+            else:
+                async with (
+                    aiohttp.ClientSession() as session,
+                    session.post("http://service.test/payments", json={}) as got,
+                ):
+                    await got.read()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(post())
+
+    (attempt,) = chaos.attempts
+    assert (attempt.error, attempt.cut, attempt.failed, attempt.committed) == (error, is_cut, True, True)
+
+
+@pytest.mark.parametrize(("until", "error"), [(0, None), (2, "cut: closed by the client in the middle of the answer")])
+def test_who_stops_reading_in_the_middle_had_enough_only_at_once(chaos: Chaos, until: float, error: str | None) -> None:
+    """A client that reads piece by piece may have enough, or a limit of its own: nobody knows."""
+    chaos.script("drip=10s")
+    connection = connect()
+    connection.request("POST", "/payments", b"{}", JSON)
+    answer = connection.getresponse()
+    began = time.monotonic()
+    while time.monotonic() - began < until:
+        answer.read1(1)
+    answer.close()
+    connection.close()
+
+    (attempt,) = chaos.attempts
+    assert (attempt.cut, attempt.failed, attempt.error) == (True, error is not None, error)
 
 
 def test_closing_before_the_request_was_whole_is_a_cut(chaos: Chaos) -> None:
