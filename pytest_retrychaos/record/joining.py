@@ -16,8 +16,9 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from pytest_retrychaos.record.operations import Candidates, OperationSheet
-from pytest_retrychaos.record.sameness import DIFFERENT, PART, SAME, VOLATILE, relate
+from pytest_retrychaos.record.sameness import DIFFERENT, PART, REST, SAME, VOLATILE, relate
 from pytest_retrychaos.record.sheet import Sheet
+from pytest_retrychaos.service.payload import JSON, MULTIPART, media_type
 
 POSITIONS: Final = ("content-range", "range", "upload-offset", "last-event-id")
 """Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0; WHATWG HTML,
@@ -31,7 +32,7 @@ IDEMPOTENT: Final = frozenset({"PUT", "DELETE"})
 
 HINTED: Final = frozenset({401, 403, 407, 408, 409, 425, 429})
 """4xx after which the same request may rightly be sent again. After another one, a request with fields missing
-is one that was put right, no retry that lost them."""
+is one that was put right, and half of a batch is one that was too large (413): no retry that lost them."""
 
 
 PASSING: Final = frozenset({408, 409, 425, 429})
@@ -247,11 +248,22 @@ def _as_retry(operation: OperationSheet, sheet: Sheet) -> Against | str | None:
     if against is Against.POSITION:
         return against
     kind = relation(earlier, sheet)
-    if kind == DIFFERENT or (kind == PART and _was_refused(last)):
+    if kind == DIFFERENT or (_is_smaller(kind, sheet) and (_was_refused(last) or _has_other_key(earlier, sheet))):
         return "another body"
     if against is Against.LINE and kind not in (SAME, VOLATILE):
         return "another body"
     return against
+
+
+def _is_smaller(kind: str, sheet: Sheet) -> bool:
+    """Whether a body is a part of the earlier one, and may stand for itself: what is left of a JSON text does not."""
+    if kind != REST:
+        return kind == PART
+    return bool(sheet.full_body) and media_type(sheet.headers.by_name) not in (JSON, MULTIPART)
+
+
+def _has_other_key(earlier: Sheet, sheet: Sheet) -> bool:
+    return None not in (earlier.key, sheet.key) and earlier.key != sheet.key
 
 
 def _was_refused(last: Sheet) -> bool:

@@ -106,6 +106,40 @@ def test_what_differs_begins_an_operation(chaos: Chaos, first: bytes, second: by
     assert groups(chaos) == [[1], [2]]
 
 
+LINES = b'{"n":1}\n{"n":2}\n'
+LINED = {"Content-Type": "application/x-ndjson"}
+KEYS = ({"Idempotency-Key": "k1"}, {"Idempotency-Key": "k2"})
+
+
+@pytest.mark.parametrize(
+    ("fault", "bodies", "kind", "keys"),
+    [
+        pytest.param("413", (LINES, LINES[8:]), LINED, ({}, {}), id="half of a batch that was too large"),
+        pytest.param("503", (LINES, LINES[8:]), LINED, KEYS, id="half of a batch, under another key"),
+        pytest.param("503", (b'{"a":1,"b":2}', b'{"a":1}'), {}, KEYS, id="fewer fields, under another key"),
+    ],
+)
+def test_a_part_that_stands_for_itself_begins_an_operation(
+    chaos: Chaos, fault: str, bodies: tuple[bytes, bytes], kind: dict[str, str], keys: tuple[dict[str, str], ...]
+) -> None:
+    """After what said that the whole is too much, or with a key of its own, it is the next thing."""
+    chaos.script(f"{fault}, ok")
+
+    sends(*({"body": body, "headers": {**kind, **key}} for body, key in zip(bodies, keys, strict=True)))
+
+    assert groups(chaos) == [[1], [2]]
+
+
+@pytest.mark.parametrize("second", [b"", b'te":"x"}'], ids=["nothing", "no JSON"])
+def test_what_is_left_of_a_stream_joins_under_another_key(chaos: Chaos, second: bytes) -> None:
+    """It stands for nothing: a client that loses its body may make its keys anew as well."""
+    chaos.script("503, ok")
+
+    sends({"body": b'{"amount":5,"note":"x"}', "headers": KEYS[0]}, {"body": second, "headers": KEYS[1]})
+
+    assert groups(chaos) == [[1, 2]]
+
+
 def test_a_short_volatile_value_does_not_hide_another_amount(chaos: Chaos) -> None:
     """The digest leaves volatile values out; it does not decide alone."""
     chaos.script("503, ok")
