@@ -136,8 +136,8 @@ def _other_key(operation: OperationView, sent: list[Attempt]) -> Finding:
 def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is asked the same way
     """Judge that no key is used by two operations with different bodies, or by two that the test named.
 
-    - Broken where a key comes again at the same host with another body, or in an operation that the test named
-      differently.
+    - Broken where a key comes again at the same host with another body, in an operation that the test named
+      differently, or in another call after one that succeeded.
     - Does not apply where a key comes at two paths with an equal body: whether the service keeps keys by path is not
       known.
     - Why: The service replays the first answer or refuses: the second order is never carried out.
@@ -157,7 +157,8 @@ def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         elif before.body.sha256 != first.body.sha256:
             tally.accuse(_shared_key(operation, before, first, "body", "with another body"))
         elif _are_named_apart(earlier, operation):
-            tally.accuse(_shared_key(operation, before, first, "named", "in an operation of another name"))
+            how = "in an operation of another name" if _have_other_names(earlier, operation) else "which had succeeded"
+            tally.accuse(_shared_key(operation, before, first, "named", how))
         elif before.target != first.target:
             tally.pass_over(SHARED)
         else:
@@ -170,8 +171,19 @@ def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
 
 def _are_named_apart(earlier: OperationView, later: OperationView) -> bool:
-    first, second = earlier.operation.scope, later.operation.scope
-    return first is not None and second is not None and first != second
+    """Whether the test told two operations apart; under one name the later may go on with what had failed.
+
+    Two calls of one function have its name, and are two operations where the first had its success.
+    """
+    first, second = earlier.scope, later.scope
+    if first is None or second is None or earlier.operation.scope == later.operation.scope:
+        return False
+    is_call = first.told is not None and second.told is not None
+    return _have_other_names(earlier, later) or (is_call and earlier.has_success)
+
+
+def _have_other_names(earlier: OperationView, later: OperationView) -> bool:
+    return earlier.scope is not None and later.scope is not None and earlier.scope.name != later.scope.name
 
 
 def _shared_key(operation: OperationView, before: Attempt, first: Attempt, shape: str, how: str) -> Finding:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_retrychaos.trace import Told
+
 NOT_APPLIED = ("does not apply",)
 OTHER = b'{"amount":2000}'
 
@@ -177,6 +179,23 @@ def test_id03_is_broken_when_two_named_operations_share_a_key(run, ruling):
     one.open("second").new(reused_key_of=0).send(key="key-1").close()
 
     assert ruling(one, "ID03") == ("broken", "ID03/named")
+
+
+def test_id03_is_held_when_an_operation_of_the_same_name_goes_on(run, ruling):
+    """The test opened it again: an outbox's next tick."""
+    one = run().open("event 1").new().send("503", key="key-1").close()
+    one.open("event 1").new(reused_key_of=0).send(key="key-1").close()
+
+    assert ruling(one, "ID03") == ("held",)
+
+
+@pytest.mark.parametrize(("first", "expected"), [("503", ("held",)), ("ok", ("broken", "ID03/named"))])
+def test_id03_takes_two_calls_of_one_function_for_two_once_the_first_succeeded(run, ruling, first, expected):
+    """Before that the second goes on with it."""
+    one = run().open("charge", Told(True, "None")).new().send(first, key="key-1").close()
+    one.open("charge", Told(True, "None")).new(reused_key_of=0).send(key="key-1").close()
+
+    assert ruling(one, "ID03") == expected
 
 
 def test_id03_does_not_judge_keys_across_hosts(run, ruling):
