@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
@@ -68,6 +69,45 @@ def was_refused_afterwards(view: View, failed: Attempt) -> bool:
     place = bisect_left(unsent, failed.index, key=lambda one: one.index)
     later = unsent[place : place + LOOK_AHEAD]
     return any(view.trace.are_related(one.lineage, failed.lineage) for one in later)
+
+
+def was_sent_with_more(view: View, failed: Attempt) -> bool:
+    """Tell whether what failed went into a later request of the same method and path: a batch that had grown."""
+    return any(
+        (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed))
+        and later.body.size > failed.body.size > 0
+        and _has_grown(failed.body.start, later.body.start)
+        for later in _later(view, failed, None)
+    )
+
+
+def was_asked_elsewhere(view: View, failed: Attempt) -> bool:
+    """Tell whether the next request is the same read at another host: at a mirror, whose paths may differ."""
+    later = next(_later(view, failed, None), None)
+    return (
+        later is not None
+        and failed.is_read
+        and (later.method, later.host != failed.host) == (failed.method, True)
+        and path_of(later).rpartition("/")[2] == path_of(failed).rpartition("/")[2] != ""
+    )
+
+
+def _has_grown(old: bytes, new: bytes) -> bool:
+    """Whether all of a body stands in a longer one: lines that were added to, or lists in JSON."""
+    if set(old.splitlines()) <= set(new.splitlines()):
+        return True
+    try:
+        return _holds(json.loads(new), json.loads(old))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _holds(new: object, old: object) -> bool:
+    if isinstance(new, list) and isinstance(old, list):
+        return all(one in new for one in old)
+    if isinstance(new, dict) and isinstance(old, dict) and new.keys() == old.keys():
+        return all(_holds(new[name], value) for name, value in old.items())
+    return new == old
 
 
 def two_operations(operation: OperationView, retry: Retry) -> str | None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.ends import TOLERANCE_NS, Ended, asked_by, is_unsafe, met, path_of
-from pytest_retrychaos.laws.lookback import LOOK_AHEAD, looked, was_hedged, was_passed_on, was_refused_afterwards
+from pytest_retrychaos.laws.lookback import (
+    LOOK_AHEAD,
+    looked,
+    was_asked_elsewhere,
+    was_hedged,
+    was_passed_on,
+    was_refused_afterwards,
+    was_sent_with_more,
+)
 from pytest_retrychaos.laws.survival import crashed
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
@@ -46,7 +54,8 @@ def rt01(view: View, terms: Terms) -> LawResult:
     - Does not apply where the client looked afterwards whether a write was carried out (a read at its path, below it,
       or of what it acts on: `/orders/7` for `/orders/7/capture`); where an equal request was under way beside this one
       (a hedge), or came afterwards from another thread or task (a worker that took it up); where the work went on
-      elsewhere (another `Range`, `Content-Range`, `Upload-Offset` or `Last-Event-ID`, the next page of a read); where
+      elsewhere (another `Range`, `Content-Range`, `Upload-Offset` or `Last-Event-ID`, the next page of a read, the same
+      file of a mirror) or in a larger request (a batch that had grown); where
       another operation's failure ended the code; where the code itself cancelled the task, as the loser of a race or
       the rest of a group, or stopped the worker in its wait (`if stop.wait(delay): return`, in an event loop
       `wait_for(stop.wait(), delay)`); where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in
@@ -157,8 +166,12 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return "an equal request was sent afterwards by another thread or task: whether that was its retry is not known"
     if not attempt.is_read and looked(view, attempt):
         return "the client looked whether the request had been carried out"
-    if _is_resumed(view, attempt):
-        return "the work went on in another way: the next part, page or range of the same resource was asked for"
+    if was_sent_with_more(view, attempt):
+        return "what it carried was sent afterwards in a larger request"
+    if _is_resumed(view, attempt) or was_asked_elsewhere(view, attempt):
+        return (
+            "the work went on in another way: at another host, or by the next part, page or range of the same resource"
+        )
     asked = asked_by(failed)
     if isinstance(asked, Asked) and asked.seconds > longest_s:
         return f"the server asked for a wait of more than {longest_s:g} s: giving up is allowed"

@@ -262,6 +262,24 @@ def test_head_then_get(chaos: Chaos) -> None:
     chaos.verify()
 
 
+def test_a_token_asked_for_with_an_assertion_signed_anew(chaos: Chaos) -> None:
+    """A server takes its `jti` once (RFC 7523, 3): every attempt has an assertion of its own."""
+    chaos.service.route("POST", "/token", effect=False)(lambda _: {"access_token": "t"})
+    chaos.script("503, reset, ok")
+
+    for number in range(4):
+        assertion = ".".join(("eyJhbGciOiJIUzI1NiJ9", f"eyJqdGkiOiI{number}In0", f"c2lnbmVk{number}"))
+        form = {"grant_type": "client_credentials", "client_assertion": assertion}
+        try:
+            requests.post(f"{chaos.url}/token", data=form, timeout=5).raise_for_status()
+            break
+        except requests.RequestException:
+            time.sleep(2.0**number)
+
+    assert len(chaos.operations) == 1
+    chaos.verify()
+
+
 def test_a_resumed_download(chaos: Chaos) -> None:
     """The rest of a body that broke off is asked for by Range."""
     content = bytes(range(200)) * 10

@@ -165,6 +165,40 @@ def test_rt01_does_not_apply_to_a_transfer_that_is_resumed(run, ruling, first, s
     assert ruling(one, "RT01") == NOT_APPLIED
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (b'[{"n":1}]', b'[{"n":1},{"n":2}]', NOT_APPLIED),
+        (b'{"events":[1]}', b'{"events": [2, 1]}', NOT_APPLIED),
+        (b"n=1\n", b"n=1\nn=2\n", NOT_APPLIED),
+        (b'[{"n":1}]', b'[{"n":2},{"n":3}]', ("broken", "RT01/503")),
+        (b'{"n":1}', b'{"n":1,"m":2}', ("broken", "RT01/503")),
+        (b"n=1\n", b"n=11\n", ("broken", "RT01/503")),
+        (b"[1", b"[1, 2", ("broken", "RT01/503")),
+    ],
+)
+def test_rt01_does_not_apply_to_a_batch_that_is_sent_with_more(run, ruling, old, new, expected):
+    """A shipper of logs puts what failed before what has come since; another order is not that."""
+    one = run().send("503", key="key-1", content=old).wait(1).new().send(key="key-2", content=new)
+
+    assert ruling(one, "RT01") == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "expected"),
+    [
+        ("/debian/pub/file", "mirror.test", NOT_APPLIED),
+        ("/debian/pub/other", "mirror.test", ("broken", "RT01/503")),
+        ("/debian/pub/file", "api.test", ("broken", "RT01/503")),
+    ],
+)
+def test_rt01_does_not_apply_to_a_file_that_is_asked_of_a_mirror(run, ruling, target, host, expected):
+    """Its paths may differ; another path of the same host is another file."""
+    one = run().send("503", "GET", "/pub/file").wait(1).new().send("ok", "GET", target, host=host)
+
+    assert ruling(one, "RT01") == expected
+
+
 def test_rt01_does_not_apply_to_a_read_that_goes_on_with_another_page(run, ruling):
     """A smaller page may be the way round a timeout."""
     one = run().send("504", "GET", "/items?limit=100").new().send("ok", "GET", "/items?limit=10")
