@@ -30,9 +30,10 @@ def bk04(view: View, terms: Terms) -> LawResult:
       overshot by more than 300 s, most often a GMT date read as local time. *huge*, on any status: a wait of more than
       a day. Neither *late* nor *huge* where a connection to that host failed meanwhile: it may have come when it was
       asked to. Values that are past, negative or unreadable are as if absent. Giving up is allowed.
-    - Does not apply where the retry went to another host; where it could not be sent (refused, say), and a request that
-      was not sent before came later: it may have been that one; where it came before a fraction of seconds (`1.5`) had
-      passed: RFC 9110 knows whole seconds only, so a client may ignore it.
+    - Does not apply where the retry went to another host, until one comes back to the host that asked; where it could
+      not be sent (refused, say), and a request that was not sent before came later: it may have been that one; where it
+      came before a fraction of seconds (`1.5`) had passed: RFC 9110 knows whole seconds only, so a client may ignore
+      it.
     - With a policy: a policy that does not respect `Retry-After` is not judged.
     - Why: The server said when it will be ready; who comes sooner is turned away again, or banned.
     - Fix: Wait for the greater of back-off and `Retry-After`; read seconds and dates; give up beyond a maximum.
@@ -42,10 +43,15 @@ def bk04(view: View, terms: Terms) -> LawResult:
         return tally.result(noun="", did="", otherwise="the policy does not respect Retry-After")
     for operation in view.operations:
         asked: Ended | None = None
+        latest: dict[str, Ended] = {}  # by host: its last answer before the client went to another one
         for retry in operation.retries:
             if asked is not None:  # it still holds for what is sent next
-                wait_ns = retry.attempt.began_ns - (asked.at_ns or 0)
-                retry = retry._replace(before=asked, led_by=asked.attempt, wait_ns=wait_ns)
+                retry = _after(asked, retry)
+            if retry.is_failover and retry.attempt.was_sent:
+                latest[retry.before.attempt.host] = retry.before
+                left = latest.pop(retry.attempt.host, None)
+                if left is not None and _judge_asked(view, operation, _after(left, retry), tally):
+                    break
             if retry.before.attempt.status is not None:
                 asked = retry.before if _may_be_anothers(view, retry) else None
                 if asked is not None:
@@ -55,6 +61,11 @@ def bk04(view: View, terms: Terms) -> LawResult:
         if asked_by(operation.last) is not None:
             tally.pass_over("the operation was given up after Retry-After, which is allowed")
     return tally.result(noun="wait", did="obeyed Retry-After", otherwise="no answer with Retry-After was met")
+
+
+def _after(asked: Ended, retry: Retry) -> Retry:
+    """Give a retry as one of an earlier attempt than the last."""
+    return retry._replace(before=asked, led_by=asked.attempt, wait_ns=retry.attempt.began_ns - (asked.at_ns or 0))
 
 
 def _may_be_anothers(view: View, retry: Retry) -> bool:

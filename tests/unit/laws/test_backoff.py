@@ -236,6 +236,14 @@ def test_bk04_does_not_judge_other_statuses(run, ruling, status):
     assert ruling(after(run(), 0.5, fault=status, answer={"Retry-After": "2"}), "BK04") == NOT_APPLIED
 
 
+@pytest.mark.parametrize(("wait", "expected"), [(2, ("broken", "BK04/early")), (4, ("held",))])
+def test_bk04_is_judged_where_a_client_comes_back_to_the_host_that_asked(run, ruling, wait, expected):
+    """It went to another host meanwhile, which asked for nothing."""
+    one = run().send("503", answer={"Retry-After": "5"}, host="a.test").wait(1).again("503", host="b.test")
+
+    assert ruling(one.wait(wait).again(host="a.test"), "BK04") == expected
+
+
 def test_bk04_does_not_judge_failover(run, ruling):
     """The other host had asked for nothing."""
     one = run().send("503", answer={"Retry-After": "5"}).again(host="b.test")
