@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.laws.calls import if_a_read, key_of, noun_of, one_key, subject_of, taker_of
-from pytest_retrychaos.laws.ends import is_unsafe, path_of
+from pytest_retrychaos.laws.ends import CUT, is_unsafe, path_of
 from pytest_retrychaos.laws.lookback import looked
 from pytest_retrychaos.laws.ownid import is_known_by_its_id
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, TWO_OPERATIONS, Tally, Terms, finding
@@ -77,7 +77,7 @@ def _is_bare(retry: Retry) -> bool:
 
 def _keyless(operation: OperationView, retry: Retry) -> Finding:
     what = retry.before.what
-    met = f"status {what}" if what.isdigit() else what
+    met = f"status {what}" if what.isdigit() else "a cut by the client" if what == CUT else what
     return finding(
         "ID01",
         f"no idempotency key: {operation.request} was sent again after {met} without a key",

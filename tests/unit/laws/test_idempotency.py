@@ -90,6 +90,16 @@ def test_id01_text_ends_with_what_would_settle_it(run, text):
     )
 
 
+def test_id01_text_says_of_a_cut_who_made_it(run, text):
+    """The client closed the connection in the middle of the answer: its own limit, perhaps."""
+    closed = "cut: closed by the client in the middle of the answer"
+    one = run().send("drip=30s", cut=True, failed=True, error=closed).wait(1).again()
+
+    assert text(one, "ID01").splitlines()[0] == (
+        "ID01 no idempotency key: POST /payments was sent again after a cut by the client without a key"
+    )
+
+
 @pytest.mark.parametrize("attempts", [2, 4])
 def test_id02_is_held_when_every_attempt_carries_one_key(run, ruling, attempts):
     """The same key throughout."""
