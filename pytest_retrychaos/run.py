@@ -225,7 +225,9 @@ class Run:
     def _install_transport(self, stack: contextlib.ExitStack, clock: VirtualClock) -> None:
         from pytest_retrychaos.transports.connections import Rules
 
-        rules = Rules(self._no_timeout, self._check_host, workers.is_mine, _note_blocking_request)
+        rules = Rules(
+            self._no_timeout, self._check_host, workers.is_mine, workers.is_interrupted, _note_blocking_request
+        )
         transport = _transport(self.options.transport)(self.exchange, clock, rules)
         stack.callback(transport.remove)
         transport.install()

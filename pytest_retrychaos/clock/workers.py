@@ -211,6 +211,12 @@ def is_mine() -> bool:
     return get_ident() == ACTIVE.owner
 
 
+def is_interrupted() -> bool:
+    """Whether this thread is the run's, but another has the turn: only a signal's handler acts in it then."""
+    me = get_ident()
+    return ACTIVE.turns is not None and me != ACTIVE.owner and any(one.ident == me for one in ACTIVE.turns.turn.strands)
+
+
 def has_ended(worker: object) -> bool:
     """Whether it has come to its end."""
     if isinstance(worker, (Strand, Work)):

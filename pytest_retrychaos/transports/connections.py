@@ -31,6 +31,8 @@ class Rules(NamedTuple):
     """Raises for a host that the test did not name."""
     is_mine: Callable[[], bool]
     """Whether the running thread is simulated."""
+    is_interrupted: Callable[[], bool]
+    """Whether a signal's handler runs in a thread that waits for its turn."""
     blocks: Callable[[], None]
     """Is told where a blocking connection is opened."""
     is_real: Callable[[object], bool] = is_loopback
@@ -57,11 +59,16 @@ class Connections:
         return True
 
     def refuse_others(self, host: object) -> None:
-        """Let no older thread's request out: it would be neither simulated nor on virtual time."""
+        """Let no request out that would be neither simulated nor on virtual time: an older thread's, a handler's."""
         if os.getpid() != self._process:
             raise self.exchange.refuse(
                 f"a process that was forked during the test called {host}: what it does is not seen here, and its "
                 "time is real. Use transport='loopback', a real server for any process, or call from the test itself"
+            )
+        if self.rules.is_interrupted():
+            raise self.exchange.refuse(
+                f"a signal's handler called {host} while another thread had the turn: what it does there cannot be "
+                "simulated. Let it set a flag or an Event, and send from the thread itself"
             )
         if not self.rules.is_mine():
             raise self.exchange.refuse(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +107,49 @@ def test_an_older_thread_lets_no_request_out() -> None:
         with pytest.raises(RuntimeError, match="which was there before chaos began"):
             chaos.judge.finish()
     older.join()
+
+
+def test_a_signals_handler_lets_no_request_out_while_another_thread_has_the_turn() -> None:
+    """It runs in the test's own thread, in the middle of a wait; the refusal says what to do instead."""
+    told: list[BaseException] = []
+
+    def send(*_: object) -> None:
+        try:
+            requests.get("https://api.example.com", timeout=1)
+        except RuntimeError as error:
+            told.append(error)
+
+    before = signal.signal(signal.SIGUSR1, send)
+    try:
+        with Chaos() as chaos:
+            timer = threading.Timer(3, os.kill, (os.getpid(), signal.SIGUSR1))
+            timer.start()
+            timer.join()
+            with pytest.raises(RuntimeError, match="a signal's handler called"):
+                chaos.judge.finish()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert str(told[0]) == (
+        "a signal's handler called api.example.com while another thread had the turn: what it does there cannot be "
+        "simulated. Let it set a flag or an Event, and send from the thread itself"
+    )
+
+
+def test_a_request_goes_out_once_a_signals_handler_has_set_an_event(chaos) -> None:  # type: ignore[no-untyped-def]  # the fixture
+    """The thread that waited for it sends at the signal's moment."""
+    event = threading.Event()
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: event.set())
+    try:
+        threading.Timer(3, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        event.wait(10)
+        requests.get(chaos.url, timeout=1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert len(chaos.attempts) == 1
+    assert chaos.clock.elapsed == 3
 
 
 def test_a_pool_from_before_works_in_the_run() -> None:
