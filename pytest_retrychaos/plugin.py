@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_retrychaos.chaos import Chaos
     from pytest_retrychaos.faults import Script
     from pytest_retrychaos.redact import Redaction
+    from pytest_retrychaos.run import Run
 
 MARKER = (
     "chaos(*scripts, transport='network', profile='default', seed=None, timezone=None, hosts=(), strict=True, "
@@ -40,6 +41,7 @@ MARKER = (
     "listen='localhost:0'): script faults into the fake service; several scripts parametrize the test."
 )
 REDACTION_BEFORE: pytest.StashKey[Redaction | None] = pytest.StashKey()
+ACTIVE_BEFORE: pytest.StashKey[Run | None] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,11 +85,38 @@ def pytest_configure(config: pytest.Config) -> None:
     main_seed(config)
     watchdog(config)
     config.stash[REDACTION_BEFORE] = redact.use(redaction(config))
+    config.stash[ACTIVE_BEFORE] = _active_run()
     if config.getini("chaos_verify") not in ("auto", "manual"):
         raise pytest.UsageError(
             f"ini chaos_verify = {config.getini('chaos_verify')!r} is unknown: it is 'auto' or 'manual'"
         )
     config.pluginmanager.register(Collecting(config, read_asked(config)), "retrychaos-report")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Let nobody's end of the session run on virtual time: an interrupt leaves the test's fixtures standing."""
+    try:
+        _end_interrupted(session)
+    finally:
+        yield
+
+
+def _end_interrupted(session: pytest.Session) -> None:
+    """Tear down as pytest itself does, but before other plugins: in order, since fixtures may need the run."""
+    before = session.config.stash[ACTIVE_BEFORE]
+    try:
+        if _active_run() is not before:
+            session._setupstate.teardown_exact(None)
+    finally:
+        left = _active_run()
+        if left is not None and left is not before:  # interrupted in a tear-down: pytest forgets what comes after
+            left.stop()
+
+
+def _active_run() -> Run | None:
+    module = sys.modules.get("pytest_retrychaos.run")  # a session without a chaos test does not load it
+    return None if module is None else module.Run.active
 
 
 @pytest.hookimpl(trylast=True)

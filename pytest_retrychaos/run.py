@@ -54,7 +54,8 @@ class NoTimeout(BaseException):
 class Run:
     """The parts of one run, and what they have recorded. One may be under way in a process."""
 
-    _active: Run | None = None
+    active: Run | None = None
+    """The one that is under way."""
 
     def __init__(self, options: Options, database: str | Path | None = None, *, watchdog: float = WATCHDOG) -> None:
         self.options = options
@@ -113,14 +114,14 @@ class Run:
         from pytest_retrychaos.transports.foreign import check_process
 
         check_process()
-        if Run._active is not None:
+        if Run.active is not None:
             raise Refused(
                 "a second chaos was started while one is active: there is one clock and one network in a process. "
                 "Let the first end before the second begins, or use the one that is there"
             )
         if self._has_begun:
             raise Refused("this chaos was begun before, and its service is closed: make a new one for each run")
-        Run._active = self
+        Run.active = self
         self._has_begun = True
         with contextlib.ExitStack() as stack:
             stack.callback(self._close_service)
@@ -133,7 +134,9 @@ class Run:
             self._stack = stack.pop_all()
 
     def stop(self) -> None:
-        """Put everything back; what was recorded stays readable."""
+        """Put everything back, once; what was recorded stays readable."""
+        if Run.active is not self:
+            return
         try:
             if self.server is not None:
                 self.server.stop()
@@ -155,7 +158,7 @@ class Run:
 
     @staticmethod
     def _deactivate() -> None:
-        Run._active = None
+        Run.active = None
 
     @property
     def url(self) -> str:

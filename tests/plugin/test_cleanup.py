@@ -23,7 +23,7 @@ def pytest_sessionstart(session):
     before.update(watch.patched_state())
 
 
-@pytest.hookimpl(trylast=True)  # after pytest has torn down what an interrupt left standing
+@pytest.hookimpl(tryfirst=True)  # before pytest tears down what an interrupt left standing
 def pytest_sessionfinish(session):
     print("CHANGED", watch.changed_names(before, watch.patched_state()))
 """
@@ -49,6 +49,7 @@ ENDINGS = {
     "is ended by the run": "requests.get('https://api.example.com', timeout=None)",
     "exits": "raise SystemExit(3)",
     "is interrupted": "raise KeyboardInterrupt",
+    "ends the session": "pytest.exit('enough')",
     "is interrupted while it waits": "import signal; signal.setitimer(signal.ITIMER_REAL, 0.05)\n"
     "    while True: time.sleep(1)",
     "is interrupted while an app answers": "import asyncio\n"
@@ -78,6 +79,63 @@ def test_it(chaos):
     )
 
     run(suite).stdout.fnmatch_lines(["*CHANGED []"])
+
+
+INTERRUPTS = {
+    "in the test": ("pass", "raise KeyboardInterrupt"),
+    "by pytest.exit": ("pass", "pytest.exit('enough')"),
+    "in a tear-down": ("raise KeyboardInterrupt", "pass"),
+}
+
+
+@pytest.mark.parametrize(("torn_down", "act"), list(INTERRUPTS.values()), ids=list(INTERRUPTS))
+def test_fixtures_are_torn_down_in_the_run_when_it_is_interrupted(
+    suite: pytest.Pytester, torn_down: str, act: str
+) -> None:
+    """What they do is simulated still; what the suite does at the session's end is real."""
+    suite.makepyfile(
+        f"""
+        import time, pytest, requests
+
+        @pytest.fixture
+        def client(chaos):
+            yield
+            time.sleep(3600)
+            print("TORN DOWN", requests.get(chaos.url, timeout=1).status_code, chaos.clock.elapsed)
+            {torn_down}
+
+        def test_it(client):
+            {act}
+        """
+    )
+
+    result = run(suite)
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*TORN DOWN 200 3600.0", "*CHANGED []"])
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_a_tear_down_that_fails_after_an_interrupt_hides_nothing(suite: pytest.Pytester) -> None:
+    """It is told once the session has ended, as pytest tells it."""
+    suite.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def client(chaos):
+            yield
+            raise OSError("tear-down")
+
+        def test_it(client):
+            raise KeyboardInterrupt
+        """
+    )
+
+    result = run(suite)
+
+    result.stdout.fnmatch_lines(["*CHANGED []", "*no tests ran*"])
+    result.stderr.fnmatch_lines(["OSError: tear-down*"])
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
