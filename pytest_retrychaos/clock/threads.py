@@ -31,15 +31,15 @@ def _start(real: Function) -> Function:
         if get_ident() != ACTIVE.owner or turns is None or not callable(function) or is_of_outsider(function):
             return real(*args, **kwargs)
         strand = turns.bear(_name(function), here())
-        handle = kwargs.get("handle")
-        if handle is not None:
-            _mark_end(turns, strand, handle)
         try:
             begin = _begin(turns, strand, function)
-            return real(begin, *args[1:], **kwargs) if args else real(**{**kwargs, "function": begin})
+            begun = real(begin, *args[1:], **kwargs) if args else real(**{**kwargs, "function": begin})
         except BaseException:
             turns.drop(strand)
             raise
+        if not isinstance(begun, int):  # from 3.13 on a thread is joined through a handle: a given one, or a new one
+            _mark_end(turns, strand, begun)
+        return begun
 
     return start
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -184,6 +185,24 @@ def test_joining_with_a_limit_ends_in_virtual_time(clock: VirtualClock) -> None:
     assert (thread.is_alive(), clock.now_ns) == (True, 3 * SECOND)
     thread.join()
     assert (thread.is_alive(), clock.now_ns) == (False, 10 * SECOND)
+
+
+if sys.version_info >= (3, 13):  # which brought handles
+
+    @pytest.mark.parametrize("given", ["none", "by position", "by name"])
+    def test_a_thread_is_joined_by_its_handle_when_nobody_made_it_a_thread_object(
+        given: str, clock: VirtualClock
+    ) -> None:
+        """Whether the handle was given or is the call's own."""
+        import _thread
+
+        handle = _thread._ThreadHandle()
+        args, kwargs = {"none": ((), {}), "by position": ((handle,), {}), "by name": ((), {"handle": handle})}[given]
+        begun = _thread.start_joinable_thread(lambda: time.sleep(10), *args, **kwargs)
+        begun.join(3)
+        assert (begun.is_done(), clock.now_ns) == (False, 3 * SECOND)
+        begun.join()
+        assert (begun.is_done(), clock.now_ns) == (True, 10 * SECOND)
 
 
 def test_an_error_in_a_thread_reaches_its_future(clock: VirtualClock) -> None:
