@@ -1,4 +1,7 @@
-"""A command of any language beside the server: it runs, and it ends, with all that it has started."""
+"""A command of any language beside the server: it runs, and if it is ended, so is what it has started.
+
+Whose parent has gone before is nobody's child, and is not found.
+"""
 
 from __future__ import annotations
 
