@@ -24,6 +24,9 @@ from pytest_retrychaos.trace import Attempt
 from pytest_retrychaos.trace.codec import encode_fields
 from pytest_retrychaos.trace.hiding import Hiding
 
+PIECE: Final = 16_384
+"""Bytes that are written at once; a pipe holds 65 536."""
+
 PATIENCE_S: Final = 2.0
 """Seconds that a reader may read nothing at the end, when the rest of a record waits for him."""
 
@@ -73,8 +76,9 @@ class Lines:
         """Write what comes; with no buffer, whose lock the interpreter would wait for where nobody reads."""
         while (line := self._waiting.get()) is not None:
             try:
-                while line and self._descriptor is not None:
-                    line = line[os.write(self._descriptor, line) :]
+                rest = memoryview(line)
+                while rest and self._descriptor is not None:  # in pieces: what is read of one shows that somebody reads
+                    rest = rest[os.write(self._descriptor, rest[:PIECE]) :]
                     self._written += 1
             except BrokenPipeError:  # its reader has gone
                 self._descriptor = None

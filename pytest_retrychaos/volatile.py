@@ -45,12 +45,6 @@ FIELDS: Final = frozenset(
         "traceid",
         "sent_at",  # Segment
         "sentat",
-        "client_assertion",  # RFC 7521, 4.2; RFC 7523, 3: its jti is taken once, so it is signed anew for each attempt
-        "assertion",  # RFC 7523, 2.1
-        "jti",  # RFC 7519, 4.1.7
-        "csrfmiddlewaretoken",  # Django: masked anew for each page
-        "deadline_ms",  # de facto: what is left of the caller's time
-        "timeout_ms",
         "created_at",  # de facto: when the client made the request
         "createdat",
         "requested_at",

@@ -111,7 +111,7 @@ class Exchange:
         return Unsent(kinds[step.kind], self._begin_unsent(host, step, script, scheme))
 
     def _begin_unsent(self, host: str, step: Step, script: int, scheme: str = "http") -> Sheet:
-        sheet = self.recorder.begin(host, scheme)
+        sheet = self.recorder.begin(f"[{host}]" if ":" in host else host, scheme)  # as a request names it
         sheet.fault, sheet.script = str(step), script
         return sheet
 

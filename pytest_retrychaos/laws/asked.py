@@ -50,7 +50,7 @@ def bk04(view: View, terms: Terms) -> LawResult:
             if retry.is_failover and retry.attempt.was_sent:
                 latest[retry.before.attempt.host] = retry.before
                 left = latest.pop(retry.attempt.host, None)
-                if left is not None and _judge_asked(view, operation, _after(left, retry), tally):
+                if left is not None and _judge_asked(view, operation, _after(left, retry), tally, is_back=True):
                     break
             if retry.before.attempt.status is not None:
                 asked = retry.before if _may_be_anothers(view, retry) else None
@@ -99,14 +99,15 @@ def _came_in_vain(view: View, retry: Retry) -> bool:
     return place < len(unsent) and unsent[place] < retry.attempt.index
 
 
-def _judge_asked(view: View, operation: OperationView, retry: Retry, tally: Tally) -> bool:
+def _judge_asked(view: View, operation: OperationView, retry: Retry, tally: Tally, *, is_back: bool = False) -> bool:
+    """Judge one retry; who comes back by way of another host (``is_back``) may have been kept there."""
     asked = asked_by(retry.before)
     if asked is None:
         return False
     if retry.is_failover:
         tally.pass_over("the retry went to another host, which had asked for nothing")
         return False
-    if retry.wait_ns > DAY_NS + TOLERANCE_NS and not _came_in_vain(view, retry):
+    if retry.wait_ns > DAY_NS + TOLERANCE_NS and not (is_back or _came_in_vain(view, retry)):
         tally.accuse(_huge(operation, retry))
         return True
     if retry.before.attempt.status not in ASKING:
@@ -130,7 +131,7 @@ def _judge_asked(view: View, operation: OperationView, retry: Retry, tally: Tall
         tally.accuse(_early(operation, retry, asked_ns, is_date=asked.is_date))
         return True
     is_late = asked.is_date and retry.wait_ns > asked_ns + LATEST_NS + TOLERANCE_NS
-    if is_late and not _came_in_vain(view, retry):
+    if is_late and not (is_back or _came_in_vain(view, retry)):
         tally.accuse(_late(operation, retry, asked_ns))
         return True
     tally.hold()

@@ -137,7 +137,7 @@ def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     """Judge that no key is used by two operations with different bodies, or by two that the test named.
 
     - Broken where a key comes again at the same host with another body, in an operation that the test named
-      differently, or in another call after one that succeeded.
+      differently, or in two calls of one function, the first of which succeeded.
     - Does not apply where a key comes at two paths with an equal body: whether the service keeps keys by path is not
       known.
     - Why: The service replays the first answer or refuses: the second order is never carried out.
@@ -157,7 +157,8 @@ def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         elif before.body.sha256 != first.body.sha256:
             tally.accuse(_shared_key(operation, before, first, "body", "with another body"))
         elif _are_named_apart(earlier, operation):
-            how = "in an operation of another name" if _have_other_names(earlier, operation) else "which had succeeded"
+            is_call = not _have_other_names(earlier, operation)
+            how = "in another call of the same function" if is_call else "in an operation of another name"
             tally.accuse(_shared_key(operation, before, first, "named", how))
         elif before.target != first.target:
             tally.pass_over(SHARED)

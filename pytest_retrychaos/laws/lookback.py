@@ -76,6 +76,8 @@ def was_sent_with_more(view: View, failed: Attempt) -> bool:
     return any(
         (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed))
         and later.body.size > failed.body.size > 0
+        and failed.body.is_whole
+        and later.body.is_whole
         and _has_grown(failed.body.start, later.body.start)
         for later in _later(view, failed, None)
     )
@@ -88,8 +90,12 @@ def was_asked_elsewhere(view: View, failed: Attempt) -> bool:
         later is not None
         and failed.is_read
         and (later.method, later.host != failed.host) == (failed.method, True)
-        and path_of(later).rpartition("/")[2] == path_of(failed).rpartition("/")[2] != ""
+        and _file_of(later) == _file_of(failed) != ""
     )
+
+
+def _file_of(attempt: Attempt) -> str:
+    return (attempt.target or "").rpartition("/")[2]  # with its query
 
 
 def _has_grown(old: bytes, new: bytes) -> bool:
@@ -104,7 +110,7 @@ def _has_grown(old: bytes, new: bytes) -> bool:
 
 def _holds(new: object, old: object) -> bool:
     if isinstance(new, list) and isinstance(old, list):
-        return all(one in new for one in old)
+        return bool(old) and all(one in new for one in old)
     if isinstance(new, dict) and isinstance(old, dict) and new.keys() == old.keys():
         return all(_holds(new[name], value) for name, value in old.items())
     return new == old

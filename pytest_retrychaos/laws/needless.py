@@ -199,7 +199,8 @@ def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
       or 202 with `Retry-After` says when to look. Nor does it matter whether a 307 or 308 led there.
     - Does not apply where an equal unsafe request is an operation of its own: whether it was sent again or another one
       was meant is not known. Nor where the ledger has no row for what was answered (`effects=` says so): the body may
-      have told that nothing was done, as GraphQL does.
+      have told that nothing was done, as GraphQL does. Nor where the client closed the connection before it had the
+      whole answer: whether it had enough is not known.
     - Why: The work was done, and the client knew it.
     - Fix: Decide by the status first: a 2xx ends the loop.
     """
@@ -210,7 +211,9 @@ def rt07(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
             continue
         again = _sent_after_success(operation) if len(operation.tries) > 1 else None
         if again is None:
-            if any(end.is_success and _did_nothing(end.attempt) for end in operation.ends[:-1]):
+            if any(end.is_success and end.attempt.cut for end in operation.ends[:-1]):
+                tally.pass_over("the client closed the connection before it had the whole answer: was it enough?")
+            elif any(end.is_success and _did_nothing(end.attempt) for end in operation.ends[:-1]):
                 tally.pass_over("what was sent again had been answered, and the ledger has no row for it")
             elif operation.index in repeated:
                 tally.pass_over("an equal request followed a success: it was sent again, or another was meant")
@@ -268,7 +271,8 @@ def _sent_after_success(operation: OperationView) -> tuple[Attempt, int] | None:
         # What a 302 or 303 leads to is another request, a login page perhaps.
         if success is None and end.is_success and (not is_leg or status in SAME_REQUEST):
             # What was done before, and its answer lost, an app answers well again without a row.
-            success = attempt if was_done or not _did_nothing(attempt) else None
+            is_known = not attempt.cut and (was_done or not _did_nothing(attempt))
+            success = attempt if is_known else None
         was_done = was_done or bool(attempt.effects)
         status = attempt.status
     return None

@@ -243,7 +243,11 @@ def _is_followed(view: View, operation: OperationView) -> bool:
 
 
 def _is_resumed(view: View, failed: Attempt) -> bool:
-    """Whether a later request takes up the same resource elsewhere: another range, or the next page of a read."""
+    """Whether a later request takes up the same resource elsewhere: another range, or the next page of a read.
+
+    A page's number may stand in a body, and so may an assertion that is signed anew for each attempt (RFC 7523, 3: its
+    ``jti`` is taken once).
+    """
     is_next = True
     for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]:
         if later.scope != failed.scope or not view.trace.are_related(later.lineage, failed.lineage):
@@ -251,7 +255,8 @@ def _is_resumed(view: View, failed: Attempt) -> bool:
         if (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed)):
             if any(later.headers.get(name) != failed.headers.get(name) for name in RANGES):
                 return True
-            if is_next and failed.is_read and later.target != failed.target:
+            is_other = (later.target, later.body.sha256) != (failed.target, failed.body.sha256)
+            if is_next and failed.is_read and is_other:
                 return True
         is_next = False
     return False

@@ -248,7 +248,9 @@ def _as_retry(operation: OperationSheet, sheet: Sheet) -> Against | str | None:
     if against is Against.POSITION:
         return against
     kind = relation(earlier, sheet)
-    if kind == DIFFERENT or (_is_smaller(kind, sheet) and (_was_refused(last) or _has_other_key(earlier, sheet))):
+    if kind == DIFFERENT or (
+        _is_smaller(kind, sheet) and (_was_refused(last) or _had_kept_another_key(operation, sheet))
+    ):
         return "another body"
     if against is Against.LINE and kind not in (SAME, VOLATILE):
         return "another body"
@@ -262,8 +264,10 @@ def _is_smaller(kind: str, sheet: Sheet) -> bool:
     return bool(sheet.full_body) and media_type(sheet.headers.by_name) not in (JSON, MULTIPART)
 
 
-def _has_other_key(earlier: Sheet, sheet: Sheet) -> bool:
-    return None not in (earlier.key, sheet.key) and earlier.key != sheet.key
+def _had_kept_another_key(operation: OperationSheet, sheet: Sheet) -> bool:
+    """Whether an operation was repeated under one key, and this is another: who makes keys anew keeps none."""
+    keys = [one.key for one in operation.attempts if one.method is not None]
+    return len(keys) > 1 and len({*keys}) == 1 and None not in (keys[0], sheet.key) and sheet.key != keys[0]
 
 
 def _was_refused(last: Sheet) -> bool:

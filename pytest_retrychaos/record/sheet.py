@@ -11,9 +11,6 @@ from pytest_retrychaos.record import sameness
 from pytest_retrychaos.record.lineages import SOLE, Lineage
 from pytest_retrychaos.trace import NO_BODY, WHOLE, Attempt, Body
 
-AT_ONCE_NS: Final = 50_000_000
-"""So soon after the headers a client closes that had all that it wanted; a real connection takes some milliseconds."""
-
 OWN_FAILURES: Final = frozenset({408, 425, 429})
 """The service's own 4xx that are failures and no answers."""
 
@@ -211,19 +208,16 @@ class Sheet:
     def was_closed(self, *, in_wait: bool = False) -> None:
         """Note that the client closed the connection.
 
-        While the service is silent, or the body stands still, that is a timeout, but for the loser of a hedge that was
-        won. Who closes at once when the headers have come had all that he wanted; of who closes later that is not
-        known.
+        While the service is silent, that is a timeout, but for the loser of a hedge that was won. Who closes in the
+        middle of the body had all that he wanted, or, if he waited for more, a limit: that is not known.
         """
         if self.last_byte_ns is not None or self.error is not None:
             return
         if self.arrived_ns is None:
             self.error = "cut: closed by the client before the request was whole"
             self.cut = True
-        elif self.is_damaged and self.headers_ns is not None:  # nothing more was to come
-            pass
-        elif self.headers_ns is not None and self._now() - self.headers_ns <= AT_ONCE_NS:
-            self.cut = True
+        elif self.headers_ns is not None and not in_wait:
+            self.cut = not self.is_damaged  # of a damaged answer nothing more was to come
         elif self.operation is not None and self.operation.has_succeeded:
             self.error = "cut: closed by the client, which had its answer from another attempt"
             self.cut = True
@@ -232,10 +226,8 @@ class Sheet:
             self.cut = True
         elif self.headers_ns is None:
             self.error = "timeout: closed by the client while the service was silent"
-        elif in_wait:
-            self.error = "timeout: closed by the client in the middle of the answer"
         else:
-            self.error = "cut: closed by the client in the middle of the answer"
+            self.error = "cut: closed by the client while it waited for the rest of the answer"
             self.cut = True
         self._end()
 

@@ -283,7 +283,10 @@ class Channel:
 
     @property
     def _is_awaiting_more(self) -> bool:
-        """Whether an event loop waits for more of an answer; the wait of a client that blocks ends with an error."""
+        """Whether an event loop has waited for the rest of an answer, as far as is known.
+
+        Who has enough closes as soon as a piece comes. A client that blocks gets an error where its wait has a limit.
+        """
         if self.timeout != 0 or self._took_ns is None or self.is_readable:
             return False
         return self._took_ns < self._clock.now_ns

@@ -30,6 +30,9 @@ from pytest_retrychaos.transports.seam import Exchange
 CHUNK = 1 << 16
 """Bytes read at once; an answer up to this size is taken to be seen as soon as it is sent."""
 
+AT_ONCE_NS = SECOND // 20
+"""Within that time a client closes that has enough: a real connection, and a busy machine, take some milliseconds."""
+
 LOOK_NS = SECOND // 50
 """So often one that writes no more is looked at: that it has closed its socket, too, is announced by nothing."""
 
@@ -64,8 +67,8 @@ class Line:
     """One client's connection."""
 
     __slots__ = ("_agenda", "_answering", "_authority", "_exchange", "_has_ended", "_is_held", "_is_secure", "_noted",
-                 "_now", "_queue", "_unsent", "booked_ns", "conversation", "due_ns", "note", "number", "sock", "stage",
-                 "wants_to_write")  # fmt: skip
+                 "_now", "_queue", "_sent_ns", "_unsent", "booked_ns", "conversation", "due_ns", "note", "number",
+                 "sock", "stage", "wants_to_write")  # fmt: skip
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class Line:
         self._queue = self._agenda.items
         self._is_secure = False
         self._unsent: bytes | memoryview = b""
+        self._sent_ns = 0  # when the latest piece was sent
         self._noted: list[Send] = []  # what the client has seen once the last of `_unsent` is sent
 
     # reading
@@ -229,6 +233,7 @@ class Line:
 
     def _send(self) -> None:
         """Send all that is due now at once."""
+        self._sent_ns = self._now()
         parts = []
         while self._queue and isinstance(piece := self._queue[0], Send):
             self._queue.popleft()
@@ -302,9 +307,15 @@ class Line:
         """Note that the client has closed the connection, and close it."""
         self.conversation.client_closed()
         if self.conversation.ticket is not None:
-            self.conversation.ticket.was_closed(in_wait=self.due_ns is not None and not self._unsent)
+            self.conversation.ticket.was_closed(in_wait=self._is_awaited)
             self.conversation.ticket = None
         self.close()
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether the client has waited for the rest of an answer: who has enough closes as soon as a piece comes."""
+        is_more = bool(self._queue) and not self._unsent
+        return is_more and self._now() - self._sent_ns > AT_ONCE_NS
 
     def reset(self) -> None:
         """Break the connection off by a TCP reset."""

@@ -12,7 +12,7 @@ from typing import Any
 from pytest_retrychaos.transports import tls
 from pytest_retrychaos.transports.channel import Channel
 from pytest_retrychaos.transports.connections import Connections
-from pytest_retrychaos.transports.names import addresses
+from pytest_retrychaos.transports.names import addresses, is_address
 from pytest_retrychaos.transports.signals import DeadEnd
 from pytest_retrychaos.transports.sockets import REAL, SIMULATED, real_now
 from pytest_retrychaos.transports.trust import reading_later
@@ -103,6 +103,8 @@ def lookup_of(connections: Connections, name: str, real: Callable[..., Any]) -> 
         if connections.rules.is_real(host):
             return real(host, *arguments, **named)
         text = host.decode("ascii") if isinstance(host, bytes) else str(host)
+        if name == "getaddrinfo" and not is_address(text) and _flags(*arguments, **named) & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")  # trio asks so first, of any host
         address = connections.look_up(text)
         if name == "gethostbyname":
             return address
@@ -111,6 +113,10 @@ def lookup_of(connections: Connections, name: str, real: Callable[..., Any]) -> 
         return addresses(address, *arguments, **named)
 
     return lookup
+
+
+def _flags(port: object = None, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> int:  # noqa: A002 - getaddrinfo's own
+    return flags
 
 
 def wrap_socket_of(connections: Connections) -> object:

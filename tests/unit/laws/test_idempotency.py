@@ -92,7 +92,7 @@ def test_id01_text_ends_with_what_would_settle_it(run, text):
 
 def test_id01_text_says_of_a_cut_who_made_it(run, text):
     """The client closed the connection in the middle of the answer: its own limit, perhaps."""
-    closed = "cut: closed by the client in the middle of the answer"
+    closed = "cut: closed by the client while it waited for the rest of the answer"
     one = run().send("drip=30s", cut=True, failed=True, error=closed).wait(1).again()
 
     assert text(one, "ID01").splitlines()[0] == (

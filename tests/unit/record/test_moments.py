@@ -192,19 +192,16 @@ def test_closing_while_the_answer_is_on_its_way_is_a_cut(chaos: Chaos) -> None:
     assert attempt.last_byte_ns is None
 
 
-@pytest.mark.parametrize(
-    ("limit", "error", "is_cut"),
-    [
-        (3, "cut: closed by the client in the middle of the answer", True),  # as a piece comes: it may be enough
-        (3.5, "timeout: closed by the client in the middle of the answer", False),
-    ],
-)
+WAITED = "cut: closed by the client while it waited for the rest of the answer"
+
+
+@pytest.mark.parametrize(("limit", "error"), [(3, None), (3.5, WAITED)])
 @pytest.mark.parametrize("library", ["httpx", "aiohttp"])
 def test_a_limit_that_ends_the_wait_for_a_body_is_no_success(
-    chaos: Chaos, library: str, limit: float, error: str, is_cut: bool
+    chaos: Chaos, library: str, limit: float, error: str | None
 ) -> None:
-    """A loop closes the connection, and the service learns of no timeout; ten pieces come, one a second."""
-    chaos.script("drip=10s")
+    """A loop closes the connection, and the service learns of no timeout. As a piece comes it may be enough."""
+    chaos.script("drip=10s")  # ten pieces, one a second
 
     async def post() -> None:
         async with asyncio.timeout(limit):
@@ -222,12 +219,13 @@ def test_a_limit_that_ends_the_wait_for_a_body_is_no_success(
         asyncio.run(post())
 
     (attempt,) = chaos.attempts
-    assert (attempt.error, attempt.cut, attempt.failed, attempt.committed) == (error, is_cut, True, True)
+    assert (attempt.cut, attempt.failed, attempt.error) == (True, error is not None, error)
+    assert attempt.committed
 
 
-@pytest.mark.parametrize(("until", "error"), [(0, None), (2, "cut: closed by the client in the middle of the answer")])
-def test_who_stops_reading_in_the_middle_had_enough_only_at_once(chaos: Chaos, until: float, error: str | None) -> None:
-    """A client that reads piece by piece may have enough, or a limit of its own: nobody knows."""
+@pytest.mark.parametrize("until", [0, 2])
+def test_who_stops_reading_in_the_middle_had_enough(chaos: Chaos, until: float) -> None:
+    """A client that blocks reads piece by piece, works on each, and closes."""
     chaos.script("drip=10s")
     connection = connect()
     connection.request("POST", "/payments", b"{}", JSON)
@@ -235,11 +233,12 @@ def test_who_stops_reading_in_the_middle_had_enough_only_at_once(chaos: Chaos, u
     began = time.monotonic()
     while time.monotonic() - began < until:
         answer.read1(1)
+    time.sleep(0.2)
     answer.close()
     connection.close()
 
     (attempt,) = chaos.attempts
-    assert (attempt.cut, attempt.failed, attempt.error) == (True, error is not None, error)
+    assert (attempt.cut, attempt.failed, attempt.error) == (True, False, None)
 
 
 def test_closing_before_the_request_was_whole_is_a_cut(chaos: Chaos) -> None:
