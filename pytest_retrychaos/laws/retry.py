@@ -67,8 +67,7 @@ def rt01(view: View, terms: Terms) -> LawResult:
     tally = Tally("RT01")
     policy = terms.policy
     for operation in view.operations:
-        is_known = policy is not None and terms.breaker is None and (policy.attempts or policy.patience) is not None
-        goes_on = policy.goes_on(operation.ends) if policy is not None and is_known else None
+        goes_on = _goes_on(operation, terms)
         if policy is not None and policy.attempts == 1:
             tally.pass_over("the policy allows one attempt")
         elif policy is None or goes_on is None:
@@ -84,6 +83,16 @@ def rt01(view: View, terms: Terms) -> LawResult:
         did="went on after a transient failure",
         otherwise="no transient failure was met that every client should retry",
     )
+
+
+def _goes_on(operation: OperationView, terms: Terms) -> bool | None:
+    """Whether the policy goes on; that it does is not known where nobody knows how often or how long it tries."""
+    policy = terms.policy
+    if policy is None or terms.breaker is not None:
+        return None
+    goes_on = policy.goes_on(operation.ends)
+    has_end = policy.attempts is not None or policy.patience is not None
+    return goes_on if has_end or not goes_on else None
 
 
 def _judge_first_failure(view: View, operation: OperationView, tally: Tally) -> None:

@@ -83,9 +83,11 @@ SCRIPTS = [
         Retry(False),
         Retry(3, read=False, connect=False),
         Retry(None, connect=2, read=2, status=2, other=0, redirect=3, status_forcelist=[503]),
+        Retry(None, connect=3, read=0, status=2, backoff_factor=1, status_forcelist=[503]),
+        Retry(None, connect=3, read=False, status=2, status_forcelist=[503]),
         Retry(4, allowed_methods=None, status_forcelist=[503, 502], respect_retry_after_header=False),
     ],
-    ids=["full", "careful", "3", "0", "False", "connect", "counters", "any-method"],
+    ids=["full", "careful", "3", "0", "False", "connect", "counters", "no-read", "read-off", "any-method"],
 )
 def test_a_client_with_a_retry_of_urllib3_keeps_it(chaos, policy, method, script):
     """Whatever happens: what the policy does is what is read of it."""
@@ -107,6 +109,7 @@ def test_a_client_with_a_retry_of_urllib3_keeps_it(chaos, policy, method, script
         (FULL.new(allowed_methods=["PUT"]), "reset, ok", "RT03"),
         (FULL.new(read=0), "503, reset, ok", "RT03"),
         (FULL.new(status=5, total=9), "503 x9", "RT01/503"),
+        (FULL.new(total=None, connect=3, read=0, status=2), "reset, ok", "RT03"),
     ],
 )
 def test_a_client_with_another_retry_of_urllib3_is_caught(chaos, claimed, script, shape):

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_retrychaos.engine import CircuitBreaker, Retry, RetryBudget, exponential, fixed
 from pytest_retrychaos.engine.breaker_policy import BreakerPolicy
+from pytest_retrychaos.laws.policy import Policy
 from pytest_retrychaos.trace import Raised, Told
 
 NOT_APPLIED = ("does not apply",)
@@ -273,6 +274,17 @@ def test_rt01_by_policy_is_broken_when_time_is_left(run, ruling):
     policy = Retry(attempts=3, timeout=8, backoff=fixed(1))
 
     assert ruling(run().send("timeout", key="key-1"), "RT01", policy) == ("broken", "RT01/timeout")
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "expected"), [(False, NOT_APPLIED), (True, ("broken", "RT01/503")), (None, ("broken", "RT01/503"))]
+)
+def test_rt01_by_policy_heeds_a_refusal_to_go_on_when_its_attempts_are_not_known(run, ruling, goes_on, expected):
+    """What it does not retry, it does not, however often it tries; that it goes on is asked as of any client."""
+    one = run().send("503")
+
+    assert ruling(one, "RT01", Policy(goes_on=lambda _: goes_on)) == expected
+    assert ruling(one.wait(1).again("503"), "RT01", Policy(goes_on=lambda _: goes_on))[0] != "broken"
 
 
 def test_rt01_does_not_apply_to_a_policy_of_one_attempt(run, ruling):
