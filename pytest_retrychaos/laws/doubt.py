@@ -1,4 +1,4 @@
-"""Whether what was raised tells its caller that nobody knows what was done."""
+"""Whether what was raised or returned tells its caller that nobody knows what was done."""
 
 from __future__ import annotations
 
@@ -29,24 +29,54 @@ _WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 """Words of a message that may say it: "the charge may have been made"."""
+_FIELD: Final = re.compile(
+    rf"({_WHAT}): (unknown|unclear|unconfirmed|pending|processing|in[ _-]?progress|timed?[ _-]?out)", re.IGNORECASE
+)
+"""Fields of a value that say it: ``status: unknown``, ``outcome: pending``."""
+_NAME: Final = re.compile(r"\w+: ([\w.-]+)")
+"""A field that holds one word: the name of an error, or a code."""
+_NO_ANSWER: Final = re.compile(
+    r"time-?d?[- ]?out|\b(no|without) (answer|response|reply)\b|\b(reset|aborted|lost|closed|disconnected)\b"
+    r"|\bbroken pipe\b|\bbad gateway\b|\b(still|is) (pending|processing|in progress)\b",
+    re.IGNORECASE,
+)
+"""Words of a field that may say it, since they tell of the network: "Read timed out"."""
 
 
 def tells_unknown(told: Told) -> bool:
-    """Whether a chain holds an ambiguous failure, or a name that says it: the caller can know that it does not know."""
-    chain = [(raised.type, *raised.bases) for raised in told.raised]
+    """Whether a chain holds an ambiguous failure, or a name that says it: the caller can know that it does not know.
+
+    A value says it by an exception that it holds, by the status of an answer, or by a field.
+    """
+    links = (*told.raised, *told.held)
+    chain = [(raised.type, *raised.bases) for raised in links]
     if any(classify_names(chain[place:]) is Kind.AMBIGUOUS for place in range(len(chain))):
         return True
-    if any(_LOST.search(_last(raised.type)) for raised in told.raised):
+    if any(_LOST.search(_last(raised.type)) for raised in links):
         return True
     if any(_DOUBT.search(_last(name)) for names in chain for name in names):
         return True
-    carried = [raised.status for raised in told.raised if raised.status is not None]
-    return any(classify_status(status) is Kind.AMBIGUOUS for status in carried)
+    carried = [raised.status for raised in links if raised.status is not None]
+    if any(classify_status(status) is Kind.AMBIGUOUS for status in carried):
+        return True
+    return any(_field_tells(one) for one in told.said)
 
 
 def may_tell_unknown(told: Told) -> bool:
-    """Whether a message of the chain may say it in words."""
-    return any(_WORDS.search(raised.message) for raised in told.raised)
+    """Whether a message of the chain, or a field of the value, may say it in words."""
+    if any(_WORDS.search(raised.message) for raised in (*told.raised, *told.held)):
+        return True
+    return any(_WORDS.search(one) or _NO_ANSWER.search(one) for one in told.said)
+
+
+def _field_tells(said: str) -> bool:
+    if _FIELD.fullmatch(said):
+        return True
+    found = _NAME.fullmatch(said)
+    word = "" if found is None else _last(found[1])
+    if word.isdigit():
+        return 100 <= int(word) <= 599 and classify_status(int(word)) is Kind.AMBIGUOUS
+    return _LOST.search(word) is not None or _DOUBT.search(word) is not None
 
 
 def _last(name: str) -> str:

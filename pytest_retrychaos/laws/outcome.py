@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pytest_retrychaos.laws.view import OperationView, View
     from pytest_retrychaos.trace import Attempt, Told
 
+RAISE: Final = "raise an error that says the outcome is unknown, from the failure itself (raise … from error)"
+
 _EXCEPTION: Final = "builtins.Exception"
 _ANSWER: Final = re.compile(r"<.*([Rr]esponse|\b[45][0-9][0-9]\b)")
 """How response objects print themselves, whatever their status: ``<urllib3.response.HTTPResponse object>``."""
@@ -27,8 +29,9 @@ def id05(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
 
     - Applies where the call was made with `chaos.call` and holds one unsafe request. *false-success*: success was told,
       and the ledger is empty. *false-failure*: failure was told, though it was carried out, and nothing in the
-      exception's chain says that the outcome is unknown: no ambiguous failure (a timeout, a reset, a 502), and no name
-      such as `PaymentUnknown`. An ambiguous answer handed over as it is (a response with 502) is honest.
+      exception's chain or in the value says that the outcome is unknown: no ambiguous failure (a timeout, a reset, a
+      502), no name such as `PaymentUnknown`, no field such as `status="unknown"`. An ambiguous answer handed over as it
+      is (a response with 502) is honest.
     - Does not apply where the service itself said that it did nothing (a 503) though it had; where it only sent the
       client elsewhere (a 307), and the ledger has no row; where a message may say in words that the outcome is unknown;
       where another request of the scope failed for good, which the caller may have been told of (who gives up may send
@@ -81,20 +84,17 @@ def _judge_telling(operation: OperationView, told: Told, tally: Tally) -> None:
         tally.pass_over("the service itself had said that nothing was done")
     elif done is not None and told.claims_success is not True and all(_sends_on(end) for end in carried_out):
         tally.pass_over("the service sent the client elsewhere, and the ledger has no row: nothing may have been done")
-    elif told.raised:
-        if done is not None and not tells_unknown(told):
-            if may_tell_unknown(told):
-                tally.pass_over("its message may say that the outcome is unknown: that is for people to read")
-                return
-            tally.accuse(_false_failure(operation, done, told.raised[0].type.removeprefix("builtins.")))
-        else:
+    elif told.raised or told.claims_success is False:
+        if done is None or tells_unknown(told) or _hands_over(operation, told):
             tally.hold()
+        elif may_tell_unknown(told):
+            tally.pass_over("its message may say that the outcome is unknown: that is for people to read")
+        else:
+            tally.accuse(_false_failure(operation, done, told))
     elif told.claims_success is None:
         tally.pass_over(callers.FALLBACK)
-    elif told.claims_success is (done is not None) or _hands_over(operation, told):
-        tally.hold()
     elif done is not None:
-        tally.accuse(_false_failure(operation, done, "a value that says so"))
+        tally.hold()
     elif any(attempt.own_answer and attempt.status in (409, 412) for attempt in operation.attempts):
         tally.pass_over("the service says that it is there already: success may be right")
     else:
@@ -132,7 +132,10 @@ def _hands_over(operation: OperationView, told: Told) -> bool:
     return told.claimed_by == "status" and _ANSWER.match(told.value or "") is not None
 
 
-def _false_failure(operation: OperationView, done: Attempt, how: str) -> Finding:
+def _false_failure(operation: OperationView, done: Attempt, told: Told) -> Finding:
+    how, way = "a value that says so", f"{RAISE}, or give the failure in the value: Result(ok=False, error=error)"
+    if told.raised:
+        how, way = told.raised[0].type.removeprefix("builtins."), RAISE
     return finding(
         "ID05/false-failure",
         f"false failure: {operation.request} was carried out, and the caller was told failure",
@@ -140,5 +143,5 @@ def _false_failure(operation: OperationView, done: Attempt, how: str) -> Finding
         marks=[(done.index, "carried out, told as failure")],
         why=f"the caller was told by {how}: nothing in it says that the outcome is unknown, and a caller who"
         " believes it will do it again",
-        fix="raise an error that says the outcome is unknown, from the failure itself (raise … from error)",
+        fix=way,
     )

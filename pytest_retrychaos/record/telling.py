@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import sysconfig
 from collections.abc import Iterator, Mapping
+from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from pytest_retrychaos.clock.cpython import ended_in_raise
-from pytest_retrychaos.engine.answers import carried_status
+from pytest_retrychaos.engine.answers import carried_status, status_in_result
 from pytest_retrychaos.engine.classify import exception_chain
 from pytest_retrychaos.trace import Raised, Told
 
@@ -25,8 +27,21 @@ FAILURE_WORDS: Final = frozenset(
 )  # fmt: skip
 """Values of ``status`` that say it was not; "timeout" says neither."""
 
+SAYING: Final = frozenset(
+    {"status", "status_code", "http_status", "state", "outcome", "result", "fate", "code", "error_code", "kind", "type",
+     "error_type", "error", "errors", "reason", "cause", "message", "msg", "detail", "details", "description", "title",
+     "payment", "charge", "transfer", "transaction", "order", "commit"}
+)  # fmt: skip
+"""Fields whose texts may say more of a failure."""
+_NUMBERED: Final = frozenset({"status", "status_code", "http_status", "code"})
+"""Those of them that may hold the status of an answer."""
+
 LONGEST: Final = 200
 """Characters of a value that are kept."""
+DEEPEST: Final = 3
+"""How deep in a value its fields are read: ``{"errors": [{"code": …}]}``."""
+MOST: Final = 50
+"""How many of it are read at each depth."""
 
 _GROUPS: Final = (ExceptionGroup, BaseExceptionGroup)
 """What a group of tasks raises, and what names nothing by its own class."""
@@ -50,7 +65,10 @@ def tell_value(value: object, *, is_known_success: bool = False) -> Told:
         text = repr(value)
     except Exception as error:  # a broken __repr__ of the code under test is not this test's matter
         text = f"<{type(value).__name__}, whose repr() raised {type(error).__name__}>"
-    return Told(claims, _shortened(text), claimed_by=source)
+    fields = list(_fields(value)) if claims is False else []
+    held = [link for _, one in fields if isinstance(one, BaseException) for link in tell_error(one).raised]
+    said = [f"{name}: {_shortened(word)}" for name, one in fields if (word := _word(name, one)) is not None]
+    return Told(claims, _shortened(text), claimed_by=source, held=tuple(held), said=tuple(said))
 
 
 def tell_error(error: BaseException) -> Told:
@@ -102,6 +120,49 @@ def _asked(value: object, name: str) -> object:
         return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
     except Exception:  # a property of the code under test may raise anything
         return None
+
+
+def _fields(value: object) -> Iterator[tuple[str, object]]:
+    """Give what stands in a value, each with its field's name, the outer ones first; of a response its status alone."""
+    parts: list[tuple[str, object]] = [("", value)]
+    for _ in range(1 + DEEPEST):
+        inner: list[tuple[str, object]] = []
+        for name, one in parts:
+            status = status_in_result(one)
+            if status is not None:
+                yield "status", status
+            elif isinstance(one, str | int | Enum | BaseException):
+                yield name, one
+            else:
+                inner += _parts(name, one)
+        parts = inner[:MOST]
+
+
+def _parts(name: str, value: object) -> list[tuple[str, object]]:
+    """List the parts of a mapping, a sequence or an object; no property is asked, which may do anything."""
+    try:
+        if isinstance(value, tuple) and hasattr(value, "_fields"):  # a named one
+            return list(zip(value._fields, value, strict=True))
+        if isinstance(value, list | tuple):
+            return [(name, one) for one in value[:MOST]]
+        if isinstance(value, Mapping):
+            return [(str(key), value[key]) for key in islice(value, MOST)]
+        slots = [slot for kind in type(value).__mro__ for slot in vars(kind).get("__slots__", ())]
+        inside = {slot: getattr(value, slot, None) for slot in slots} | getattr(value, "__dict__", {})
+    except Exception:  # a mapping of the code under test may raise anything
+        return []
+    return [(key.lstrip("_"), one) for key, one in inside.items()]
+
+
+def _word(name: str, value: object) -> str | None:
+    """Write what a field says of a failure; ``None`` for a field that says nothing of it."""
+    name = name.lower()
+    if isinstance(value, Enum):
+        value = value.value if isinstance(value.value, str) else value.name
+    if isinstance(value, str):
+        return value if name in SAYING else None
+    is_status = name in _NUMBERED and isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_status else None
 
 
 def _raised(error: BaseException) -> Raised:

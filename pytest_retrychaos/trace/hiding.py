@@ -21,7 +21,7 @@ from pytest_retrychaos.model import Effect, Headers
 from pytest_retrychaos.redact import Hidden, Redaction
 from pytest_retrychaos.trace.numbering import Numbering
 from pytest_retrychaos.trace.tokens import replaced, still_json
-from pytest_retrychaos.trace.values import Attempt, Body, Operation, Scope, ScriptRecord, Told
+from pytest_retrychaos.trace.values import Attempt, Body, Operation, Raised, Scope, ScriptRecord, Told
 
 if TYPE_CHECKING:
     from pytest_retrychaos.trace.trace import Trace
@@ -202,8 +202,11 @@ class Hiding:
         if told is None:
             return None
         value = None if told.value is None else self.text(told.value)
-        raised = tuple([changed(link, message=self.text(link.message)) for link in told.raised])
-        return changed(told, value=value, raised=raised)
+        said = tuple([self.text(one) for one in told.said])
+        return changed(told, value=value, raised=self._chain(told.raised), held=self._chain(told.held), said=said)
+
+    def _chain(self, links: tuple[Raised, ...]) -> tuple[Raised, ...]:
+        return tuple([changed(link, message=self.text(link.message)) for link in links])
 
     def _headers(self, headers: Headers) -> Headers:
         header = self._redaction.header

@@ -108,7 +108,8 @@ class Numbering:
         if told is None:
             return None
         value = None if told.value is None else self.text(told.value)
-        return changed(told, value=value, raised=tuple([self._raised(link) for link in told.raised]))
+        said = tuple([self.text(one) for one in told.said])
+        return changed(told, value=value, raised=self._chain(told.raised), held=self._chain(told.held), said=said)
 
     def text(self, text: str, own: Mapping[str, str] | None = None) -> str:
         """Number the values that stand in a text; ``own`` are those of its attempt, words or not."""
@@ -119,8 +120,8 @@ class Numbering:
             return text
         return _WORD.sub(lambda found: words.get(found[0], found[0]), text)
 
-    def _raised(self, link: Raised) -> Raised:
-        return changed(link, message=self.text(link.message))
+    def _chain(self, links: tuple[Raised, ...]) -> tuple[Raised, ...]:
+        return tuple([changed(link, message=self.text(link.message)) for link in links])
 
     # learning
 

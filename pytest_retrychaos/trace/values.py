@@ -246,6 +246,10 @@ class Told:
     raised: tuple[Raised, ...] = ()
     claimed_by: str | None = None
     """What says so: ``status``, ``ok``, or ``same value`` (as an earlier success of the function returned)."""
+    held: tuple[Raised, ...] = ()
+    """The exceptions inside a value that claims failure, each with its chain."""
+    said: tuple[str, ...] = ()
+    """Such a value's fields that may say more of the failure: ``code: outcome_unknown``."""
 
     __repr__ = redact.written
 

@@ -88,7 +88,8 @@ def planted(text: str) -> Trace:
         )
         for one in trace.attempts
     ]  # fmt: skip
-    told = Told(None, text, (Raised("builtins.ValueError", ("builtins.Exception",), text),))
+    chain = (Raised("builtins.ValueError", ("builtins.Exception",), text),)
+    told = Told(None, text, chain, held=chain, said=(text,))
     return replace(
         trace,
         test=text,

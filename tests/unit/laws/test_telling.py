@@ -345,6 +345,84 @@ def test_id05_does_not_apply_where_a_message_may_say_that_it_is_unknown(run, rul
     assert ruling(told(run(), telling, "timeout after-commit", "503"), "ID05") == NOT_APPLIED
 
 
+def value(*said, held=()):
+    """Told by a value that claims failure, and says more."""
+    return Told(False, "Result(ok=False)", claimed_by="ok", held=held, said=said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "status: unknown",
+        "outcome: pending",
+        "payment: unconfirmed",
+        "code: outcome_unknown",
+        "code: timeout",
+        "error: ReadTimeout",
+        "reason: gateway_timeout",
+        "state: in_doubt",
+        "status: 504",
+        "code: 408",
+    ],
+)
+def test_id05_is_held_when_a_field_of_the_value_says_that_it_is_unknown(run, ruling, said):
+    """A result need not be raised to be honest."""
+    assert ruling(told(run(), value("message: no luck", said), "timeout after-commit", "503"), "ID05") == ("held",)
+
+
+@pytest.mark.parametrize("link", [RESET, error("app.PaymentUnknown"), error("app.Failed", status=502)])
+def test_id05_is_held_when_the_value_holds_an_ambiguous_failure(run, ruling, link):
+    """As when it is raised."""
+    one = told(run(), value(held=(*OUTAGE.raised, *link.raised)), "reset after-commit")
+
+    assert ruling(one, "ID05") == ("held",)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "message: the charge may have been made",
+        "error: HTTPConnectionPool(host='x', port=80): Read timed out. (read timeout=5)",
+        "error: ('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))",
+        "detail: the payment is still processing",
+    ],
+)
+def test_id05_does_not_apply_where_a_field_of_the_value_may_say_that_it_is_unknown(run, ruling, said):
+    """People can read it, programs cannot."""
+    assert ruling(told(run(), value(said), "timeout after-commit", "503"), "ID05") == NOT_APPLIED
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "status: failed",
+        "status: 503",
+        "status: 400",
+        "code: declined",
+        "code: 7",
+        "error: unknown",
+        "error: UnknownCard",
+        "message: unknown error",
+        "message: payment failed, try again",
+    ],
+)
+def test_id05_is_broken_when_the_value_says_something_else(run, ruling, said):
+    """What failed is told, and that it failed is wrong."""
+    one = told(run(), value(said, held=OUTAGE.raised), "timeout after-commit")
+
+    assert ruling(one, "ID05") == ("broken", "ID05/false-failure")
+
+
+def test_id05_text_says_how_a_value_can_be_honest(run, text):
+    """Who returns results need not begin to raise."""
+    lines = text(told(run("reset after-commit"), FAILURE, "reset after-commit"), "ID05").splitlines()
+
+    assert lines[-2] == (
+        "  fix   raise an error that says the outcome is unknown, from the failure itself (raise … from error),"
+        " or give the failure in the value: Result(ok=False, error=error)"
+    )
+
+
 def test_id05_is_held_when_the_cause_is_ambiguous(run, ruling):
     """Any failure of the chain will do."""
     chain = Told(None, None, (*OUTAGE.raised, *RESET.raised))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import requests
@@ -90,6 +91,60 @@ def test_a_long_value_is_cut_between_words() -> None:
     told = tell_value("a" * 150 + " " + "b" * 100)
 
     assert told.value == "'" + "a" * 150 + " …"
+
+
+@dataclasses.dataclass(slots=True)
+class Result:
+    """What a client returns that raises nothing."""
+
+    ok: bool
+    error: object = None
+    note: str = ""
+
+
+class Opaque:
+    """One that prints nothing of itself."""
+
+    def __init__(self) -> None:
+        self.ok = False
+        self._outcome = State.PENDING
+
+
+class Answer(NamedTuple):
+    """One that is a tuple."""
+
+    status: str
+    code: int
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"ok": False}, ()),
+        ({"ok": False, "outcome": "unknown", "customer": "unknown", "timeout": 5}, ("outcome: unknown",)),
+        ({"status": 504, "ok": False, "count": 504}, ("status: 504",)),
+        ({"ok": False, "errors": [{"Code": "busy"}, {"message": "later"}]}, ("Code: busy", "message: later")),
+        (Result(False, "timed out", "x"), ("error: timed out",)),
+        (Result(False, {"code": {"kind": {"type": {"state": "too deep"}}}}), ()),
+        (Opaque(), ("outcome: pending",)),
+        (Answer("failed", 7), ("status: failed", "code: 7")),
+        (SimpleNamespace(ok=False, error=SimpleNamespace(status_code=502, headers={}, reason="no")), ("status: 502",)),
+        ({"ok": True, "outcome": "unknown"}, ()),
+    ],
+)
+def test_what_a_failed_value_says_is_read_from_its_fields(value: Any, said: tuple[str, ...]) -> None:
+    """Those alone that may say what became of the request, and of a failure only."""
+    assert tell_value(value).said == said
+
+
+def test_an_error_inside_a_value_is_told_with_its_chain() -> None:
+    """The outer one first, as when it is raised."""
+    outer = RuntimeError("payment failed")
+    outer.__cause__ = TimeoutError("late")
+    told = tell_value(Result(False, [outer]))
+
+    assert [link.type for link in told.held] == ["builtins.RuntimeError", "builtins.TimeoutError"]
+    assert told.raised == ()
 
 
 class Broken(Exception):

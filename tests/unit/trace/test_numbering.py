@@ -149,15 +149,21 @@ def test_what_was_told_is_numbered(chaos: Chaos) -> None:
             raise ValueError(f"payment {key} failed")
         return {"key": key}
 
+    def give_up() -> dict[str, object]:
+        return {"ok": False, "error": ValueError(f"payment {key} failed"), "message": f"{key} failed"}
+
+    chaos.call(give_up)
     chaos.call(charge, False)
     with pytest.raises(ValueError, match="failed"):
         chaos.call(charge, True)
 
-    value, error = (scope.told for scope in chaos.trace.numbered().scopes)
+    failure, value, error = (scope.told for scope in chaos.trace.numbered().scopes)
+    assert failure is not None
     assert value is not None
     assert error is not None
     assert value.value == "{'key': 'K1'}"
     assert error.raised[0].message == "payment K1 failed"
+    assert (failure.held[0].message, failure.said) == ("payment K1 failed", ("message: K1 failed",))
 
 
 def test_numbering_twice_changes_nothing(chaos: Chaos) -> None:
