@@ -56,7 +56,9 @@ def answer_in_error(error: BaseException) -> Answer | None:
     status = None if isinstance(error, SystemExit) else _status(error, _STATUS_NAMES)
     if status is None and type(error).__name__ == "ResponseError":
         status = _status_in_text(str(error))
-    return None if status is None else Answer(status, _headers(error), codes)
+    if status is None or _is_unread(error) or _is_unread(error.__cause__):
+        return None
+    return Answer(status, _headers(error), codes)
 
 
 def carried_status(error: BaseException) -> int | None:
@@ -84,6 +86,11 @@ def _botocore(response: Mapping[str, object]) -> Answer | None:
     code = problem.get("Code") if isinstance(problem, Mapping) else None
     codes = (code,) if isinstance(code, str) else ()
     return Answer(metadata["HTTPStatusCode"], tuple(header_fields(metadata.get("HTTPHeaders") or {})), codes)
+
+
+def _is_unread(error: BaseException | None) -> bool:
+    """Tell whether aiohttp's parser raised it, of what was no HTTP: its status, 400, is none of the service's."""
+    return any(kind.__module__ == "aiohttp.http_exceptions" for kind in type(error).__mro__)
 
 
 def _status_in_text(text: str) -> int | None:

@@ -33,6 +33,7 @@ _AMBIGUOUS = {
     "httpcore": "ReadTimeout WriteTimeout ReadError WriteError RemoteProtocolError",
     "botocore.exceptions": "ReadTimeoutError ConnectionClosedError ResponseStreamingError IncompleteReadError",
     "aiohttp.client_exceptions": "ServerDisconnectedError ServerTimeoutError ClientOSError ClientPayloadError",
+    "aiohttp.http_exceptions": "HttpProcessingError",
     "trio": "TooSlowError",
 }
 

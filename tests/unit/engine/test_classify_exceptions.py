@@ -110,6 +110,8 @@ AMBIGUOUS = [
     stripe.APIConnectionError("no"),
     elastic_transport.ConnectionError("no", errors=(aiohttp.ServerDisconnectedError(),)),
     chained(google.RetryError("late", None), ConnectionResetError(104, "reset")),
+    aiohttp.http_exceptions.BadStatusLine("rubbish"),
+    chained(aiohttp.ClientResponseError(None, (), status=400), aiohttp.http_exceptions.BadStatusLine("rubbish")),
 ]
 UNKNOWN = [
     ValueError("x"),

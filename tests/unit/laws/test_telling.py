@@ -345,6 +345,16 @@ def test_id05_does_not_apply_where_a_message_may_say_that_it_is_unknown(run, rul
     assert ruling(told(run(), telling, "timeout after-commit", "503"), "ID05") == NOT_APPLIED
 
 
+def test_id05_is_held_by_aiohttps_error_about_what_was_no_http(run, ruling):
+    """It looks like an answer with 400, but none came."""
+    parsers = error("aiohttp.http_exceptions.BadStatusLine", "aiohttp.http_exceptions.HttpProcessingError")
+    refusal = error("aiohttp.client_exceptions.ClientResponseError", "aiohttp.client_exceptions.ClientError")
+    chain = Told(None, None, (*refusal.raised, *parsers.raised))
+
+    assert ruling(told(run(), chain, "garbage"), "ID05") == ("held",)
+    assert ruling(told(run(), refusal, "garbage"), "ID05") == ("broken", "ID05/false-failure")
+
+
 def value(*said, held=()):
     """Told by a value that claims failure, and says more."""
     return Told(False, "Result(ok=False)", claimed_by="ok", held=held, said=said)
