@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -160,13 +160,19 @@ class Choice:
 def choose(argument: str, names: Collection[str]) -> Choice:
     """Read codes (``RT01``), families (``RT``) and shapes (``BK04/early``).
 
-    `ValueError` for an unknown name, with the nearest known one; `TypeError` where a bare string was given.
+    `ValueError` for an unknown name, with the nearest known one; `TypeError` for a bare string or no collection.
     """
     if isinstance(names, str):
         raise TypeError(f'{argument}={names!r}: it has to be a collection of codes; write {argument}=("{names}",)')
+    if not isinstance(names, Iterable):
+        raise TypeError(
+            f'{argument}={names!r}: it has to be a collection of codes, as in {argument}=("RT01",); or leave it out'
+        )
     codes: set[str] = set()
     shapes: set[str] = set()
     for name in names:
+        if not isinstance(name, str):
+            raise ValueError(_unknown(argument, name))
         if name in FAMILIES:
             codes |= {law.code for law in LAWS if law.family == name}
         elif name in CODES:

@@ -88,6 +88,24 @@ def test_a_bare_string_is_refused():
         judge(Trace("t", 0, ""), only="RT01")
 
 
+@pytest.mark.parametrize("argument", ["only", "ignore"])
+@pytest.mark.parametrize("value", [None, 5, True])
+def test_what_is_no_collection_is_refused(argument, value):
+    """Whoever has nothing to name leaves the argument out."""
+    with pytest.raises(TypeError) as caught:
+        judge(Trace("t", 0, ""), **{argument: value})
+
+    assert str(caught.value) == (
+        f'{argument}={value!r}: it has to be a collection of codes, as in {argument}=("RT01",); or leave it out'
+    )
+
+
+def test_a_name_that_is_no_text_is_refused():
+    """A list within the list, say."""
+    with pytest.raises(ValueError, match=r"^only: \['RT01'\] is no law; it has to be a code"):
+        judge(Trace("t", 0, ""), only=[["RT01"]])
+
+
 def test_scripts_takes_all_or_closed():
     """Another word is refused."""
     with pytest.raises(ValueError, match='it has to be "all" or "closed"'):
