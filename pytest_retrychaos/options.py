@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import ipaddress
 import json
 from collections.abc import Mapping
@@ -18,6 +19,31 @@ ENTROPIES = ("real", "seeded")
 LOOPS = ("asyncio", "trio")
 ANY_PORT = "localhost:0"
 PROFILES = ("default", "stripe", "ietf", "naive")
+
+
+class CannotListen(OSError):
+    """Nothing can listen at the address that was given; the text names ``listen=``, the address and the way out."""
+
+    def __init__(self, error: OSError, host: str, port: int) -> None:
+        super().__init__(error.errno, error.strerror)
+        self._host, self._port = host, port
+
+    def __str__(self) -> str:
+        return f"listen={self.address!r}: {self.told('listen=')}"
+
+    @property
+    def address(self) -> str:
+        """As ``listen`` takes it."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    def told(self, option: str) -> str:
+        """Tell it of another option that names the host."""
+        ways_out = {
+            errno.EADDRINUSE: "another program has that port: name another one, or 0 for any that is free",
+            errno.EACCES: "ports below 1024 are the superuser's: name another one, or 0 for any that is free",
+            errno.EADDRNOTAVAIL: f"this machine has no such address: name one of its own, or leave {option} out",
+        }
+        return f"cannot listen on {self._host}, port {self._port}: {ways_out.get(self.errno or 0, self.strerror)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,7 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     """Provide a fake service on a simulated network and clock; see ``pytest_retrychaos.Chaos``."""
     from pytest_retrychaos.chaos import Chaos
     from pytest_retrychaos.clock.errors import LeftRunning
+    from pytest_retrychaos.options import CannotListen
 
     marked = read_markers(request.node) or Marked([], {})
     script, options = _sole_script(request, marked.scripts), marked.options
@@ -217,6 +218,8 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
             yield run
     except LeftRunning as left:
         text = str(left)
+    except CannotListen as error:
+        text = f"@pytest.mark.chaos(listen={error.address!r}): {error.told('listen=')}"
     else:
         return
     pytest.fail(text, pytrace=False)

@@ -28,7 +28,7 @@ from pytest_retrychaos.exchange import Board, Exchange
 from pytest_retrychaos.faults import Script
 from pytest_retrychaos.frozen import changed
 from pytest_retrychaos.model import Effect
-from pytest_retrychaos.options import Options
+from pytest_retrychaos.options import CannotListen, Options
 from pytest_retrychaos.record import Recorder, operation_of
 from pytest_retrychaos.service import Service
 from pytest_retrychaos.trace import RESOLUTION_NS as VIRTUAL_RESOLUTION_NS
@@ -189,7 +189,10 @@ class Run:
         from pytest_retrychaos.transports.loopback import Loopback
 
         host, port = self.options.address
-        self.server = server = Loopback(self.exchange, clock, host=host, port=port, watchdog=self._watchdog)
+        try:
+            self.server = server = Loopback(self.exchange, clock, host=host, port=port, watchdog=self._watchdog)
+        except OSError as error:
+            raise CannotListen(error, host, port) from error
         stack.callback(server.stop)
         stack.callback(clock.end)
         clock.begin()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import ipaddress
 import os
 import signal
@@ -19,7 +18,7 @@ from pytest_retrychaos.command import TIMED_OUT, carry_out, endings
 from pytest_retrychaos.faults import ScriptError
 from pytest_retrychaos.faults.durations import parse_duration
 from pytest_retrychaos.model import SECOND
-from pytest_retrychaos.options import PROFILES
+from pytest_retrychaos.options import PROFILES, CannotListen
 from pytest_retrychaos.redact import Redaction
 from pytest_retrychaos.serving import Lines, address_lines, follow, https, outcome_text
 from pytest_retrychaos.transports.possible import is_this_machine
@@ -139,18 +138,9 @@ def _started(options: argparse.Namespace, name: str) -> Iterator[Chaos]:
                     assert chaos.ca_file
         except (ScriptError, Refused, Unsupported, ValueError, TypeError) as error:
             raise UsageError(str(error)) from error
-        except OSError as error:
-            raise UsageError(_listening_failed(error, options.host, options.port)) from error
+        except CannotListen as error:
+            raise UsageError(error.told("--host")) from error
         yield chaos
-
-
-def _listening_failed(error: OSError, host: str, port: int) -> str:
-    ways_out = {
-        errno.EADDRINUSE: "another program has that port: name another one, or 0 for any that is free",
-        errno.EACCES: "ports below 1024 are the superuser's: name another one, or 0 for any that is free",
-        errno.EADDRNOTAVAIL: "this machine has no such address: name one of its own, or leave --host out",
-    }
-    return f"cannot listen on {host}, port {port}: {ways_out.get(error.errno or 0, error.strerror)}"
 
 
 @contextlib.contextmanager

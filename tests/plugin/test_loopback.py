@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import re
 import socket
@@ -81,6 +82,42 @@ def test_a_port_can_be_named(loopback):
         port = probe.getsockname()[1]
 
     assert loopback(listen=f"127.0.0.1:{port}").url == f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize(
+    ("host", "way_out"),
+    [
+        ("203.0.113.1", "this machine has no such address: name one of its own, or leave listen= out"),
+        ("127.0.0.1", "another program has that port: name another one, or 0 for any that is free"),
+    ],
+)
+def test_an_address_that_is_not_to_be_had_is_refused_by_name(pytester, host, way_out):
+    """Without the code in which that was noticed."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        pytester.makepyfile(f"""
+            import pytest
+
+            @pytest.mark.chaos(transport="loopback", listen="{host}:{port}")
+            def test_one(chaos): pass
+        """)
+        result = inner.run(pytester)
+
+    result.assert_outcomes(errors=1)
+    where = f"{host}:{port}"
+    said = f"@pytest.mark.chaos(listen='{where}'): cannot listen on {host}, port {port}: {way_out}"
+    assert said in result.stdout.str().splitlines()
+    result.stdout.no_fnmatch_line("E  *")
+
+
+def test_an_address_that_is_not_to_be_had_is_refused_without_the_plugin():
+    """As the OSError that it is."""
+    run = Chaos(transport="loopback", listen="203.0.113.1:0")
+
+    with pytest.raises(OSError, match=r"^listen='203\.0\.113\.1:0': cannot listen on ") as told, run:
+        pass
+
+    assert told.value.errno == errno.EADDRNOTAVAIL
 
 
 def test_nothing_is_patched_while_it_runs(loopback):
