@@ -17,6 +17,7 @@ from pytest_retrychaos.trace import ScriptRecord, ScriptStep
 PER = ("service", "operation")
 
 _HOST = re.compile(r"[^\s/:@?#\[\]]+")
+_PLACE = re.compile(r"\{\w+\}")
 _ADDRESS = re.compile(r"[0-9a-f:.]+(?:%\w+)?")
 
 
@@ -55,6 +56,8 @@ def read_binding(route: str | None, host: str | None) -> Binding:
         raise ValueError(
             f"route={route!r} is no route: write method and path, without a query, as in route='POST /payments'"
         )
+    if set(_PLACE.sub("", path)) & set("{}"):
+        raise ValueError(f"route={route!r}: braces come in pairs around a name, as in route='GET /payments/{{id}}'")
     return Binding(method.upper(), path, host)
 
 

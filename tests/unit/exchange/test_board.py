@@ -298,6 +298,13 @@ def test_the_general_script_goes_on_after_a_phase_for_a_route(chaos: Chaos) -> N
                 "as in route='POST /payments'"
             ),
         ),
+        *(
+            (
+                {"route": route},
+                f"route={route!r}: braces come in pairs around a name, as in route='GET /payments/{{id}}'",
+            )
+            for route in ("POST /a/{id", "POST /a/id}", "POST /a/{}", "POST /a/{{id}}", "POST /a/{b-c}")
+        ),
         (
             {"host": "https://api.test"},
             "host='https://api.test' is no host name: write it without scheme, port and path, as in host='api.test'",
