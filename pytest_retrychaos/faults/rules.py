@@ -7,6 +7,7 @@
 4. slow, drip and down last longer than nothing; other faults have no duration.
 5. A step strikes 1 to 1 000 000 times, or for ever.
 6. A header or body can be sent as it is: no line break in a header, nothing that UTF-8 cannot write.
+7. A status that has no content takes no body.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 MOST = 1_000_000
 """The largest count: more would outlast the 2 000 attempts at which a run is ended, and any memory of it."""
 COUNT_FORMS = "a count is x1 to x1000000; * is for ever"
+BODILESS = frozenset({204, 205, 304})
+"""Statuses without content (RFC 9110, 15.3.5, 15.3.6 and 15.4.5)."""
 _STATUS_RULE = "a status is 200 to 599"
 _AFTER_COMMIT = "after-commit goes with 5xx, 408, 409, timeout, reset, eof and stale"
 
@@ -89,6 +92,9 @@ def _check_options(step: Step, fault: Fault) -> None:
         except ScriptError as error:
             raise ScriptError(error.headline, error.way_out, part=f"header {number}") from None
     _check_body(step.body)
+    if step.body is not None and step.status in BODILESS:
+        way_out = "take the body away, or write a status that has one"
+        raise ScriptError(f"{name(step)} has no body", way_out, part="body")
 
 
 def _misplaced(word: str, step: Step, fault: Fault) -> ScriptError:

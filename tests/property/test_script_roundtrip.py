@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pytest_retrychaos import faults
 from pytest_retrychaos.faults import FAULTS, Kind, RetryAfter, Script, ScriptError, Step, format_script, parse
 from pytest_retrychaos.faults.durations import LONGEST_NS, format_duration, parse_duration
+from pytest_retrychaos.faults.rules import BODILESS
 from pytest_retrychaos.faults.vocabulary import COMMITTING_ERRORS, Value
 
 NAMESPACE = {name: getattr(faults, name) for name in faults.__all__}
@@ -39,7 +40,8 @@ def steps(draw, counts=COUNTS):
     if fault.kind is Kind.STATUS:
         fields["status"] = draw(st.integers(200, 599))
         fields["retry_after"] = draw(st.none() | RETRY_AFTERS)
-        fields["body"] = draw(st.none() | st.text(st.characters(codec="utf-8"), max_size=20))
+        if fields["status"] not in BODILESS:
+            fields["body"] = draw(st.none() | st.text(st.characters(codec="utf-8"), max_size=20))
         fields["headers"] = tuple(draw(st.lists(HEADERS, max_size=3)))
     if "after-commit" in fault.options and fields.get("status", 500) in COMMITTING_ERRORS:
         fields["after_commit"] = draw(st.booleans())

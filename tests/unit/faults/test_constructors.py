@@ -56,6 +56,7 @@ REFUSED = [
         lambda: down(3, status=200),
         "an outage answers 300 to 599, not 200\nwrite down=30s:503, or down=30s to refuse connections",
     ),
+    (lambda: status(304, body=""), "304 has no body\ntake the body away, or write a status that has one"),
     (lambda: timeout() * 0, "a step cannot strike 0 times\na count is x1 to x1000000; * is for ever"),
     (
         lambda: timeout() * 1_000_001,

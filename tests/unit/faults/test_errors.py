@@ -13,6 +13,7 @@ FAULTS_ARE = (
 STATUS_RULE = "200-299 answer as the service would, under that status; 300-599 with that status alone"
 DURATIONS = "durations are 300ms, 2s, 5m, 1h; a bare number is seconds"
 COUNTS = "a count is x1 to x1000000; * is for ever"
+NO_BODY = "take the body away, or write a status that has one"
 AFTER_COMMIT = "after-commit goes with 5xx, 408, 409, timeout, reset, eof and stale"
 QUOTING = 'a text is quoted with "…" and JSON\'s escapes, so that \\" is a quote and \\n a line end'
 HEADER = 'write header="Name: value"; {now}, {now+5s} and {now-5s} stand for an epoch time'
@@ -69,6 +70,9 @@ CASES = [
     ),
     ("503 retry-after", "retry-after", "retry-after needs a value", "write for example retry-after=2"),
     ("503 body", "body", "body needs a value", 'write for example body="sorry"'),
+    ('204 body="gone"', 'body="gone"', "204 has no body", NO_BODY),
+    ("205 body=gone", "body=gone", "205 has no body", NO_BODY),
+    ('503, 304 body="" x2', 'body=""', "304 has no body", NO_BODY),
     (
         "503 retry-after= 2",
         "retry-after=",
