@@ -68,17 +68,21 @@ def redaction(config: pytest.Config) -> Redaction | None:
 
     ``None``: the usual one, made when something is to be printed.
     """
-    given: list[str] = [*config.getini("chaos_redact"), *(config.getoption(REDACT_OPTION) or ())]
+    by_ini: list[str] = config.getini("chaos_redact")
+    given: list[str] = [*by_ini, *(config.getoption(REDACT_OPTION) or ())]
     key = getattr(config, "workerinput", {}).get(REDACTION_KEY)
     if not given and key is None:
         return None
     from pytest_retrychaos.redact import Redaction
 
+    option = "ini chaos_redact"
     try:
+        Redaction(by_ini)
+        option = REDACT_OPTION
         return Redaction(given, None if key is None else bytes.fromhex(key))
     except ValueError as error:
         raise pytest.UsageError(
-            f"{REDACT_OPTION}: {error}. Give the name of a header or field, or a regular expression"
+            f"{option}: {error}. Give the name of a header or field, or a regular expression"
         ) from error
 
 

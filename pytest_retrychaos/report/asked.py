@@ -97,7 +97,7 @@ def read_asked(config: pytest.Config) -> Asked:
     root = config.rootpath if config.inipath is None else config.inipath.parent
     given: list[str] = config.getoption(REPORT_OPTION)
     reports = [report_path(text, here) for text in given] or [
-        report_path(text, root) for text in config.getini("chaos_report")
+        report_path(text, root, "ini chaos_report") for text in config.getini("chaos_report")
     ]
     baseline: str | None = config.getoption(BASELINE_OPTION)
     by_ini = str(config.getini("chaos_baseline"))

@@ -103,9 +103,18 @@ def test_a_verdict_stands_under_its_test_without_the_secret_in_its_id(pytester: 
     assert "::test_one[[hidden:" in ours
 
 
-def test_a_pattern_that_is_none_is_refused(pytester: pytest.Pytester) -> None:
-    """Before anything is run."""
-    found = run(pytester, "--chaos-redact", "(")
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["--chaos-redact", "("], "--chaos-redact"),
+        (["-o", "chaos_redact=partner", "--chaos-redact", "("], "--chaos-redact"),
+        (["-o", "chaos_redact=(", "--chaos-redact", "partner"], "ini chaos_redact"),
+    ],
+)
+def test_a_pattern_that_is_none_is_refused(pytester: pytest.Pytester, arguments: list[str], option: str) -> None:
+    """Before anything is run, by the name of where it stands."""
+    found = run(pytester, *arguments)
 
     assert found.ret == pytest.ExitCode.USAGE_ERROR
-    assert re.search(r"--chaos-redact: '\(' is no name, and no regular expression: .*Give the name", found.stderr.str())
+    told = rf"ERROR: {option}: '\(' is no name, and no regular expression: .*Give the name"
+    assert re.search(told, found.stderr.str())

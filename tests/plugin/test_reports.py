@@ -464,6 +464,7 @@ def test_under_q_only_what_fails_the_run_is_said(pytester: pytest.Pytester) -> N
         (["--chaos-report=r.pdf"], "*--chaos-report=r.pdf: no format has the suffix '.pdf'; it is .json, *"),
         (["--chaos-report=."], "*--chaos-report=.: that is a folder; name a file in it that ends in .json, *"),
         (["--chaos-report=f/r.json"], "*--chaos-report=f/r.json: cannot write there: *; name another place"),
+        (["-o", "chaos_report=r.pdf"], "ERROR: ini chaos_report=r.pdf: no format has the suffix '.pdf'; *"),
         (["--chaos-fail-under=101"], "*--chaos-fail-under=101 is no percentage: give a number from 0 to 100"),
         (["--chaos-fail-under=nan"], "*--chaos-fail-under=nan is no percentage: give a number from 0 to 100"),
         (["--chaos-update-baseline"], "*--chaos-update-baseline without a file: name it by --chaos-baseline=FILE *"),
