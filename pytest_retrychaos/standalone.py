@@ -211,6 +211,8 @@ def _serve(options: argparse.Namespace) -> int:
             signal.sigwait(awaited)
             _judge(chaos)
     finally:
+        while signal.sigpending() & awaited:  # a terminal that goes away, and who ends its programs, send one each
+            signal.sigwait(awaited)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return HELD
 

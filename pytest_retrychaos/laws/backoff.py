@@ -39,7 +39,8 @@ def bk01(view: View, terms: Terms) -> LawResult:
     - The first attempt at another host is failover and needs no wait. Coming back to a host is a retry: its wait counts
       from the end of the last attempt there. A login is not judged.
     - With a policy: a retry is judged where the policy's wait is more than zero.
-    - Does not apply where nothing was sent, and as many different requests came later: a row of them, perhaps.
+    - Does not apply where nothing was sent, and as many different requests came later: a row of them, perhaps; nor to
+      what follows an answer that the client left in the middle, of which it may have had enough.
     - Why: A failing service is hit hardest by those who wait for it, all at the same moment.
     - Fix: Wait before each retry, longer each time, with jitter.
     """
@@ -139,7 +140,8 @@ def _first_hot(retries: list[Retry], policy: Policy | None, resolution_ns: int) 
     for retry in retries:
         before = retry.before.attempt
         lasted = (retry.before.at_ns or 0) - before.began_ns
-        if retry.wait_ns >= resolution_ns or lasted >= LONG_ATTEMPT_NS - TOLERANCE_NS:
+        was_left = retry.before.how == CUT and before.headers_ns is not None  # it may have had enough
+        if retry.wait_ns >= resolution_ns or lasted >= LONG_ATTEMPT_NS - TOLERANCE_NS or was_left:
             continue
         if retry.wait_ns >= TOLERANCE_NS:
             is_unclear = True

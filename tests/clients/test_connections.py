@@ -8,11 +8,13 @@ import hashlib
 import http.client
 import io
 import socket
+import time
 
 import aiohttp
 import httpx
 import pytest
 import requests
+import trio
 import urllib3
 
 from pytest_retrychaos.model import Headers, Response
@@ -308,6 +310,34 @@ def test_a_socket_given_a_name_looks_it_up(chaos):
         sock.connect(("api.example.com", 80))
         sock.sendall(b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
         assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_dns_step_strikes_trio_which_asks_for_a_number_first(chaos):
+    """A name is no number: that look-up fails by itself, and takes no step."""
+    chaos.script("dns, ok")
+
+    async def send() -> int:
+        async with httpx.AsyncClient() as client:
+            return (await client.get("http://api.example.com/payments")).status_code
+
+    with pytest.raises(httpx.ConnectError):
+        trio.run(send)
+    assert trio.run(send) == 200
+    assert [attempt.fault for attempt in chaos.attempts] == ["dns", "ok"]
+
+
+@pytest.mark.parametrize("fault", ["refuse", "dns", "connect-timeout"])
+@pytest.mark.parametrize("host", ["10.0.0.1", "[2001:db8::1]"])
+def test_a_literal_address_has_one_name_sent_or_not(chaos, host, fault):
+    """The retry of what was not sent belongs to it."""
+    chaos.script(f"{fault}, ok")
+
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http://{host}/payments", timeout=5)
+    time.sleep(1)
+    assert requests.get(f"http://{host}/payments", timeout=5).status_code == 200
+
+    assert {attempt.host for attempt in chaos.attempts} == {host}
 
 
 def test_a_dns_step_strikes_aiohttp_which_keeps_names(chaos):

@@ -301,6 +301,18 @@ def test_serve_ends_on_sigterm_without_a_request(ending):
     assert errors.startswith("  nothing was sent\nretrychaos: cannot tell: no request came.")
 
 
+def test_serve_ends_once_where_several_signals_come_at_once():
+    """A terminal that goes away sends SIGHUP, and who ends its programs SIGTERM."""
+    with started("serve") as program:
+        program.stdout.readline()
+        program.send_signal(signal.SIGSTOP)
+        for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGCONT):
+            program.send_signal(one)
+        program.communicate(timeout=30)
+
+    assert program.returncode == 0
+
+
 def test_serve_outlives_its_terminal_under_nohup():
     """It was started with SIGHUP ignored."""
     with started("serve", hangup=signal.SIG_IGN) as program:

@@ -48,6 +48,21 @@ def test_bk01_takes_an_attempt_of_a_second_for_a_wait(run, ruling, lasts, expect
     assert ruling(after(run(), 0, 0, 0, lasts=lasts), "BK01") == expected
 
 
+def test_bk01_does_not_judge_what_follows_an_answer_that_was_left_in_the_middle(run, ruling):
+    """The client may have had enough of it each time."""
+    left = {
+        "cut": True,
+        "failed": True,
+        "error": "cut: closed by the client while it waited for the rest of the answer",
+    }
+    one = run().send("drip=1s", "GET", lasts=0.3, **left)
+
+    for _ in range(3):
+        one = one.again("drip=1s", lasts=0.3, **left)
+
+    assert ruling(one, "BK01") == ("held",)
+
+
 def test_bk01_does_not_judge_failover(run, ruling):
     """Another host need not be waited for."""
     one = run().send("503", host="a.test").again("503", host="b.test").again("503", host="c.test")
