@@ -452,6 +452,13 @@ def test_rt07_is_held_when_the_other_attempt_had_started_before(run, ruling):
     assert ruling(one.again(), "RT07") == ("held",)
 
 
+def test_rt07_does_not_apply_to_an_answer_that_the_client_left_in_the_middle(run, ruling):
+    """It may have had enough, or no time for the rest."""
+    one = run().send("drip=30s", key="key-1", cut=True).wait(1).again()
+
+    assert ruling(one, "RT07") == NOT_APPLIED
+
+
 def test_rt07_does_not_apply_when_nothing_succeeded(run, ruling):
     """There was no success to send again."""
     assert ruling(run().send("503").wait(1).again("503"), "RT07") == NOT_APPLIED
