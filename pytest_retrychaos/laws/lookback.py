@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
 
 from pytest_retrychaos.laws.ends import is_unsafe, path_of
 from pytest_retrychaos.laws.tally import TWO_OPERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_retrychaos.laws.view import OperationView, Retry, View
     from pytest_retrychaos.trace import Attempt
+
+ASSERTIONS: Final = frozenset({"assertion", "client_assertion"})
+"""Fields that say by a signed token who asks, or for whom (RFC 7521, 4)."""
 
 LOOK_AHEAD: Final = 50
 """How many later attempts are searched for one that goes on."""
@@ -81,6 +85,28 @@ def was_sent_with_more(view: View, failed: Attempt) -> bool:
         and _has_grown(failed.body.start, later.body.start)
         for later in _later(view, failed, None)
     )
+
+
+def was_signed_anew(view: View, failed: Attempt) -> bool:
+    """Tell whether the next request is the same but for an assertion, whose ``jti`` is taken once (RFC 7523, 3)."""
+    later = next(_later(view, failed, None), None)
+    if later is None or (later.method, later.host, later.target) != (failed.method, failed.host, failed.target):
+        return False
+    old, new = ({**_fields(one)} for one in (failed, later))
+    is_asserted = not ASSERTIONS.isdisjoint(old)
+    for name in ASSERTIONS:
+        old.pop(name, None)
+        new.pop(name, None)
+    return is_asserted and old == new
+
+
+def _fields(attempt: Attempt) -> Mapping[str, object]:
+    """Give the fields of a JSON object or a form."""
+    try:
+        value = json.loads(attempt.body.start)
+    except (ValueError, RecursionError):
+        value = dict(parse_qsl(attempt.body.start.decode("latin-1"), keep_blank_values=True))
+    return value if isinstance(value, dict) else {}
 
 
 def was_asked_elsewhere(view: View, failed: Attempt) -> bool:

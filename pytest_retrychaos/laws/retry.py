@@ -16,6 +16,7 @@ from pytest_retrychaos.laws.lookback import (
     was_passed_on,
     was_refused_afterwards,
     was_sent_with_more,
+    was_signed_anew,
 )
 from pytest_retrychaos.laws.survival import crashed
 from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
@@ -55,7 +56,8 @@ def rt01(view: View, terms: Terms) -> LawResult:
       or of what it acts on: `/orders/7` for `/orders/7/capture`); where an equal request was under way beside this one
       (a hedge), or came afterwards from another thread or task (a worker that took it up); where the work went on
       elsewhere (another `Range`, `Content-Range`, `Upload-Offset` or `Last-Event-ID`, the next page of a read, the same
-      file of a mirror) or in a larger request (a batch that had grown); where
+      file of a mirror) or in a larger request (a batch that had grown); where the next request differs in its assertion
+      alone (RFC 7521), which may be signed anew for each attempt; where
       another operation's failure ended the code; where the code itself cancelled the task, as the loser of a race or
       the rest of a group, or stopped the worker in its wait (`if stop.wait(delay): return`, in an event loop
       `wait_for(stop.wait(), delay)`); where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in
@@ -175,6 +177,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return "an equal request was sent afterwards by another thread or task: whether that was its retry is not known"
     if not attempt.is_read and looked(view, attempt):
         return "the client looked whether the request had been carried out"
+    if was_signed_anew(view, attempt):
+        return "the next request differs in its assertion alone: it may be its retry, signed anew"
     if was_sent_with_more(view, attempt):
         return "what it carried was sent afterwards in a larger request"
     if _is_resumed(view, attempt) or was_asked_elsewhere(view, attempt):
@@ -252,11 +256,7 @@ def _is_followed(view: View, operation: OperationView) -> bool:
 
 
 def _is_resumed(view: View, failed: Attempt) -> bool:
-    """Whether a later request takes up the same resource elsewhere: another range, or the next page of a read.
-
-    A page's number may stand in a body, and so may an assertion that is signed anew for each attempt (RFC 7523, 3: its
-    ``jti`` is taken once).
-    """
+    """Whether a later request takes up the same resource elsewhere: another range, or the next page of a read."""
     is_next = True
     for later in view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]:
         if later.scope != failed.scope or not view.trace.are_related(later.lineage, failed.lineage):
@@ -264,8 +264,7 @@ def _is_resumed(view: View, failed: Attempt) -> bool:
         if (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed)):
             if any(later.headers.get(name) != failed.headers.get(name) for name in RANGES):
                 return True
-            is_other = (later.target, later.body.sha256) != (failed.target, failed.body.sha256)
-            if is_next and failed.is_read and is_other:
+            if is_next and failed.is_read and later.target != failed.target:
                 return True
         is_next = False
     return False

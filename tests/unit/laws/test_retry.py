@@ -186,6 +186,22 @@ def test_rt01_does_not_apply_to_a_batch_that_is_sent_with_more(run, ruling, old,
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (b"grant_type=g&client_assertion=a.b.c", b"grant_type=g&client_assertion=d.e.f", NOT_APPLIED),
+        (b'{"assertion":"a.b.c"}', b'{"assertion": "d.e.f"}', NOT_APPLIED),
+        (b"grant_type=g&client_assertion=a.b.c", b"grant_type=h&client_assertion=d.e.f", ("broken", "RT01/503")),
+        (b"grant_type=g&code=1", b"grant_type=g&code=2", ("broken", "RT01/503")),
+    ],
+)
+def test_rt01_does_not_apply_to_a_request_that_is_signed_anew(run, ruling, old, new, expected):
+    """A server takes the `jti` of an assertion once."""
+    one = run().send("503", target="/token", key="key-1", content=old)
+
+    assert ruling(one.wait(1).new().send(target="/token", key="key-2", content=new), "RT01") == expected
+
+
+@pytest.mark.parametrize(
     ("target", "host", "expected"),
     [
         ("/debian/pub/file", "mirror.test", NOT_APPLIED),

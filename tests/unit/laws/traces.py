@@ -36,6 +36,9 @@ ERRORS = {
 }
 
 
+UNSENT = {"dns": "gaierror: [Errno -2] Name or service not known"}
+
+
 def ns(seconds: float) -> int:
     """Seconds as nanoseconds."""
     return round(seconds * SECOND)
@@ -185,7 +188,7 @@ class Run:
             headers_ns=self.now if answered else None,
             last_byte_ns=self.now if answered and not failed else None,
             ended_ns=self.now,
-            error=ERRORS.get(word) if sent else "ConnectionRefusedError: refused",
+            error=ERRORS.get(word) if sent else UNSENT.get(word, "ConnectionRefusedError: refused"),
             failed=failed,
             cut=False,
             timeout_ns=ns(5),
