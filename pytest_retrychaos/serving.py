@@ -41,10 +41,10 @@ class Lines:
         self._descriptor = descriptor
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._written = 0
-        self._thread = threading.Thread(target=self._write_all, name="retrychaos record", daemon=True)
-        self._thread.start()
         self.failure: OSError | None = None
         """Why it stopped writing, where somebody may still read it: a disk that is full."""
+        self._thread = threading.Thread(target=self._write_all, name="retrychaos record", daemon=True)
+        self._thread.start()
 
     def begin(self, url: str, ca_file: str | None, seed: int, script: str) -> None:
         """Write where the server listens."""
