@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
 from urllib.parse import urlsplit
 
 import httptools
@@ -23,6 +25,8 @@ from pytest_retrychaos.transports.heads import Field, Heads
 from pytest_retrychaos.transports.proxies import tunnel_text
 from pytest_retrychaos.transports.rendering import GARBAGE, can_have_body, cut, pieces, render
 from pytest_retrychaos.transports.seam import Exchange, Ticket
+
+P = ParamSpec("P")
 
 LONGEST_TARGET = 8190
 """Bytes of a request target: Apache's LimitRequestLine; nginx's large_client_header_buffers is 8k too."""
@@ -38,6 +42,19 @@ _OTHER_PROTOCOL = re.compile(rb"[^A-Za-z\r\n\x16]|[A-Za-z]{1,7}[\x00-\x08\x0b\x0
 """How what is no HTTP may begin: a PostgreSQL, Redis, SOCKS or AMQP client. A method is letters, and what begins with
 0x16 is TLS, to which a plain server answers 400.
 """
+
+
+def _kept(callback: Callable[Concatenate[Conversation, P], None]) -> Callable[Concatenate[Conversation, P], None]:
+    """Keep what a callback raises: the parser's own error shows what the client is handling meanwhile, if it is."""
+
+    def kept(conversation: Conversation, /, *arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            callback(conversation, *arguments, **named)
+        except BaseException as error:
+            conversation._raised = error
+            raise
+
+    return kept
 
 
 class Conversation:
@@ -70,6 +87,7 @@ class Conversation:
         self._announced: int | None = None
         self._offer: Headers | None = None  # the head of a request that offers h2c, until it is parsed again
         self._out: list[Action] = []
+        self._raised: BaseException | None = None  # by what the parser called
 
     # what a driver calls
 
@@ -114,9 +132,10 @@ class Conversation:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offered:  # h2c, which a server need not take up (RFC 9110, 7.8)
             again = self._head_without_offer() + data[offered.args[0] :]
-        except httptools.HttpParserCallbackError as error:
-            if error.__context__ is not None:
-                raise error.__context__ from None
+        except httptools.HttpParserCallbackError:
+            raised, self._raised = self._raised, None
+            if raised is not None:
+                raise raised from None
             raise
         except httptools.HttpParserError:
             raise _Rejected(400) from None
@@ -172,6 +191,7 @@ class Conversation:
 
     # what the parser calls
 
+    @_kept
     def on_message_begin(self) -> None:
         if self._is_postponed:
             raise self._exchange.refuse(
@@ -181,6 +201,7 @@ class Conversation:
         if self._head is not None or (self.is_over and not self._dropped):
             raise _Unread  # the request before it was met with silence, or ended the connection
 
+    @_kept
     def on_url(self, url: bytes) -> None:
         if self._parser.get_method() == b"PRI":
             raise self._exchange.refuse(
@@ -194,6 +215,7 @@ class Conversation:
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value))
 
+    @_kept
     def on_headers_complete(self) -> None:
         if self._came + self._head_size > LONGEST_HEAD // 2 and self._is_too_long():
             raise _Rejected(431)
@@ -225,6 +247,7 @@ class Conversation:
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
+    @_kept
     def on_message_complete(self) -> None:
         if self._offer is not None:
             return

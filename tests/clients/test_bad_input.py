@@ -12,7 +12,7 @@ import pytest
 import requests
 import urllib3
 
-from pytest_retrychaos import NoTimeout
+from pytest_retrychaos import Chaos, NoTimeout
 from pytest_retrychaos.clock.errors import Refused
 
 
@@ -205,3 +205,24 @@ def test_a_proxy_put_into_the_environment_in_the_test_is_named(chaos, monkeypatc
 def forget(chaos) -> None:
     """Let a test pass that asked for a refusal: it would fail at its end otherwise."""
     chaos._run.exchange.problems.clear()
+
+
+def test_what_is_refused_is_told_to_a_client_that_handles_an_error_meanwhile():
+    """It sends again where it has caught the failure: what it gets is the refusal, and not what it caught."""
+    with Chaos("reset, ok") as chaos:
+        try:
+            requests.get(f"{chaos.url}/x", timeout=5)
+        except requests.ConnectionError:
+            with pytest.raises(Refused, match="an upgrade to 'websocket' cannot be simulated"):
+                requests.get(f"{chaos.url}/x", headers={"Upgrade": "websocket", "Connection": "Upgrade"}, timeout=5)
+        with pytest.raises(Refused):
+            chaos.judge.finish()
+
+
+def test_a_target_over_the_limit_is_414_to_a_client_that_handles_an_error_meanwhile(chaos):
+    """The service's own answers, too, are decided while its parser reads."""
+    chaos.script("reset, ok", strict=False)
+    try:
+        requests.get(f"{chaos.url}/x", timeout=5)
+    except requests.ConnectionError:
+        assert requests.get(f"{chaos.url}/{'x' * 9000}", timeout=5).status_code == 414
