@@ -136,7 +136,7 @@ def test_a_signals_handler_lets_no_request_out_while_another_thread_has_the_turn
     )
 
 
-def test_a_request_goes_out_once_a_signals_handler_has_set_an_event(chaos) -> None:  # type: ignore[no-untyped-def]  # the fixture
+def test_a_request_goes_out_once_a_signals_handler_has_set_an_event(chaos: Chaos) -> None:
     """The thread that waited for it sends at the signal's moment."""
     event = threading.Event()
 
