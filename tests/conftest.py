@@ -120,9 +120,10 @@ def left_descriptors(before: dict[int, str]) -> list[str]:
 def _nothing_goes_on(
     request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, _nothing_stays_patched: None
 ) -> Iterator[None]:
-    """Fail a test that leaves a thread, an open descriptor or a running loop behind."""
+    """Fail a test that leaves a thread, an open descriptor, a running loop or an exception that is handled behind."""
     threads, descriptors = set(threading.enumerate()), open_descriptors()
     yield
+    assert sys.exception() is None  # or it is the context of every error from here on
     assert asyncio._get_running_loop() is None
     if request.node.get_closest_marker("leaves_threads") is None:
         assert left_threads(threads) == []
