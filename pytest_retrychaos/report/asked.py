@@ -13,6 +13,7 @@ import pytest
 REPORT_OPTION: Final = "--chaos-report"
 FAIL_UNDER_OPTION: Final = "--chaos-fail-under"
 BASELINE_OPTION: Final = "--chaos-baseline"
+BASELINE_INI: Final = "chaos_baseline"
 UPDATE_OPTION: Final = "--chaos-update-baseline"
 
 NO_JINJA: Final = "a .html report needs Jinja2: python -m pip install 'pytest-retrychaos[report]'"
@@ -32,6 +33,8 @@ class Asked(NamedTuple):  # a data class takes four times as long to make, in ev
     reports: tuple[Path, ...] = ()
     fail_under: Decimal | None = None
     baseline: Path | None = None
+    baseline_by: str = BASELINE_OPTION
+    """Where that one was written, for what is wrong with it."""
     updates: bool = False
     """The baseline is written anew."""
     routes: tuple[str, ...] = ()
@@ -75,7 +78,7 @@ def add_options(group: pytest.OptionGroup, parser: pytest.Parser) -> None:
     )
     parser.addini("chaos_report", f"report files, one a line, as {REPORT_OPTION}", type="linelist", default=[])
     parser.addini("chaos_fail_under", f"percent, as {FAIL_UNDER_OPTION}", default="")
-    parser.addini("chaos_baseline", f"a file, relative to the configuration, as {BASELINE_OPTION}", default="")
+    parser.addini(BASELINE_INI, f"a file, relative to the configuration, as {BASELINE_OPTION}", default="")
     parser.addini(
         "chaos_routes",
         "the routes that fault coverage is about, one a line, as `POST /payments/{id}` (default: those that were seen)",
@@ -100,18 +103,19 @@ def read_asked(config: pytest.Config) -> Asked:
         report_path(text, root, "ini chaos_report") for text in config.getini("chaos_report")
     ]
     baseline: str | None = config.getoption(BASELINE_OPTION)
-    by_ini = str(config.getini("chaos_baseline"))
+    by_ini = str(config.getini(BASELINE_INI))
     asked = Asked(
         reports=tuple(dict.fromkeys(reports)),
         fail_under=_percent(config),
         baseline=here / baseline if baseline else root / by_ini if by_ini else None,
+        baseline_by=BASELINE_OPTION if baseline else f"ini {BASELINE_INI}",
         updates=bool(config.getoption(UPDATE_OPTION)),
         routes=tuple(route(text, "ini chaos_routes") for text in config.getini("chaos_routes")),
         omitted=tuple(omitted(text, "ini chaos_omit") for text in config.getini("chaos_omit")),
     )
     if asked.updates and asked.baseline is None:
         raise pytest.UsageError(
-            f"{UPDATE_OPTION} without a file: name it by {BASELINE_OPTION}=FILE or ini chaos_baseline"
+            f"{UPDATE_OPTION} without a file: name it by {BASELINE_OPTION}=FILE or ini {BASELINE_INI}"
         )
     return asked
 

@@ -64,7 +64,7 @@ class Collecting:
         if asked.baseline is not None and not self._only_looks:
             from pytest_retrychaos.report.known import known_by, read_baseline
 
-            self._listed = read_baseline(asked.baseline, may_be_missing=asked.updates)
+            self._listed = read_baseline(asked.baseline, may_be_missing=asked.updates, option=asked.baseline_by)
             config.stash[KNOWN] = known_by(self._listed, knows_all=asked.updates)
         self._is_worker = hasattr(config, "workerinput")
         self._process = os.getpid()

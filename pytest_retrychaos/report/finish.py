@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from pytest_retrychaos.report import baseline
-from pytest_retrychaos.report.asked import BASELINE_OPTION, REPORT_OPTION, UPDATE_OPTION, Asked
+from pytest_retrychaos.report.asked import REPORT_OPTION, UPDATE_OPTION, Asked
 from pytest_retrychaos.report.coverage import Scope, coverage
 from pytest_retrychaos.report.document import Comparison, Document, FindingRecord, Identity, TestRecord
 from pytest_retrychaos.report.figures import percent, written
@@ -100,7 +100,7 @@ def finish(asked: Asked, document: Document) -> Outcome:
     failures: list[str] = []
     done: list[str] = []
     if asked.updates and asked.baseline is not None:
-        _try(asked.baseline, updated(document), BASELINE_OPTION, failures, done)
+        _try(asked.baseline, updated(document), asked.baseline_by, failures, done)
         document = replace(document, baseline=baseline.up_to_date(document.baseline))
     elif document.baseline is not None:
         failures += baseline_failures(document.baseline, str(asked.baseline))

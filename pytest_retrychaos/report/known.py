@@ -9,7 +9,7 @@ import pytest
 
 from pytest_retrychaos.laws import Finding
 from pytest_retrychaos.report import baseline
-from pytest_retrychaos.report.asked import BASELINE_OPTION, UPDATE_OPTION
+from pytest_retrychaos.report.asked import UPDATE_OPTION
 from pytest_retrychaos.report.declared import declared_by
 from pytest_retrychaos.report.document import Identity
 from pytest_retrychaos.report.identity import Reading
@@ -32,7 +32,7 @@ def known_by(listed: Iterable[Identity], *, knows_all: bool) -> Callable[[Servic
     return is_known
 
 
-def read_baseline(path: Path, *, may_be_missing: bool, option: str = BASELINE_OPTION) -> tuple[Identity, ...]:
+def read_baseline(path: Path, *, may_be_missing: bool, option: str) -> tuple[Identity, ...]:
     """Read the baseline that an option names; `pytest.UsageError` says what is wrong with it, and the way out."""
     try:
         return baseline.from_json(path.read_text(encoding="utf-8"))

@@ -469,6 +469,7 @@ def test_under_q_only_what_fails_the_run_is_said(pytester: pytest.Pytester) -> N
         (["--chaos-fail-under=nan"], "*--chaos-fail-under=nan is no percentage: give a number from 0 to 100"),
         (["--chaos-update-baseline"], "*--chaos-update-baseline without a file: name it by --chaos-baseline=FILE *"),
         (["--chaos-baseline=b.json"], "*--chaos-baseline=*b.json: there is no such file: write it with *"),
+        (["-o", "chaos_baseline=b.json"], "ERROR: ini chaos_baseline=*b.json: there is no such file: write it with *"),
         (["--chaos-baseline=f"], "*--chaos-baseline=*f: it is no JSON (*). Mend it, or delete it and *"),
     ],
 )
