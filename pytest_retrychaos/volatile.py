@@ -1,4 +1,4 @@
-"""Names of what may differ each time one request is sent, or says who sends it, each with its source.
+"""Names of what may differ each time one request is sent, or says who sends it or which part, each with its source.
 
 What may differ is known by its name, never by its look: a UUID may as well be the order's own number.
 """
@@ -169,6 +169,10 @@ NUMBERED_HEADERS: Final = frozenset(
     }
 )
 """Headers whose values name the sending, the machine or the content: a trace numbers them."""
+
+POSITIONS: Final = ("content-range", "range", "upload-offset", "last-event-id")
+"""Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0; WHATWG HTML,
+9.2, server-sent events)."""
 
 CREDENTIALS: Final = (
     "authorization",  # RFC 9110, 11.6.2

@@ -23,6 +23,7 @@ from pytest_retrychaos.laws.tally import ONE_OR_TWO, Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, View
 from pytest_retrychaos.laws.words import counted
 from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.volatile import POSITIONS
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.policy import Policy
@@ -39,9 +40,6 @@ DEADLINES: Final = frozenset({"builtins.TimeoutError", "trio.TooSlowError"})
 """What a deadline around a block raises: `asyncio.timeout`, `wait_for`, anyio's and trio's `fail_after`."""
 
 STOPPED: Final = 'was it told to stop while it waited? let it come to its retry, or chaos.verify(ignore=("RT01",))'
-
-RANGES: Final = ("Content-Range", "Range", "Upload-Offset", "Last-Event-ID")
-"""Fields that name a part of a resource: a resumed transfer changes them and is no retry."""
 
 
 def rt01(view: View, terms: Terms) -> LawResult:
@@ -262,7 +260,7 @@ def _is_resumed(view: View, failed: Attempt) -> bool:
         if later.scope != failed.scope or not view.trace.are_related(later.lineage, failed.lineage):
             continue
         if (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed)):
-            if any(later.headers.get(name) != failed.headers.get(name) for name in RANGES):
+            if any(later.headers.get(name) != failed.headers.get(name) for name in POSITIONS):  # a resumed transfer
                 return True
             if is_next and failed.is_read and later.target != failed.target:
                 return True

@@ -19,13 +19,8 @@ from pytest_retrychaos.record.operations import Candidates, OperationSheet
 from pytest_retrychaos.record.sameness import DIFFERENT, PART, REST, SAME, VOLATILE, relate
 from pytest_retrychaos.record.sheet import Sheet
 from pytest_retrychaos.service.payload import JSON, MULTIPART, media_type
-
-POSITIONS: Final = ("content-range", "range", "upload-offset", "last-event-id")
-"""Headers that say which part is meant: where one changes, it is another request (RFC 9110, 14; tus 1.0; WHATWG HTML,
-9.2, server-sent events)."""
-
-PRECONDITIONS: Final = ("if-match", "if-none-match", "if-unmodified-since", "x-goog-if-generation-match")
-"""Headers that say what the client has read: another one tells that it has looked again (RFC 9110, 13)."""
+from pytest_retrychaos.service.reads import GUARD_HEADERS
+from pytest_retrychaos.volatile import POSITIONS
 
 IDEMPOTENT: Final = frozenset({"PUT", "DELETE"})
 """Methods whose repetition does nothing more (RFC 9110, 9.2.2)."""
@@ -296,8 +291,8 @@ def _speaks_against(operation: OperationSheet, earlier: Sheet, sheet: Sheet) -> 
     old, new = earlier.headers, sheet.headers
     if any(old.get(name) != new.get(name) for name in POSITIONS):
         return Against.POSITION
-    if any(name in old and name in new and old[name] != new[name] for name in PRECONDITIONS):
-        return Against.POSITION
+    if any(name in old and name in new and old[name] != new[name] for name in GUARD_HEADERS):
+        return Against.POSITION  # it has read anew what the first one was guarded by
     if sheet.scope is not None:
         return None
     site = operation.last.site

@@ -132,8 +132,8 @@ _READ_IN_TEXT = re.compile("Action=|" + "|".join(sorted(_ELASTIC)))
 _READ_IN_BODY = re.compile(rb"Action=|grant_type|query")
 """What stands in the target or in the body of every read by POST but those known by a header."""
 
-_GUARD_HEADERS = frozenset(name for place, name, _ in GUARDS if place == "header")
-_GENERATION_HEADERS = frozenset(name for name in _GUARD_HEADERS if name.startswith("x-goog-"))
+GUARD_HEADERS = frozenset(name for place, name, _ in GUARDS if place == "header")
+_GENERATION_HEADERS = frozenset(name for name in GUARD_HEADERS if name.startswith("x-goog-"))
 _GUARD_FIELDS = tuple(name for place, name, _ in GUARDS if place == "query")
 _IN_GUARD_FIELDS = "eneration"
 """What stands in each of their names: most requests are told apart at one look."""
@@ -160,7 +160,7 @@ def _may_be_read(request: Request) -> bool:
 
 def is_guarded(request: Request) -> bool:
     """Tell whether a request carries a precondition under which repeating it does nothing."""
-    return not _GUARD_HEADERS.isdisjoint(request.headers.by_name) or (
+    return not GUARD_HEADERS.isdisjoint(request.headers.by_name) or (
         _IN_GUARD_FIELDS in request.target and _has_field(request, _GUARD_FIELDS)
     )
 
