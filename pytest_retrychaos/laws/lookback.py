@@ -1,4 +1,4 @@
-"""What else the client did about a failure than to repeat the request: it looked, or it had asked twice."""
+"""What else the client did about a failure than to repeat the request: it looked, split it, or had asked twice."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from pytest_retrychaos.laws.ends import is_unsafe, path_of
 from pytest_retrychaos.laws.tally import TWO_OPERATIONS
+from pytest_retrychaos.volatile import is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -77,14 +78,44 @@ def was_refused_afterwards(view: View, failed: Attempt) -> bool:
 
 def was_sent_with_more(view: View, failed: Attempt) -> bool:
     """Tell whether what failed went into a later request of the same method and path: a batch that had grown."""
-    return any(
-        (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed))
-        and later.body.size > failed.body.size > 0
-        and failed.body.is_whole
-        and later.body.is_whole
-        and _has_grown(failed.body.start, later.body.start)
-        for later in _later(view, failed, None)
-    )
+    items = _items(failed)
+    return bool(items) and any(items < more for more in _items_at_its_place(view, failed))
+
+
+def was_sent_in_parts(view: View, failed: Attempt) -> bool:
+    """Tell whether all that failed went into later, smaller requests of the same method and path: halves of a batch."""
+    items = _items(failed)
+    parts = [part for part in _items_at_its_place(view, failed) if part < items]
+    return len(parts) > 1 and frozenset[object]().union(*parts) == items
+
+
+def _items_at_its_place(view: View, failed: Attempt) -> list[frozenset[object]]:
+    place = (failed.method, failed.host, path_of(failed))
+    later = (one for one in _later(view, failed, None) if (one.method, one.host, path_of(one)) == place)
+    return [_items(one) for one in later]
+
+
+def _items(attempt: Attempt) -> frozenset[object]:
+    """Give what a body consists of, each part once: of JSON its values, of any other text its lines."""
+    if not attempt.body.is_whole:
+        return frozenset()
+    try:
+        return frozenset(_values(json.loads(attempt.body.start)))
+    except (ValueError, RecursionError):
+        return frozenset(attempt.body.start.splitlines())
+
+
+def _values(value: object, *place: str) -> Iterator[object]:
+    """List each value with its place; the items of a list have one place."""
+    if isinstance(value, dict):
+        names = [name for name in value if not is_volatile(name)]
+        yield place, *names
+        for name in names:
+            yield from _values(value[name], *place, name)
+    elif isinstance(value, list):
+        yield from ((place, json.dumps(item, sort_keys=True)) for item in value)
+    else:
+        yield place, json.dumps(value)
 
 
 def was_signed_anew(view: View, failed: Attempt) -> bool:
@@ -122,24 +153,6 @@ def was_asked_elsewhere(view: View, failed: Attempt) -> bool:
 
 def _file_of(attempt: Attempt) -> str:
     return (attempt.target or "").rpartition("/")[2]  # with its query
-
-
-def _has_grown(old: bytes, new: bytes) -> bool:
-    """Whether all of a body stands in a longer one: lines that were added to, or lists in JSON."""
-    if set(old.splitlines()) <= set(new.splitlines()):
-        return True
-    try:
-        return _holds(json.loads(new), json.loads(old))
-    except (ValueError, RecursionError):
-        return False
-
-
-def _holds(new: object, old: object) -> bool:
-    if isinstance(new, list) and isinstance(old, list):
-        return bool(old) and all(one in new for one in old)
-    if isinstance(new, dict) and isinstance(old, dict) and new.keys() == old.keys():
-        return all(_holds(new[name], value) for name, value in old.items())
-    return new == old
 
 
 def two_operations(operation: OperationView, retry: Retry) -> str | None:

@@ -15,6 +15,7 @@ from pytest_retrychaos.laws.lookback import (
     was_hedged,
     was_passed_on,
     was_refused_afterwards,
+    was_sent_in_parts,
     was_sent_with_more,
     was_signed_anew,
 )
@@ -54,9 +55,9 @@ def rt01(view: View, terms: Terms) -> LawResult:
       or of what it acts on: `/orders/7` for `/orders/7/capture`); where an equal request was under way beside this one
       (a hedge), or came afterwards from another thread or task (a worker that took it up); where the work went on
       elsewhere (another `Range`, `Content-Range`, `Upload-Offset` or `Last-Event-ID`, the next page of a read, the same
-      file of a mirror) or in a larger request (a batch that had grown); where the next request differs in its assertion
-      alone (RFC 7521), which may be signed anew for each attempt; where
-      another operation's failure ended the code; where the code itself cancelled the task, as the loser of a race or
+      file of a mirror), in a larger request (a batch that had grown) or in smaller ones (all its parts); where the next
+      request differs in its assertion alone (RFC 7521), which may be signed anew for each attempt; where another
+      operation's failure ended the code; where the code itself cancelled the task, as the loser of a race or
       the rest of a group, or stopped the worker in its wait (`if stop.wait(delay): return`, in an event loop
       `wait_for(stop.wait(), delay)`); where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in
       an error of its own (RT06). Of a wait for anything but an event (a queue, a condition, `asyncio.wait`) it is not
@@ -179,6 +180,8 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return "the next request differs in its assertion alone: it may be its retry, signed anew"
     if was_sent_with_more(view, attempt):
         return "what it carried was sent afterwards in a larger request"
+    if was_sent_in_parts(view, attempt):
+        return "what it carried was sent afterwards in smaller requests"
     if _is_resumed(view, attempt) or was_asked_elsewhere(view, attempt):
         return (
             "the work went on in another way: at another host, or by the next part, page or range of the same resource"

@@ -67,7 +67,7 @@ def decide(sheet: Sheet, candidates: Candidates, *, is_sender_known: bool = True
             return Decision(candidates.of_key, reason)
     follows: OperationSheet | None = None
     for operation in candidates.similar:
-        against = _as_retry(operation, sheet)
+        against = _as_retry(operation, sheet, candidates.latest)
         if against is None:
             if is_sender_known or _is_only_one(operation, sheet, candidates):
                 return Decision(operation, "retry")
@@ -231,8 +231,11 @@ def is_retry(operation: OperationSheet, sheet: Sheet) -> bool:
     return operation.counterpart(sheet) is not None and _as_retry(operation, sheet) is None
 
 
-def _as_retry(operation: OperationSheet, sheet: Sheet) -> Against | str | None:
-    """Say what keeps an attempt from being a retry of an operation; ``None``: nothing."""
+def _as_retry(operation: OperationSheet, sheet: Sheet, latest: OperationSheet | None = None) -> Against | str | None:
+    """Say what keeps an attempt from being a retry of an operation; ``None``: nothing.
+
+    ``latest`` is what its lineage has done last.
+    """
     last = operation.last
     if not last.failed or not had_ended(operation, sheet):
         return "it had not failed"
@@ -243,9 +246,7 @@ def _as_retry(operation: OperationSheet, sheet: Sheet) -> Against | str | None:
     if against is Against.POSITION:
         return against
     kind = relation(earlier, sheet)
-    if kind == DIFFERENT or (
-        _is_smaller(kind, sheet) and (_was_refused(last) or _had_kept_another_key(operation, sheet))
-    ):
+    if kind == DIFFERENT or (_is_smaller(kind, sheet) and _is_meant(operation, kind, sheet, latest)):
         return "another body"
     if against is Against.LINE and kind not in (SAME, VOLATILE):
         return "another body"
@@ -259,10 +260,22 @@ def _is_smaller(kind: str, sheet: Sheet) -> bool:
     return bool(sheet.full_body) and media_type(sheet.headers.by_name) not in (JSON, MULTIPART)
 
 
+def _is_meant(operation: OperationSheet, kind: str, sheet: Sheet, latest: OperationSheet | None) -> bool:
+    """Whether a smaller body is another request, and not what is left of the earlier one by mistake."""
+    if _was_refused(operation.last) or _had_kept_another_key(operation, sheet):
+        return True
+    return kind == REST and _is_split(operation, latest)
+
+
 def _had_kept_another_key(operation: OperationSheet, sheet: Sheet) -> bool:
     """Whether an operation was repeated under one key, and this is another: who makes keys anew keeps none."""
     keys = [one.key for one in operation.attempts if one.method is not None]
     return len(keys) > 1 and len({*keys}) == 1 and None not in (keys[0], sheet.key) and sheet.key != keys[0]
+
+
+def _is_split(operation: OperationSheet, latest: OperationSheet | None) -> bool:
+    """Whether another body has gone to the same place since it failed: the first half of a batch, as it seems."""
+    return latest not in (None, operation) and latest.last.identity == operation.last.identity
 
 
 def _was_refused(last: Sheet) -> bool:

@@ -350,17 +350,23 @@ def test_a_deliberate_second_order(chaos: Chaos) -> None:
     chaos.verify()
 
 
-def test_a_bulk_of_different_bodies_after_a_failure(chaos: Chaos) -> None:
-    """The bulk that failed is split, and its halves are sent."""
-    chaos.script("413, ok")
+@pytest.mark.parametrize("script", ["413, ok", "503, ok", "503 x2, ok", "ok, 429 retry-after=1, ok"])
+@pytest.mark.parametrize("form", ["list", "object", "lines"])
+def test_a_bulk_is_split_after_a_failure(chaos: Chaos, script: str, form: str) -> None:
+    """The bulk that failed is not sent again, but its halves are."""
+    chaos.script(script)
 
-    def client(items: list[int]) -> None:
-        answer = send("POST", chaos.url + "/bulk", json={"items": items}, fields=keyed())
-        if answer.status_code == 413:
+    def client(items: list[str]) -> None:
+        body = {"list": items, "object": {"to": "all", "items": items}, "lines": "\n".join(items)}[form]
+        content = {"data" if form == "lines" else "json": body}
+        answer = send("POST", chaos.url + "/bulk", tries=1, fields=keyed(), **content)
+        if answer.status_code in (413, 429, 503):
+            time.sleep(1)
             client(items[: len(items) // 2])
             client(items[len(items) // 2 :])
 
-    client(list(range(10)))
+    client(["a", "b", "c", "d"])
+    client(["e", "f", "g", "h"])
     chaos.verify()
 
 

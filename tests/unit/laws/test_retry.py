@@ -186,6 +186,34 @@ def test_rt01_does_not_apply_to_a_batch_that_is_sent_with_more(run, ruling, old,
 
 
 @pytest.mark.parametrize(
+    ("whole", "parts", "expected"),
+    [
+        (b"[1,2,3]", (b"[1]", b"[2, 3]"), NOT_APPLIED),
+        (
+            b'{"id":"o-1","items":[1,2],"nonce":"a"}',
+            (b'{"id":"o-1","items":[1],"nonce":"b"}', b'{"id":"o-1","items":[2]}'),
+            NOT_APPLIED,
+        ),
+        (b"[1,2,3]", (b"[1]", b"[2]"), ("broken", "RT01/503")),
+        (b"[1,2,3]", (b"[1,2]", b"[3,4]"), ("broken", "RT01/503")),
+        (
+            b'{"id":"o-1","items":[1,2]}',
+            (b'{"id":"o-1","items":[1]}', b'{"id":"o-2","items":[2]}'),
+            ("broken", "RT01/503"),
+        ),
+        (b"[]", (b"[]", b"[]"), ("broken", "RT01/503")),
+    ],
+)
+def test_rt01_does_not_apply_to_a_batch_that_is_sent_in_parts(run, ruling, whole, parts, expected):
+    """All of it has to go out again; what is left out was given up."""
+    one = run().send("503", key="key-1", content=whole).wait(1)
+    for number, part in enumerate(parts, start=2):
+        one.new().send(key=f"key-{number}", content=part)
+
+    assert ruling(one, "RT01") == expected
+
+
+@pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
         (b"grant_type=g&client_assertion=a.b.c", b"grant_type=g&client_assertion=d.e.f", NOT_APPLIED),

@@ -120,6 +120,15 @@ def test_half_of_a_batch_that_was_too_large_begins_an_operation(chaos: Chaos) ->
     assert groups(chaos) == [[1], [2]]
 
 
+def test_halves_of_a_batch_begin_operations(chaos: Chaos) -> None:
+    """The first half went out before: the second is not what is left of a stream."""
+    chaos.script("503, ok")
+
+    sends(*({"body": body, "headers": LINED} for body in (LINES, LINES[:8], LINES[8:])))
+
+    assert groups(chaos) == [[1], [2], [3]]
+
+
 @pytest.mark.parametrize(
     ("whole", "part", "kind"),
     [
