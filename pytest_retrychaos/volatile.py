@@ -6,6 +6,7 @@ What may differ is known by its name, never by its look: a UUID may as well be t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 _SIGNED_TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*|J\d+")
@@ -89,6 +90,32 @@ SIGNED: Final = frozenset(
 def is_volatile(name: str) -> bool:
     """Tell whether a field may differ on every sending, by its name."""
     return name.lower() in FIELDS
+
+
+DEEPEST: Final = 4
+"""How many objects inside each other are looked through: ``{"message": {"header": {"nonce": …}}}``."""
+
+
+def without_volatile(fields: Mapping[str, object], depth: int = DEEPEST) -> dict[str, object]:
+    """Leave volatile fields out of an object, and out of those in it that have others as well.
+
+    An item of a list is left as it is: one of many is told from the next by when it was made.
+    """
+    return {
+        name: (without_volatile(value, depth - 1) or value) if isinstance(value, dict) and depth > 1 else value
+        for name, value in fields.items()
+        if not is_volatile(name)
+    }
+
+
+def volatile_in(value: object, depth: int = DEEPEST) -> Iterator[object]:
+    """List the values of volatile fields in a JSON object and in those in it."""
+    if isinstance(value, dict) and depth:
+        for name, one in value.items():
+            if is_volatile(name):
+                yield one
+            else:
+                yield from volatile_in(one, depth - 1)
 
 
 def without_numbers(value: object) -> object:

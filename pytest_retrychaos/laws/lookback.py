@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 ASSERTIONS: Final = frozenset({"assertion", "client_assertion"})
 """Fields that say by a signed token who asks, or for whom (RFC 7521, 4)."""
+
+_FIGURE: Final = re.compile(rb"(:\s*)-?\d[\d.]*(?=\s*[,)}\s])")
+"""A number that is a field's value or an argument's, in JSON and in a query's text in it; none of a text."""
 
 LOOK_AHEAD: Final = 50
 """How many later attempts are searched for one that goes on."""
@@ -89,20 +93,30 @@ def was_sent_in_parts(view: View, failed: Attempt) -> bool:
     return len(parts) > 1 and frozenset[object]().union(*parts) == items
 
 
+def differs_in_numbers(failed: Attempt, later: Attempt) -> bool:
+    """Tell whether two JSON bodies differ in numbers alone: another page, or a smaller one, of a read by POST."""
+    items = [_items(one, holds_figures=False) for one in (failed, later)]
+    return items[0] == items[1] != frozenset() and failed.body.sha256 != later.body.sha256
+
+
 def _items_at_its_place(view: View, failed: Attempt) -> list[frozenset[object]]:
     place = (failed.method, failed.host, path_of(failed))
     later = (one for one in _later(view, failed, None) if (one.method, one.host, path_of(one)) == place)
     return [_items(one) for one in later]
 
 
-def _items(attempt: Attempt) -> frozenset[object]:
-    """Give what a body consists of, each part once: of JSON its values, of any other text its lines."""
+def _items(attempt: Attempt, *, holds_figures: bool = True) -> frozenset[object]:
+    """Give what a body consists of, each part once: of JSON its values, of any other text its lines.
+
+    Without figures all numbers are one, those in a query's text, too: ``orders(first: 100)``.
+    """
     if not attempt.body.is_whole:
         return frozenset()
+    text = attempt.body.start if holds_figures else _FIGURE.sub(rb"\g<1>0", attempt.body.start)
     try:
-        return frozenset(_values(json.loads(attempt.body.start)))
+        return frozenset(_values(json.loads(text)))
     except (ValueError, RecursionError):
-        return frozenset(attempt.body.start.splitlines())
+        return frozenset(text.splitlines())
 
 
 def _values(value: object, *place: str) -> Iterator[object]:

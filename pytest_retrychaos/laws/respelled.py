@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_retrychaos.packing import said
-from pytest_retrychaos.volatile import FIELDS, without_numbers
+from pytest_retrychaos.volatile import without_numbers, without_volatile
 
 if TYPE_CHECKING:
     from pytest_retrychaos.trace import Attempt
@@ -31,6 +31,4 @@ def _spelled(attempt: Attempt) -> str | None:
         value = without_numbers(json.loads(said(attempt.body.start, attempt.headers)))
     except (ValueError, RecursionError):
         return None
-    if isinstance(value, dict):
-        value = {name: one for name, one in value.items() if name.lower() not in FIELDS}
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(without_volatile(value) if isinstance(value, dict) else value, sort_keys=True)

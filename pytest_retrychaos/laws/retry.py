@@ -10,6 +10,7 @@ from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.ends import TOLERANCE_NS, Ended, asked_by, is_unsafe, met, path_of
 from pytest_retrychaos.laws.lookback import (
     LOOK_AHEAD,
+    differs_in_numbers,
     looked,
     was_asked_elsewhere,
     was_hedged,
@@ -54,14 +55,14 @@ def rt01(view: View, terms: Terms) -> LawResult:
     - Does not apply where the client looked afterwards whether a write was carried out (a read at its path, below it,
       or of what it acts on: `/orders/7` for `/orders/7/capture`); where an equal request was under way beside this one
       (a hedge), or came afterwards from another thread or task (a worker that took it up); where the work went on
-      elsewhere (another `Range`, `Content-Range`, `Upload-Offset` or `Last-Event-ID`, the next page of a read, the same
-      file of a mirror), in a larger request (a batch that had grown) or in smaller ones (all its parts); where the next
-      request differs in its assertion alone (RFC 7521), which may be signed anew for each attempt; where another
-      operation's failure ended the code; where the code itself cancelled the task, as the loser of a race or
-      the rest of a group, or stopped the worker in its wait (`if stop.wait(delay): return`, in an event loop
-      `wait_for(stop.wait(), delay)`); where a deadline (`asyncio.timeout`) ended it while it waited; where it ended in
-      an error of its own (RT06). Of a wait for anything but an event (a queue, a condition, `asyncio.wait`) it is not
-      known what ended it: the finding asks.
+      elsewhere (another `Range`, `Content-Range`, `Upload-Offset` or `Last-Event-ID`, the next page of a read or a
+      smaller one, the same file of a mirror), in a larger request (a batch that had grown) or in smaller ones (all its
+      parts); where the next request differs in its assertion alone (RFC 7521), which may be signed anew for each
+      attempt; where another operation's failure ended the code; where the code itself cancelled the task, as the loser
+      of a race or the rest of a group, or stopped the worker in its wait (`if stop.wait(delay): return`, in an event
+      loop `wait_for(stop.wait(), delay)`); where a deadline (`asyncio.timeout`) ended it in a wait; where it ended in
+      an error of its own (RT06). Of a wait for anything but an event (a queue, a condition, `asyncio.wait`) it is
+      not known what ended it: the finding asks.
     - Why: These failures pass. A client without a retry shows them to its users.
     - Fix: Add the failure to what the client retries, or say `ignore=("RT01",)` where a retry is not wanted.
     """
@@ -265,7 +266,7 @@ def _is_resumed(view: View, failed: Attempt) -> bool:
         if (later.method, later.host, path_of(later)) == (failed.method, failed.host, path_of(failed)):
             if any(later.headers.get(name) != failed.headers.get(name) for name in POSITIONS):  # a resumed transfer
                 return True
-            if is_next and failed.is_read and later.target != failed.target:
+            if is_next and failed.is_read and (later.target != failed.target or differs_in_numbers(failed, later)):
                 return True
         is_next = False
     return False

@@ -19,7 +19,15 @@ from pytest_retrychaos.model import Headers
 from pytest_retrychaos.service.payload import FORM, JSON, MULTIPART, fields_of, media_type, read_json
 from pytest_retrychaos.trace import NO_BODY, WHOLE, Body
 from pytest_retrychaos.trace.tokens import replaced
-from pytest_retrychaos.volatile import CREDENTIALS, FIELDS, SHORTEST, is_volatile, without_numbers
+from pytest_retrychaos.volatile import (
+    CREDENTIALS,
+    FIELDS,
+    SHORTEST,
+    is_volatile,
+    volatile_in,
+    without_numbers,
+    without_volatile,
+)
 
 SAME: Final = "same"
 """To the byte."""
@@ -76,7 +84,7 @@ def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ..
         elif kind == FORM and len(body) <= WHOLE:
             found += _spelled(body.decode("latin-1"))
         elif kind == JSON and len(body) <= WHOLE and _may_be_named(body):
-            found += [_text(value) for name, value in fields_of(kind, body).items() if is_volatile(name)]
+            found += [_text(value) for value in volatile_in(fields_of(kind, body))]
     return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST)) if found else ()
 
 
@@ -163,8 +171,7 @@ def _form(body: bytes) -> dict[str, list[str]]:
 
 
 def _relate_fields(old: Mapping[str, object], new: Mapping[str, object]) -> str | None:
-    old = {name: value for name, value in old.items() if not is_volatile(name)}
-    new = {name: value for name, value in new.items() if not is_volatile(name)}
+    old, new = without_volatile(old), without_volatile(new)
     if not old:
         return None  # nothing but volatile fields: they are the content
     if old == new:

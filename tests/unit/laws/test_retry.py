@@ -186,6 +186,26 @@ def test_rt01_does_not_apply_to_a_batch_that_is_sent_with_more(run, ruling, old,
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (b'{"query":"{a}","size":100}', b'{"query":"{a}","size": 50}', NOT_APPLIED),
+        (
+            b'{"query":"{a(first: 100, after: \\"x\\"){b}}"}',
+            b'{"query":"{a(first: 50, after: \\"x\\"){b}}"}',
+            NOT_APPLIED,
+        ),
+        (b'{"query":"{a}","size":100}', b'{"query":"{b}","size":100}', ("broken", "RT01/503")),
+        (b'{"query":"{a}","id":"o-1"}', b'{"query":"{a}","id":"o-2"}', ("broken", "RT01/503")),
+    ],
+)
+def test_rt01_does_not_apply_to_a_read_that_asks_for_less(run, ruling, first, second, expected):
+    """A smaller page after a timeout; another query is another read."""
+    one = run().send("503", target="/graphql", is_read=True, content=first).wait(1)
+
+    assert ruling(one.new().send(target="/graphql", is_read=True, content=second), "RT01") == expected
+
+
+@pytest.mark.parametrize(
     ("whole", "parts", "expected"),
     [
         (b"[1,2,3]", (b"[1]", b"[2, 3]"), NOT_APPLIED),

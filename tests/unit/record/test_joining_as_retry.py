@@ -73,6 +73,12 @@ def test_a_volatile_field_of_the_query_is_no_part_of_the_identity(chaos: Chaos) 
             b'{"idempotency_key":"a","amount":5}', b'{"idempotency_key":"b","amount":5}', "volatile", id="key"
         ),
         pytest.param(b'{"a":1,"b":2}', b'{"b": 2, "a": 1}', "volatile", id="another spelling"),
+        pytest.param(
+            b'{"head":{"to":"x","nonce":"1"},"amount":5}',
+            b'{"head":{"to":"x","nonce":"2"},"amount":5}',
+            "volatile",
+            id="another nonce inside",
+        ),
     ],
 )
 def test_what_was_the_same_joins(chaos: Chaos, first: bytes, second: bytes, relation: str) -> None:
@@ -91,6 +97,8 @@ def test_what_was_the_same_joins(chaos: Chaos, first: bytes, second: bytes, rela
         pytest.param(b'{"amount":5}', b'{"amount":5,"note":"x"}', id="a field more"),
         pytest.param(b'{"amount":5,"nonce":"1"}', b'{"amount":6,"nonce":"2"}', id="another amount too"),
         pytest.param(b'{"request_id":"a"}', b'{"request_id":"b"}', id="nothing but a volatile field"),
+        pytest.param(b'{"order":{"nonce":"a"}}', b'{"order":{"nonce":"b"}}', id="nor inside"),
+        pytest.param(b'[{"n":1,"nonce":"a"}]', b'[{"n":1,"nonce":"b"}]', id="items of a list"),
         pytest.param(b'{"id":"0a"}', b'{"id":"0b"}', id="an id that no table names"),
         pytest.param(b"[1, 2]", b"2", id="JSON that happens to end like another"),
         pytest.param(b'{"q":"x","page":2}', b'{"q":"x"}', id="a page cursor missing"),

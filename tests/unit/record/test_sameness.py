@@ -54,6 +54,8 @@ def test_credentials_are_what_says_who_calls(headers: dict[str, str], found: str
         (NO_HEADERS, "/a?timestamp=10%3A00%3A00", b"", ("10%3A00%3A00", "10:00:00")),
         (JSON, "/a", b'{"nonce":"abcdef","timestamp":1767225600,"b":"ghijkl"}', ("abcdef", "1767225600")),
         (JSON, "/a", b'{"nonce":["abcdef"],"timestamp":true}', ()),
+        (JSON, "/a", b'{"a":{"b":{"Nonce":"abcdef"}},"c":[{"nonce":"ghijkl"}]}', ("abcdef",)),
+        (JSON, "/a", b'{"1":{"2":{"3":{"4":{"nonce":"too deep"}}}}}', ()),
         (JSON, "/a", b"not JSON: nonce", ()),
         (FORM, "/a", b"nonce=abcdef&b=ghijkl", ("abcdef",)),
         (
