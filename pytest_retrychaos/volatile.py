@@ -34,6 +34,8 @@ FIELDS: Final = frozenset(
         "oauth_timestamp",
         "oauth_signature",
         "signature",  # AWS Signature 2
+        "sign",  # Alipay, WeChat Pay
+        "protected",  # JSON Web Signature (RFC 7515, 7.2): ACME's nonce stands in it (RFC 8555, 6.5)
         "idempotency_key",  # Square
         "idempotencykey",  # Adyen, Worldpay
         "idempotency-key",
@@ -44,6 +46,11 @@ FIELDS: Final = frozenset(
         "correlationid",
         "trace_id",
         "traceid",
+        "csrf_token",  # de facto; what follows: Spring, Django, Rails, ASP.NET
+        "_csrf",
+        "csrfmiddlewaretoken",
+        "authenticity_token",
+        "__requestverificationtoken",
         "sent_at",  # Segment
         "sentat",
         "created_at",  # de facto: when the client made the request
@@ -77,7 +84,18 @@ FIELDS: Final = frozenset(
 )
 """Fields of a query, a form or a JSON object, in lower case."""
 
-SIGNATURES: Final = frozenset({"signature", "sig", "x-amz-signature", "x-goog-signature"})
+ELEMENTS: Final = FIELDS | {
+    "created",  # WS-Security, UsernameToken and Timestamp
+    "expires",
+    "messageid",  # WS-Addressing
+    "msgid",  # ISO 20022, group header: names the message, not the payment in it
+    "credttm",
+    "signaturevalue",  # XML Signature
+    "digestvalue",
+}
+"""Elements of XML whose text may differ, by their local names in lower case."""
+
+SIGNATURES: Final = frozenset({"signature", "sig", "sign", "x-amz-signature", "x-goog-signature"})
 """Fields of a query that sign it."""
 
 SIGNED: Final = frozenset(
@@ -97,15 +115,19 @@ DEEPEST: Final = 4
 
 
 def without_volatile(fields: Mapping[str, object], depth: int = DEEPEST) -> dict[str, object]:
-    """Leave volatile fields out of an object, and out of those in it that have others as well.
+    """Leave volatile fields out of an object and out of those in it, and such as hold nothing else.
 
     An item of a list is left as it is: one of many is told from the next by when it was made.
     """
-    return {
-        name: (without_volatile(value, depth - 1) or value) if isinstance(value, dict) and depth > 1 else value
-        for name, value in fields.items()
-        if not is_volatile(name)
-    }
+    kept: dict[str, object] = {}
+    for name, value in fields.items():
+        if isinstance(value, dict) and value and depth > 1:
+            value = without_volatile(value, depth - 1)
+            if not value:
+                continue
+        if not is_volatile(name):
+            kept[name] = value
+    return kept
 
 
 def volatile_in(value: object, depth: int = DEEPEST) -> Iterator[object]:
@@ -209,6 +231,7 @@ CREDENTIALS: Final = (
     "api-key",  # Azure
     "x-auth-token",  # OpenStack Keystone
     "x-goog-api-key",  # Google APIs
+    "cst",  # IG
 )
 """Headers that say who is calling, in lower case."""
 
@@ -219,6 +242,13 @@ _CREDENTIAL_ENDINGS: Final = (
     "auth-key",  # X-Auth-Key (Cloudflare)
     "subscription-key",  # Ocp-Apim-Subscription-Key (Azure API Management)
     "secret",  # X-IBM-Client-Secret
+    "session",
+    "session-id",  # vmware-api-session-id
+    "sessionid",
+    "sessionkey",  # X-HP3PAR-WSAPI-SessionKey
+    "ticket",  # OTCSTicket (OpenText)
+    "x-authorization",
+    "x-auth",
 )
 _NO_CREDENTIALS: Final = (
     *("client-token", "request-token", "creation-token", "retry-token", "idempotency-token"),

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 KEY_HEADER = "Idempotency-Key"
 """draft-ietf-httpapi-idempotency-key-header, and Stripe, Adyen, Square and others before it."""
 
-REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-"""Idempotent methods (RFC 9110, 9.2.2)."""
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"} | {"PROPFIND", "REPORT", "SEARCH", "QUERY"})
+"""Idempotent methods (RFC 9110, 9.2.2), and those that IANA's registry of HTTP methods has as safe."""
 
 GUARDS = ("if-match", "if-none-match", "if-unmodified-since", "x-goog-if-generation-match")
 """Preconditions that a write which was carried out no longer meets (RFC 9110, 13.1; Google Cloud Storage)."""

@@ -18,8 +18,8 @@ from pytest_retrychaos.faults.durations import LONGEST_NS
 from pytest_retrychaos.faults.vocabulary import ON_POST, ON_WRITES
 from pytest_retrychaos.fuzz.faultlist import Faults, read_faults
 from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.service.reads import SAFE_METHODS
 
-READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SCHEMES = ("http", "https")
 _MOST_SECONDS = LONGEST_NS // SECOND
 
@@ -156,7 +156,7 @@ def _makes_sense(step: Step, method: str | None, scheme: str) -> bool:
     if step.kind is Kind.TLS:
         return scheme == "https"
     text = str(step)
-    is_elsewhere = (text in ON_POST and method != "POST") or (text in ON_WRITES and method in READS)
+    is_elsewhere = (text in ON_POST and method != "POST") or (text in ON_WRITES and method in SAFE_METHODS)
     return method is None or not is_elsewhere
 
 

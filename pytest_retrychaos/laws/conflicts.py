@@ -79,7 +79,7 @@ def _judge_in_flight(view: View, operation: OperationView, end: Ended, retry: Re
 
 
 def _sent_under_another_key(view: View, conflict: Attempt) -> Attempt | None:
-    """Find the same request, sent later under another key or none."""
+    """Find the same request, sent later under another key or none; one that was sent before is another order."""
     for later in view.trace.attempts[conflict.index : conflict.index + LOOK_AHEAD]:
         is_same = (later.method, later.host, later.target) == (conflict.method, conflict.host, conflict.target)
         if (
@@ -88,8 +88,18 @@ def _sent_under_another_key(view: View, conflict: Attempt) -> Attempt | None:
             and later.scope == conflict.scope
             and view.trace.are_related(later.lineage, conflict.lineage)
         ):
-            return None if later.key == conflict.key else later
+            is_known = later.key is not None and _first_with_key(view)[later.key] < conflict.index
+            return None if is_known else later
     return None
+
+
+def _first_with_key(view: View) -> dict[str, int]:
+    """Index by each key the attempt that carried it first."""
+    first: dict[str, int] | None = view.memo.get(_first_with_key)
+    if first is None:
+        attempts = reversed(view.trace.attempts)
+        first = view.memo[_first_with_key] = {one.key: one.index for one in attempts if one.key is not None}
+    return first
 
 
 def _new_key(operation: OperationView, conflict: Attempt, other: Attempt) -> Finding:

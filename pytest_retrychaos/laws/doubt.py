@@ -10,13 +10,16 @@ from pytest_retrychaos.engine.classify import Kind, classify_names, classify_sta
 if TYPE_CHECKING:
     from pytest_retrychaos.trace import Told
 
-_WHAT: Final = "outcome|result|state|status|fate|payment|charge|transfer|transaction|order|commit"
+_WHAT: Final = (
+    "outcome|result|state|status|fate|payment|charge|transfer|transaction|order|commit"
+    "|certainty|phase|effect|settlement|disposition|resolution"
+)
 _LOST: Final = re.compile(r"time_?d?_?out|gateway", re.IGNORECASE)
 """Names of errors from which a caller knows enough: ``ServiceResponseTimeoutError``, ``BadGateway``. Not those of their
 bases: urllib3's refused connection is a ``TimeoutError`` too.
 """
 _DOUBT: Final = re.compile(
-    r"indeterminate|undetermined|uncertain|ambiguous|in_?doubt"
+    r"indeterminate|undetermined|uncertain|unconfirmed|ambiguous|in_?doubt|maybe|reconcil"
     r"|(?<=.)unknown(_?(error|exception|failure))?$|unknown_?(outcome|result|state|status)",
     re.IGNORECASE,
 )
@@ -33,6 +36,12 @@ _FIELD: Final = re.compile(
     rf"({_WHAT}): (unknown|unclear|unconfirmed|pending|processing|in[ _-]?progress|timed?[ _-]?out)", re.IGNORECASE
 )
 """Fields of a value that say it: ``status: unknown``, ``outcome: pending``."""
+_FLAG: Final = re.compile(
+    r"\w*(unknown|uncertain|unconfirmed|ambiguous|in_?doubt|(inde|unde)terminate\w*|maybe\w*): true"
+    r"|(\w*_)?(known|certain|definite|definitive|conclusive|final): false",
+    re.IGNORECASE,
+)
+"""Fields of a value that say it by true or false: ``outcome_unknown: true``, ``is_final: false``."""
 _NAME: Final = re.compile(r"\w+: ([\w.-]+)")
 """A field that holds one word: the name of an error, or a code."""
 _NO_ANSWER: Final = re.compile(
@@ -70,7 +79,7 @@ def may_tell_unknown(told: Told) -> bool:
 
 
 def _field_tells(said: str) -> bool:
-    if _FIELD.fullmatch(said):
+    if _FIELD.fullmatch(said) or _FLAG.fullmatch(said):
         return True
     found = _NAME.fullmatch(said)
     word = "" if found is None else _last(found[1])

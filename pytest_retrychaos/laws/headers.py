@@ -25,6 +25,7 @@ MAY_DIFFER: Final[dict[str, str]] = {
     "request-id": "de facto: names the request",
     "x-correlation-id": "de facto: names the request",
     "x-transaction-id": "de facto: names the request",
+    "x-flow-id": "Zalando RESTful API guidelines, 233: names the flow of a call",
     # the time
     "date": "RFC 9110, 6.6.1",
     "x-amz-date": "AWS Signature Version 4",
@@ -41,6 +42,10 @@ MAY_DIFFER: Final[dict[str, str]] = {
     "sentry-trace": "Sentry SDKs",
     "elastic-apm-traceparent": "Elastic APM agents",
     "newrelic": "New Relic distributed tracing",
+    "sw8": "Apache SkyWalking, cross-process propagation headers",
+    "sw8-correlation": "Apache SkyWalking, cross-process correlation headers",
+    "x-dynatrace": "Dynatrace OneAgent",
+    "sap-passport": "SAP Passport: names the call",
     # the connection
     "connection": "RFC 9110, 7.6.1",
     "keep-alive": "RFC 9112, C.2.2",
@@ -65,6 +70,7 @@ MAY_DIFFER: Final[dict[str, str]] = {
     "dpop": "RFC 9449: a proof for each request",
     "x-hub-signature-256": "GitHub webhooks",
     "stripe-signature": "Stripe webhooks: time and signature",
+    "x-mws-authentication": "MAuth (Medidata): signs the request and its time",
 }
 """Field name in lower case, and who says so."""
 
@@ -74,15 +80,21 @@ MAY_DIFFER_PREFIXES: Final[dict[str, str]] = {
     "uberctx-": "Jaeger baggage",
     "x-amz-checksum-": "Amazon S3 checksums: follow from the body",
     "ot-tracer-": "OpenTracing text map",
+    "x-instana-": "IBM Instana tracers",
 }
 """The same for families of fields."""
 
 MAY_DIFFER_WORDS: Final[frozenset[str]] = frozenset(
-    {"attempt", "attempts", "retry", "retries", "timestamp", "nonce", "signature", "trace", "span"}
-    | {"date", "time", "ts", "at", "sent", "expires", "sig", "hmac"}
+    {"attempt", "attempts", "retry", "retries", "timestamp", "nonce", "trace", "span"}
+    | {"requestid", "correlation", "interaction", "invocation"}  # x-fapi-interaction-id (OpenID FAPI); Azure; AWS
+    | {"date", "time", "ts", "at", "sent", "expires"}
+    | {"signature", "sig", "sign", "hmac", "mac", "digest"}  # API-Sign (Kraken), CB-ACCESS-SIGN (Coinbase)
     | {"deadline", "timeout"}  # what is left of it, told to the service: Google SRE book, 22, "deadline propagation"
 )
 """Words in a field's name that say the same of fields which no standard names (``X-Acme-Retry-Count``)."""
+
+_REQUEST_ID: Final = frozenset({"request", "id"})
+"""Words that say so together: ``client-request-id`` (Microsoft Graph), ``X-Client-Request-Id`` (OpenAI)."""
 
 SIGNING_SCHEMES: Final[frozenset[str]] = frozenset(
     {"aws4-hmac-sha256", "aws4-ecdsa-p256-sha256", "digest", "oauth", "hawk", "hmac", "signature", "sharedkey"}
@@ -99,4 +111,5 @@ def may_differ(name: str) -> bool:
     lowered = name.lower()
     if lowered in MAY_DIFFER or lowered.startswith(tuple(MAY_DIFFER_PREFIXES)):
         return True
-    return not MAY_DIFFER_WORDS.isdisjoint(lowered.replace("_", "-").split("-"))
+    words = frozenset(lowered.replace("_", "-").split("-"))
+    return not words.isdisjoint(MAY_DIFFER_WORDS) or words >= _REQUEST_ID

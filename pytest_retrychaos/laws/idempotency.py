@@ -14,6 +14,7 @@ from pytest_retrychaos.laws.view import OperationView, Retry, View
 from pytest_retrychaos.laws.words import counted
 
 if TYPE_CHECKING:
+    from pytest_retrychaos.laws.ends import Ended
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.trace import Attempt
 
@@ -43,8 +44,10 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     tally = Tally("ID01")
     for operation in view.operations:
         retries = [retry for retry in operation.retries if is_unsafe(retry.attempt)]
-        bare = next((retry for retry in retries if _is_bare(retry)), None)
-        if bare is not None and looked(view, bare.led_by, until=bare.attempt.index):
+        bares = [retry for retry in retries if _is_bare(operation, retry)]
+        blind = (one for one in bares if not looked(view, one.led_by, until=one.attempt.index))
+        bare = next(blind, None)
+        if bares and bare is None:
             tally.pass_over("the client looked whether the request had been carried out before it sent it again")
         elif bare is not None and is_known_by_its_id(operation):
             tally.pass_over("it gives what it creates an id of its own, by which the service knows it again")
@@ -63,16 +66,24 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     )
 
 
-def _is_bare(retry: Retry) -> bool:
-    """Whether an unsafe request without a key was sent again though it may have been carried out."""
+def _is_bare(operation: OperationView, retry: Retry) -> bool:
+    """Whether an unsafe request without a key was sent again though it may have been carried out.
+
+    After an attempt that was not sent it may have been by the one before that.
+    """
     if retry.attempt.key and retry.led_by.key:
         return False
     before = retry.before
     if not retry.led_by.was_sent:
-        return False
+        earlier = [end for end in operation.ends if end.attempt.was_sent and end.attempt.index < retry.led_by.index]
+        return bool(earlier) and not earlier[-1].attempt.key and _leaves_open(earlier[-1])
     if retry.led_by.status == 303:
         return before.attempt.failed
-    return before.attempt.failed and before.kind is Kind.AMBIGUOUS
+    return _leaves_open(before)
+
+
+def _leaves_open(end: Ended) -> bool:
+    return end.attempt.failed and end.kind is Kind.AMBIGUOUS
 
 
 def _keyless(operation: OperationView, retry: Retry) -> Finding:

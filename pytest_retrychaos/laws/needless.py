@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
@@ -20,7 +21,7 @@ from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.volatile import signatures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_retrychaos.laws.verdict import Finding, LawResult
     from pytest_retrychaos.laws.view import OperationView, Retry, View
@@ -31,6 +32,14 @@ PERMANENT: Final = frozenset({400, 401, 402, 403, 404, 405, 410, 415, 422})
 
 MISSING: Final = frozenset({404, 410})
 """Those that a write can change."""
+
+LOGINS: Final = frozenset(
+    {"login", "logon", "signin", "sign-in", "sso", "token", "tokens", "oauth", "oauth2", "session", "sessions"}
+    | {"auth", "authenticate", "authentication", "authorize", "refresh"}
+)
+"""Parts of a path by which a login is known."""
+
+_PATH: Final = re.compile("[/.]")
 
 MANY: Final = 500
 """How many attempts before a retry are searched for what may have changed the answer."""
@@ -43,10 +52,11 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
       credentials after 401 or 403 is none, nor is an address that is signed anew, nor a body that is packed otherwise
       after 415, nor the same question put to another host. The service's own answers are not judged: a poll may meet
       404 as often as it likes.
-    - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps. Nor where a redirect
-      led to one address, which refused, and then to another: signed anew, perhaps. Nor where a list was begun anew (an
-      earlier page of it was read again) before the page that had been refused was asked for. Nor where what a read had
-      not found was written before it was read again: at its path, above or below.
+    - Does not apply where another request was made after 401 or 403, and failed: a login, perhaps; or went well, to a
+      path such as `/login` or `/oauth/token`, and the credentials are the same: a test's own login gives one token. Nor
+      where a redirect led to one address, which refused, and then to another: signed anew, perhaps. Nor where a list
+      was begun anew (an earlier page of it was read again) before the page that had been refused was asked for. Nor
+      where what a read had not found was written before it was read again: at its path, above or below.
     - Why: The same request gets the same answer: a retry costs time and traffic, and a locked account.
     - Fix: Retry by a list of statuses, not by "not ok".
     """
@@ -59,7 +69,11 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         not_anew = [r for r in refused if not _was_begun_anew(view, r)]
         repeated = [r for r in not_anew if not _was_written(view, r)]
         again = next((r for r in repeated if not _was_login_tried(view, r)), None)
-        if again is not None:
+        if again is not None and _has_logged_in(view, again):
+            tally.pass_over(
+                "a login went well in between, and gave the same credentials: does the real one give others?"
+            )
+        elif again is not None:
             tally.accuse(_sent_after_refusal(operation, again))
         elif not_anew and not repeated:
             tally.pass_over("what had not been found was written before it was read again")
@@ -103,18 +117,28 @@ def _between(view: View, retry: Retry) -> Sequence[Attempt]:
 
 def _was_login_tried(view: View, retry: Retry) -> bool:
     """Whether another request was made between a demand for a login and the retry, and failed."""
+    return any(between.failed for between in _made_for(view, retry))
+
+
+def _has_logged_in(view: View, retry: Retry) -> bool:
+    """Whether a request between a demand for a login and the retry was a login by its path, and went well."""
+    return any(not LOGINS.isdisjoint(_PATH.split(path_of(between).lower())) for between in _made_for(view, retry))
+
+
+def _made_for(view: View, retry: Retry) -> Iterator[Attempt]:
+    """Give the requests between a demand for a login and the retry that may have been made for it."""
     refused = retry.before.attempt
-    return refused.status in LOGIN and any(
-        between.failed
-        and between.operation != refused.operation
-        and between.scope == refused.scope
-        and (
-            view.trace.are_related(between.lineage, refused.lineage)
-            # A refresher that tasks share is told from their own requests by its path.
-            or (path_of(between) != path_of(refused) and view.trace.are_kin(between.lineage, refused.lineage))
-        )
-        for between in _between(view, retry)
-    )
+    for between in _between(view, retry) if refused.status in LOGIN else ():
+        if (
+            between.operation != refused.operation
+            and between.scope == refused.scope
+            and (
+                view.trace.are_related(between.lineage, refused.lineage)
+                # A refresher that tasks share is told from their own requests by its path.
+                or (path_of(between) != path_of(refused) and view.trace.are_kin(between.lineage, refused.lineage))
+            )
+        ):
+            yield between
 
 
 def _was_begun_anew(view: View, retry: Retry) -> bool:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 RAISE: Final = "raise an error that says the outcome is unknown, from the failure itself (raise … from error)"
 
+DECLINED: Final = (
+    "did the answer say that nothing was done? chaos.service.route(…, effect=lambda request, response: …) tells"
+)
+
 _EXCEPTION: Final = "builtins.Exception"
 _ANSWER: Final = re.compile(r"<.*([Rr]esponse|\b[45][0-9][0-9]\b)")
 """How response objects print themselves, whatever their status: ``<urllib3.response.HTTPResponse object>``."""
@@ -90,7 +94,7 @@ def _judge_telling(operation: OperationView, told: Told, tally: Tally) -> None:
         elif may_tell_unknown(told):
             tally.pass_over("its message may say that the outcome is unknown: that is for people to read")
         else:
-            tally.accuse(_false_failure(operation, done, told))
+            tally.accuse(_false_failure(operation, done, told, hint=_if_declined(carried_out)))
     elif told.claims_success is None:
         tally.pass_over(callers.FALLBACK)
     elif done is not None:
@@ -132,7 +136,13 @@ def _hands_over(operation: OperationView, told: Told) -> bool:
     return told.claimed_by == "status" and _ANSWER.match(told.value or "") is not None
 
 
-def _false_failure(operation: OperationView, done: Attempt, told: Told) -> Finding:
+def _if_declined(carried_out: list[Ended]) -> str | None:
+    """Give the way out where the client had the service's whole answer, which may have said no under a 2xx."""
+    is_whole = any(end.is_success and end.attempt.own_answer for end in carried_out)
+    return DECLINED if is_whole else None
+
+
+def _false_failure(operation: OperationView, done: Attempt, told: Told, *, hint: str | None) -> Finding:
     how, way = "a value that says so", f"{RAISE}, or give the failure in the value: Result(ok=False, error=error)"
     if told.raised:
         how, way = told.raised[0].type.removeprefix("builtins."), RAISE
@@ -144,4 +154,5 @@ def _false_failure(operation: OperationView, done: Attempt, told: Told) -> Findi
         why=f"the caller was told by {how}: nothing in it says that the outcome is unknown, and a caller who"
         " believes it will do it again",
         fix=way,
+        hint=hint,
     )

@@ -8,6 +8,7 @@ Laws of this module:
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -77,6 +78,8 @@ class Policy:
     """It may give up where more seconds are asked for."""
     goes_on: GoesOn = unknown
     budget: RetryBudget | None = None
+    longest_obeyed: float = math.inf
+    """Seconds for which it waits where more are asked for, in place of giving up."""
     may_wait_longer: bool = False
     """Something besides the back-off may ask it to, of which the wire knows nothing."""
 
@@ -94,7 +97,7 @@ class Policy:
         asked = asked_by(before)
         if self.asking is Asking.IGNORED or not isinstance(asked, Asked):
             return low, high
-        asked_ns = int(asked.seconds * SECOND)
+        asked_ns = int(min(asked.seconds, self.longest_obeyed) * SECOND)
         if self.asking is Asking.INSTEAD:
             return (asked_ns, asked_ns) if asked_ns else (low, high)
         if before.attempt.status in ASKING:

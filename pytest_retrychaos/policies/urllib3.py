@@ -6,6 +6,7 @@ What is not read: ``redirect`` (a redirect uses up ``total``, so nothing is said
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ def read(policy: object) -> Policy | None:
         attempts=_attempts(retry),
         backoff=_Waits(retry.backoff_factor, retry.backoff_max, getattr(retry, "backoff_jitter", 0.0)),
         asking=Asking.INSTEAD if retry.respect_retry_after_header else Asking.IGNORED,
-        max_retry_after=float(getattr(retry, "retry_after_max", "inf")),
+        max_retry_after=math.inf,
+        longest_obeyed=float(getattr(retry, "retry_after_max", math.inf)),
         goes_on=_Counts(retry).goes_on,
     )
 

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from pytest_retrychaos.record.operations import Candidates, OperationSheet
 from pytest_retrychaos.record.sameness import DIFFERENT, PART, REST, SAME, VOLATILE, relate
 from pytest_retrychaos.record.sheet import Sheet
-from pytest_retrychaos.service.payload import JSON, MULTIPART, media_type
+from pytest_retrychaos.service.payload import JSON, MULTIPART, XML, media_type
 from pytest_retrychaos.service.reads import GUARD_HEADERS
 from pytest_retrychaos.volatile import POSITIONS
 
@@ -254,10 +254,10 @@ def _as_retry(operation: OperationSheet, sheet: Sheet, latest: OperationSheet | 
 
 
 def _is_smaller(kind: str, sheet: Sheet) -> bool:
-    """Whether a body is a part of the earlier one, and may stand for itself: what is left of a JSON text does not."""
+    """Whether a body is a part of the earlier one, and may stand for itself: the end of JSON or XML does not."""
     if kind != REST:
         return kind == PART
-    return bool(sheet.full_body) and media_type(sheet.headers.by_name) not in (JSON, MULTIPART)
+    return bool(sheet.full_body) and media_type(sheet.headers.by_name) not in (JSON, MULTIPART, XML)
 
 
 def _is_meant(operation: OperationSheet, kind: str, sheet: Sheet, latest: OperationSheet | None) -> bool:

@@ -16,11 +16,12 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote_plus
 
 from pytest_retrychaos.model import Headers
-from pytest_retrychaos.service.payload import FORM, JSON, MULTIPART, fields_of, media_type, read_json
+from pytest_retrychaos.service.payload import FORM, JSON, MULTIPART, XML, fields_of, media_type, read_json
 from pytest_retrychaos.trace import NO_BODY, WHOLE, Body
 from pytest_retrychaos.trace.tokens import replaced
 from pytest_retrychaos.volatile import (
     CREDENTIALS,
+    ELEMENTS,
     FIELDS,
     SHORTEST,
     is_volatile,
@@ -53,6 +54,8 @@ CURSORS: Final = frozenset(
 _CREDENTIALS: Final = frozenset(CREDENTIALS)
 _NAMES: Final = frozenset(name.encode() for name in FIELDS)
 """The names of volatile fields as JSON writes them between quotes, unless it escapes a letter."""
+_ELEMENT: Final = re.compile(rb"(<(?:[\w.-]+:)?([\w.-]+)(?:\s[^<>]*)?>)([^<]+)(?=</)")
+"""An element of XML that holds text alone: its tag, its local name, its text."""
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
 
 
@@ -85,6 +88,8 @@ def volatile_values(headers: Headers, target: str, body: bytes) -> tuple[str, ..
             found += _spelled(body.decode("latin-1"))
         elif kind == JSON and len(body) <= WHOLE and _may_be_named(body):
             found += [_text(value) for value in volatile_in(fields_of(kind, body))]
+        elif kind == XML and len(body) <= WHOLE:
+            found += [text.decode("utf-8", "replace") for _, name, text in _ELEMENT.findall(body) if _is_element(name)]
     return tuple(dict.fromkeys(value for value in found if len(value) >= SHORTEST)) if found else ()
 
 
@@ -121,6 +126,8 @@ def relate(earlier: tuple[Headers, bytes], later: tuple[Headers, bytes]) -> str:
             found = _relate_json(old, new)
         elif kind == FORM:
             found = _relate_fields(_form(old), _form(new))
+        elif kind == XML:
+            found = VOLATILE if _without_elements(old) == _without_elements(new) else None
         else:
             found = _relate_parts(_parts(*earlier), _parts(*later)) if kind == MULTIPART else None
         if found is not None:
@@ -160,6 +167,15 @@ def _relate_json(old: bytes, new: bytes) -> str | None:
     if isinstance(earlier, dict) and isinstance(later, dict):
         return _relate_fields(earlier, later) or DIFFERENT
     return VOLATILE if earlier == later else DIFFERENT
+
+
+def _without_elements(body: bytes) -> bytes:
+    """Leave out the text of volatile elements."""
+    return _ELEMENT.sub(lambda found: found[1] if _is_element(found[2]) else found[0], body)
+
+
+def _is_element(name: bytes) -> bool:
+    return name.decode("latin-1").lower() in ELEMENTS
 
 
 def _form(body: bytes) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from itertools import islice
 from pathlib import Path
@@ -30,11 +30,15 @@ FAILURE_WORDS: Final = frozenset(
 SAYING: Final = frozenset(
     {"status", "status_code", "http_status", "state", "outcome", "result", "fate", "code", "error_code", "kind", "type",
      "error_type", "error", "errors", "reason", "cause", "message", "msg", "detail", "details", "description", "title",
-     "payment", "charge", "transfer", "transaction", "order", "commit"}
+     "payment", "charge", "transfer", "transaction", "order", "commit", "certainty", "confidence", "phase", "effect",
+     "settlement", "disposition", "resolution"}
 )  # fmt: skip
 """Fields whose texts may say more of a failure."""
 _NUMBERED: Final = frozenset({"status", "status_code", "http_status", "code"})
 """Those of them that may hold the status of an answer."""
+
+_FLAGS: Final = re.compile("known|certain|doubt|ambiguous|determin|confirmed|definit|conclusive|maybe|final")
+"""What stands in the name of a field that may say by true or false whether the outcome is known."""
 
 LONGEST: Final = 200
 """Characters of a value that are kept."""
@@ -67,16 +71,16 @@ def tell_value(value: object, *, is_known_success: bool = False) -> Told:
         text = f"<{type(value).__name__}, whose repr() raised {type(error).__name__}>"
     fields = list(_fields(value)) if claims is False else []
     held = [link for _, one in fields if isinstance(one, BaseException) for link in tell_error(one).raised]
-    said = [f"{name}: {_shortened(word)}" for name, one in fields if (word := _word(name, one)) is not None]
-    return Told(claims, _shortened(text), claimed_by=source, held=tuple(held), said=tuple(said))
+    return Told(claims, _shortened(text), claimed_by=source, held=tuple(held), said=tuple(_said(fields)))
 
 
 def tell_error(error: BaseException) -> Told:
     """Note a raised exception with its chain, the outermost first; a group of one tells what that one tells."""
     while isinstance(error, BaseExceptionGroup) and type(error) in _GROUPS and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    links = {id(link): link for link in _links(error)}
-    return Told(None, None, tuple(_raised(link) for link in links.values()))
+    links = {id(link): link for link in _links(error)}.values()
+    fields = [field for link in links for field in _parts("", link)]
+    return Told(None, None, tuple(_raised(link) for link in links), said=tuple(_said(fields)))
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:
@@ -154,6 +158,13 @@ def _parts(name: str, value: object) -> list[tuple[str, object]]:
     return [(key.lstrip("_"), one) for key, one in inside.items()]
 
 
+def _said(fields: Iterable[tuple[str, object]]) -> Iterator[str]:
+    for name, one in fields:
+        word = _word(name, one)
+        if word is not None:
+            yield f"{name}: {_shortened(word)}"
+
+
 def _word(name: str, value: object) -> str | None:
     """Write what a field says of a failure; ``None`` for a field that says nothing of it."""
     name = name.lower()
@@ -161,8 +172,9 @@ def _word(name: str, value: object) -> str | None:
         value = value.value if isinstance(value.value, str) else value.name
     if isinstance(value, str):
         return value if name in SAYING else None
-    is_status = name in _NUMBERED and isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if is_status else None
+    if isinstance(value, bool):
+        return str(value).lower() if _FLAGS.search(name) else None
+    return str(value) if name in _NUMBERED and isinstance(value, int) else None
 
 
 def _raised(error: BaseException) -> Raised:

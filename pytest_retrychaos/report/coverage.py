@@ -18,9 +18,8 @@ from pytest_retrychaos.model import host_name
 from pytest_retrychaos.report.document import FAULT_CLASSES, NOWHERE, Cell, CellRecord, Coverage, Row, TestRecord
 from pytest_retrychaos.report.faultclass import SCRIPTS, applicable
 from pytest_retrychaos.report.routes import split
+from pytest_retrychaos.service.reads import SAFE_METHODS
 
-READS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""RFC 9110, 9.2.1: for routes that are declared and were never called."""
 UNBOUND: Final = frozenset({"not-sent"})
 """Classes whose steps cannot be bound to a path: before a connection is made none is known."""
 
@@ -54,7 +53,7 @@ def coverage(tests: Iterable[TestRecord], scope: Scope = Scope()) -> Coverage:
     """Add up the cells of all tests."""
     exactest = sorted(scope.routes, key=_breadth)
     declared = [(route, _pattern(route)) for route in exactest]
-    tallies: dict[str, _Tally] = {route: _Tally(split(route)[0] in READS) for route in scope.routes}
+    tallies: dict[str, _Tally] = {route: _Tally(split(route)[0] in SAFE_METHODS) for route in scope.routes}
     for test in tests:
         for cell in test.cells:
             route = _row_of(cell.route, declared)

@@ -1,4 +1,4 @@
-"""Bodies as the service understands them: JSON, forms, multipart, and opaque bytes."""
+"""Bodies as the service understands them: JSON, forms, multipart, XML, and opaque bytes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 JSON = "json"
 FORM = "form"
 MULTIPART = "multipart"
+XML = "xml"
 OPAQUE = "opaque"
 
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
@@ -18,7 +19,7 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """Class a message by its ``Content-Type``: ``json``, ``form``, ``multipart`` or ``opaque``.
+    """Class a message by its ``Content-Type``: ``json``, ``form``, ``multipart``, ``xml`` or ``opaque``.
 
     Headers are given by their names in lower case.
     """
@@ -32,7 +33,9 @@ def media_type(headers: Mapping[str, str]) -> str:
         return JSON
     if name == "application/x-www-form-urlencoded":
         return FORM
-    return MULTIPART if name.startswith("multipart/") else OPAQUE
+    if name.startswith("multipart/"):
+        return MULTIPART
+    return XML if name.endswith(("/xml", "+xml")) else OPAQUE
 
 
 def _no_constant(name: str) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pytest_retrychaos.model import Request
 from pytest_retrychaos.service.payload import FORM, JSON, fields_of, media_type, read_json
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""RFC 9110, 9.2.1."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"})
+"""RFC 9110, 9.2.1, and what IANA's registry of HTTP methods has as safe: WebDAV's (RFC 4918, 3253, 5323), and QUERY."""
 
 _AWS_READ = re.compile(r"(?:Get|List|Describe|Query|Scan|Head|BatchGet)(?![a-z])")
 _ELASTIC = frozenset({"_search", "_msearch", "_count", "_mget"})

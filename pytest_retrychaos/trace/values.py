@@ -249,7 +249,7 @@ class Told:
     held: tuple[Raised, ...] = ()
     """The exceptions inside a value that claims failure, each with its chain."""
     said: tuple[str, ...] = ()
-    """Such a value's fields that may say more of the failure: ``code: outcome_unknown``."""
+    """Such a value's fields, or an exception's, that may say more of the failure: ``code: outcome_unknown``."""
 
     __repr__ = redact.written
 

@@ -61,6 +61,7 @@ SCRIPTS = [
     "429 retry-after=7, ok",
     "503 retry-after=0, 503, ok",
     "503 retry-after=date+20s, ok",
+    "503 retry-after=30000, ok",
     "502, 500 x9",
     "418, ok",
     "503, 400, ok",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from typing import Any
@@ -478,4 +479,42 @@ def test_a_crawler_that_skips_what_it_cannot_get(chaos: Chaos) -> None:
             get(f"{chaos.url}/pages/{number}")
 
     client()
+    chaos.verify()
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-Session-Id", "vmware-api-session-id", "CST"])
+@pytest.mark.parametrize("is_fixed", [True, False], ids=["one token", "new tokens"])
+def test_a_login_that_the_test_answers_itself(chaos: Chaos, header: str, is_fixed: bool) -> None:
+    """Its token may be the same each time: whether a real one would be is not known."""
+    number = itertools.count(1)
+    chaos.service.route("POST", "/login", lambda _: {"token": f"token-{1 if is_fixed else next(number)}"}, effect=False)
+    chaos.script("ok, 401, ok")
+
+    def login() -> dict[str, str]:
+        return {header: requests.post(chaos.url + "/login", timeout=5).json()["token"]}
+
+    def client() -> int:
+        answer = requests.get(chaos.url + "/me", headers=login(), timeout=5)
+        if answer.status_code == 401:
+            answer = requests.get(chaos.url + "/me", headers=login(), timeout=5)
+        return answer.status_code
+
+    assert client() == 200
+    chaos.verify()
+
+
+@pytest.mark.parametrize("method", ["PROPFIND", "REPORT", "SEARCH", "QUERY"])
+def test_a_safe_method_of_another_standard(chaos: Chaos, method: str) -> None:
+    """It may be sent again without a key."""
+    chaos.service.route(method, "/calendar", lambda _: {"events": []})
+    chaos.script("reset after-commit, ok")
+
+    def client() -> int:
+        for _ in range(2):
+            with contextlib.suppress(requests.ConnectionError):
+                return requests.request(method, chaos.url + "/calendar", timeout=5).status_code
+            time.sleep(1)
+        return 0
+
+    assert client() == 200
     chaos.verify()

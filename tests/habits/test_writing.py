@@ -470,6 +470,35 @@ def test_a_message_with_a_header_of_its_own_for_each_attempt(chaos: Chaos) -> No
     chaos.verify()
 
 
+SOAP = "<e:Envelope><e:Header><wsu:Created>{time}</wsu:Created><a:MessageID>{nonce}</a:MessageID></e:Header>{body}"
+SIGNED: dict[str, tuple[str, Callable[[str, str], str]]] = {
+    "SOAP": ("text/xml", lambda when, nonce: SOAP.format(time=when, nonce=nonce, body="<Pay>7</Pay></e:Envelope>")),
+    "form": ("application/x-www-form-urlencoded", lambda when, nonce: f"trade=o-7&timestamp={when}&sign={nonce}"),
+    "csrf": ("application/x-www-form-urlencoded", lambda _, nonce: f"amount=7&csrf_token={nonce}"),
+    "JWS": (
+        "application/jose+json",
+        lambda when, nonce: json.dumps({"protected": when, "payload": "7", "signature": nonce}),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", SIGNED)
+def test_a_body_that_is_signed_anew_for_each_attempt(chaos: Chaos, form: str) -> None:
+    """Its time, its nonce and its signature differ; what it asks for does not."""
+    kind, body = SIGNED[form]
+    chaos.script("503 x2, ok")
+
+    def client() -> None:
+        for number in range(3):
+            content = body(str(time.time()), uuid.uuid4().hex)
+            if requests.post(chaos.url + "/pay", data=content, headers={"Content-Type": kind}, timeout=5).ok:
+                return
+            time.sleep(2.0**number)
+
+    client()
+    chaos.verify()
+
+
 def test_urllib_request_with_a_plain_loop(chaos: Chaos) -> None:
     """No library at all."""
     chaos.script("503 retry-after=3, eof after-commit, ok")

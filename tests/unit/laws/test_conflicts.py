@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 IN_FLIGHT = {"status": 409, "failed": False, "key_conflict": "in flight", "effects": 0, "committed": False}
@@ -76,6 +78,16 @@ def test_a_mismatch_that_gets_a_key_of_its_own_is_handled(run, ruling):
     one = run().send("ok", key="key-1", **MISMATCH).wait(1).new().send("ok", key="key-2")
 
     assert ruling(one, "ID06") == ("held",)
+
+
+def test_another_order_that_was_under_way_before_is_no_sidestep(run, ruling):
+    """Two equal orders side by side: the other one's own retry carries the key that it had."""
+    one = run().send("timeout after-commit", key="key-2").new().send("timeout after-commit", key="key-1").wait(1)
+    one.again("ok", joined="key", **IN_FLIGHT).wait(1).send("ok", key="key-2", operation=0)
+    other, this = one.operations
+    one.operations = [replace(other, attempts=(1, 4)), replace(this, attempts=(2, 3))]
+
+    assert ruling(one, "ID06") == ("does not apply",)
 
 
 @pytest.mark.parametrize("status", [409, 422])

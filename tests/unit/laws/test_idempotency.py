@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_retrychaos.trace import Told
@@ -52,6 +54,23 @@ def test_id01_is_broken_for_patch(run, ruling):
 def test_id01_asks_for_the_key_on_both_attempts(run, ruling, first, second):
     """A key on one of them tells the service nothing."""
     assert ruling(run().send("reset", key=first).wait(1).send("ok", key=second), "ID01") == ("broken", "ID01")
+
+
+def test_id01_looks_past_an_attempt_that_was_not_sent(run, ruling):
+    """The one before it may have been carried out."""
+    one = run().send("timeout").wait(1).send("refuse").wait(1).again(method="POST", target="/payments")
+
+    assert ruling(one, "ID01") == ("broken", "ID01")
+
+
+def test_id01_is_broken_when_only_one_of_two_repeats_was_looked_up(run, ruling):
+    """What was not there then may be there now."""
+    one = run().send("reset").wait(1).new().send("ok", "GET").wait(1)
+    one.send("reset", operation=0).wait(1).send("ok", operation=0)
+    first, look = one.operations
+    one.operations = [replace(first, attempts=(1, 3, 4)), replace(look, attempts=(2,))]
+
+    assert ruling(one, "ID01") == ("broken", "ID01")
 
 
 def test_id01_is_broken_when_a_post_is_repeated_after_its_see_other_leg_failed(run, ruling):

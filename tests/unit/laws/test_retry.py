@@ -392,14 +392,17 @@ def test_rt02_is_held_when_other_credentials_follow(run, ruling, status):
     ("between", "expected"),
     [
         ({"fault": "503"}, NOT_APPLIED),
-        ({"fault": "ok"}, ("broken", "RT02/401")),
+        ({"fault": "ok"}, NOT_APPLIED),
+        ({"fault": "ok", "target": "/audit"}, ("broken", "RT02/401")),
+        ({"fault": "503", "target": "/audit"}, NOT_APPLIED),
         ({"fault": "503", "scope": 0}, ("broken", "RT02/401")),
         ({"fault": "503", "lineage": 9}, ("broken", "RT02/401")),
     ],
 )
-def test_rt02_takes_what_failed_between_for_a_login_if_it_may_be_one(run, ruling, between, expected):
-    """A request of the same scope and thread or task, which failed, so that all began anew."""
-    one = run().open("shop").close().send("401").new().send(target="/token", **between).again(operation=0)
+def test_rt02_takes_what_was_sent_between_for_a_login_if_it_may_be_one(run, ruling, between, expected):
+    """A request of the same scope and thread or task, which failed, so that all began anew, or is one by its path."""
+    between = {"target": "/token", **between}
+    one = run().open("shop").close().send("401").new().send(**between).again(operation=0)
     first, second = one.operations
     one.operations = [replace(first, attempts=(1, 3)), replace(second, attempts=(2,))]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_retrychaos.trace import Raised, Told
@@ -127,9 +129,10 @@ def test_rt05_text_names_the_failure(run, text):
 
 
 PLAIN = ["ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "OverflowError", "ZeroDivisionError"]
+MORE = ["RecursionError", "UnboundLocalError", "UnicodeDecodeError"]
 
 
-@pytest.mark.parametrize("name", [*PLAIN, "RecursionError"])
+@pytest.mark.parametrize("name", [*PLAIN, *MORE])
 def test_rt06_is_broken_when_a_scope_ends_in_a_plain_error(run, ruling, name):
     """The loop ended in an error of its own making."""
     assert ruling(told(run(), error(f"builtins.{name}"), "503"), "RT06") == ("broken", f"RT06/{name}")
@@ -143,10 +146,30 @@ def test_rt06_is_broken_when_the_test_ends_in_a_plain_error(run, ruling):
     assert ruling(one, "RT06") == ("broken", "RT06/ValueError")
 
 
-@pytest.mark.parametrize("telling", [error("json.JSONDecodeError", "builtins.ValueError"), RESET, FAILURE, SUCCESS])
+@pytest.mark.parametrize(
+    "kind", ["json.decoder.JSONDecodeError", "xml.etree.ElementTree.ParseError", "decimal.InvalidOperation"]
+)
+def test_rt06_is_broken_by_a_parser_of_the_standard_library(run, ruling, kind):
+    """The answer was read before its status was looked at."""
+    telling = error(kind, "builtins.ValueError")
+
+    assert ruling(told(run(), telling, "503"), "RT06") == ("broken", f"RT06/{kind.rpartition('.')[2]}")
+
+
+OWN = replace(error("app.Declined", "builtins.ValueError").raised[0], on_purpose=True)
+
+
+@pytest.mark.parametrize("telling", [Told(None, None, (OWN,)), RESET, FAILURE, SUCCESS])
 def test_rt06_is_held_by_a_client_own_error_or_a_value(run, ruling, telling):
-    """A subclass of a plain error is a client's own."""
+    """A subclass of a plain error that the code raises is a client's own."""
     assert ruling(told(run(), telling, "503"), "RT06") == ("held",)
+
+
+def test_rt06_does_not_apply_to_a_library_error_that_nobody_raised_on_purpose(run, ruling):
+    """pydantic's of a page of HTML, say: whether the code lets it tell is not known."""
+    telling = error("pydantic_core.ValidationError", "builtins.ValueError")
+
+    assert ruling(told(run(), telling, "503"), "RT06") == NOT_APPLIED
 
 
 def test_rt06_is_held_when_the_loop_went_on(run, ruling):
@@ -373,6 +396,10 @@ def value(*said, held=()):
         "state: in_doubt",
         "status: 504",
         "code: 408",
+        "phase: unknown",
+        "outcome_unknown: true",
+        "uncertain: true",
+        "is_final: false",
     ],
 )
 def test_id05_is_held_when_a_field_of_the_value_says_that_it_is_unknown(run, ruling, said):
@@ -411,6 +438,8 @@ def test_id05_does_not_apply_where_a_field_of_the_value_may_say_that_it_is_unkno
         "code: declined",
         "code: 7",
         "error: unknown",
+        "outcome_unknown: false",
+        "is_final: true",
         "error: UnknownCard",
         "message: unknown error",
         "message: payment failed, try again",

@@ -180,3 +180,13 @@ def test_an_error_is_told_with_its_chain_and_status(chaos: Chaos) -> None:
     assert outer.bases == ("builtins.Exception", "builtins.BaseException")
     assert (inner.type, inner.status) == ("requests.exceptions.HTTPError", 503)
     assert "requests.exceptions.RequestException" in inner.bases
+
+
+def test_the_fields_of_an_exception_say_what_those_of_a_value_do() -> None:
+    """Of the whole chain; what no table names stays out."""
+    inner, outer = ValueError("no"), ConnectionError("lost")
+    inner.outcome_unknown = True  # type: ignore[attr-defined]
+    outer.status, outer.attempts = "unknown", "many"  # type: ignore[attr-defined]
+    outer.__cause__ = inner
+
+    assert tell_error(outer).said == ("status: unknown", "outcome_unknown: true")
