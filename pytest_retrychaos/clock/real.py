@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from pytest_retrychaos.clock.aside import NoTime
 from pytest_retrychaos.clock.errors import Refused
 
 RESOLUTION_NS = 100_000_000
@@ -51,7 +52,9 @@ class RealClock:
         """The wall clock: nanoseconds since 1970."""
         return self.epoch_ns + self.now_ns
 
-    def note_traffic(self) -> None:
+    aside = NoTime
+
+    def note_request(self) -> None:
         """Do nothing: no one is watched for polling a clock that moves by itself."""
 
     def advance(self, ns: int) -> None:

@@ -146,6 +146,7 @@ class Turns:
         me = self.turn.granted
         if me.ident != get_ident():  # the turn was taken from this thread a moment ago
             return Woke.BY_END
+        self.clock.share()
         scheduler = self._scheduler
         outer = scheduler.set_aside(me)
         since = self.clock.now_ns, tick()

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_retrychaos.clock.aside import Aside
 from pytest_retrychaos.clock.errors import ClockPolled, Refused
 from pytest_retrychaos.model import SECOND
 
@@ -58,6 +59,7 @@ class VirtualClock:
         "_places",
         "_spun_ns",
         "alarm",
+        "asides",
         "epoch_ns",
         "meets_silence",
         "monotonic_start_ns",
@@ -113,6 +115,8 @@ class VirtualClock:
         """What `wait_for` does."""
         self.wake: Callable[[int], None] = lambda _: None
         """Announces a key that someone waits for by `wait_for`, while there is a scheduler."""
+        self.asides: list[Aside] = []
+        """What is done beside the run just now, the innermost last."""
         self._spun_ns = 0
         self._graced: weakref.WeakSet[Any] | None = None  # Any: tasks of several libraries
         self._places: set[str] = set()
@@ -154,6 +158,15 @@ class VirtualClock:
         self.move_to(deadline_ns)
         return True
 
+    def aside(self) -> Aside:
+        """Let what is done meanwhile sleep by itself: a context manager that tells how long it took."""
+        return Aside(self)
+
+    def share(self) -> None:
+        """Let others see what time it is: what is done aside ends there."""
+        while self.asides:
+            self.asides.pop().end()
+
     def alone(self) -> None:
         """Wait by itself again: the scheduler has gone."""
         self.sleeper, self.waiter, self.wake = self.move_to, self._wait_alone, lambda _: None
@@ -169,6 +182,11 @@ class VirtualClock:
         self.watch_at = POLLS_ALLOWED
         self._spun_ns = 0
         self._graced = None
+
+    def note_request(self) -> None:
+        """Say that a request came, and when."""
+        self.note_traffic()
+        self.share()
 
     def polled(self, place: str, task: object = None) -> None:
         """Move time for a loop that polls the clock at a place; raise `ClockPolled` after a day of that.
@@ -192,8 +210,8 @@ class VirtualClock:
             )
         step = max(MILLISECOND, self._spun_ns // 20)
         self._spun_ns += step
+        self.watch_at = self.readings + POLLS_A_STEP  # before others run, whose first look at the clock is no poll
         self.sleeper(self.now_ns + step)
-        self.watch_at = self.readings + POLLS_A_STEP
         if self._spun_ns > POLLED_TOO_LONG:
             self.note_traffic()
             stop = ClockPolled(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -217,4 +218,40 @@ def test_a_handler_that_sleeps_for_longer_than_the_client_waits(chaos, scheme, s
                 time.sleep(1)
 
     assert len(chaos.attempts) == len(chaos.ledger) == attempts
+    assert chaos.clock.elapsed == (slept if attempts == 1 else 5 + 1)  # the client does not wait for it any longer
     assert broken(chaos) == (() if attempts == 1 else ("ID01", "ID04"))
+
+
+def test_a_handler_that_sends_requests_has_its_time_from_the_run(chaos):
+    """What others have seen of time stays."""
+
+    @chaos.service.route("POST", "/orders")
+    def order(_):
+        time.sleep(2)
+        requests.post(f"{chaos.url}/stock", json={}, timeout=5)
+        time.sleep(1)
+        return 201, {}
+
+    assert requests.post(f"{chaos.url}/orders", json={}, timeout=5).status_code == 201
+
+    assert [attempt.started for attempt in chaos.attempts] == [0.0, 2.0]
+    assert chaos.clock.elapsed == 3
+
+
+def test_others_go_on_while_a_handler_sleeps(chaos):
+    """Each at its own moment."""
+    seen = []
+    chaos.service.route("GET", "/slow", lambda _: time.sleep(10) or {})
+
+    def tick():
+        for _ in range(3):
+            time.sleep(3)
+            seen.append(chaos.clock.elapsed)
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
+    requests.get(f"{chaos.url}/slow", timeout=60)
+    ticking.join()
+
+    assert seen == [3, 6, 9]
+    assert chaos.clock.elapsed == 10

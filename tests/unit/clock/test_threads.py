@@ -233,6 +233,25 @@ def test_a_loop_that_spins_lets_others_run(clock: VirtualClock) -> None:
     assert flag.is_set()
 
 
+def test_one_that_polls_the_clock_does_not_move_another_past_its_moment(clock: VirtualClock) -> None:
+    """Time goes on for the loop; who sleeps meanwhile wakes when it wanted to, and its first look is no poll."""
+    seen: list[float] = []
+
+    def sleep() -> None:
+        began = time.monotonic()
+        for _ in range(3):
+            time.sleep(5)
+            seen.append(round(time.monotonic() - began, 6))
+
+    sleeper = threading.Thread(target=sleep)
+    sleeper.start()
+    while len(seen) < 3 and time.monotonic():
+        pass
+    sleeper.join()
+
+    assert seen == [5, 10, 15]
+
+
 def order(seed: int) -> list[int]:
     """Say in which order eight threads come out of a sleep, again and again."""
     came: list[int] = []
