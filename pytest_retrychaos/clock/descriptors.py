@@ -24,7 +24,7 @@ from pytest_retrychaos.clock.cpython import (
 )
 from pytest_retrychaos.clock.durations import nanoseconds
 from pytest_retrychaos.clock.genuine import genuine
-from pytest_retrychaos.clock.loops import prepare, shuffle_due
+from pytest_retrychaos.clock.loops import LONGEST_WAIT, has_no_moment, prepare, raised_in_trio, shuffle_due
 from pytest_retrychaos.clock.refusals import refuse_frozen
 from pytest_retrychaos.clock.waits import running, seconds_left, wait
 from pytest_retrychaos.clock.workers import is_in_loop, running_loop
@@ -159,6 +159,8 @@ def _epoll(real: Method) -> Method:
         timeout, most = _bind_epoll(*args, **kwargs)
         limit = 0 if timeout == 0 else _unlimited(timeout, lambda: raise_for(timeout), SECOND)
         loop, chance = running_loop(), running().granted.chance
+        if limit is not None and limit >= LONGEST_WAIT and has_no_moment(loop):
+            limit = None
         if loop is None and is_in_loop():
             refuse_frozen(None)
         elif loop is not None:
@@ -175,7 +177,11 @@ def _epoll(real: Method) -> Method:
         if not found and limit != 0:
             number = poller.fileno()
             watched = _epolled(number) if not is_in_loop() or running().outside.has_children() else []
-            found = _wait(attempt, bool, limit, [(number, select.POLLIN)], id(poller), watched=watched)
+            try:
+                found = _wait(attempt, bool, limit, [(number, select.POLLIN)], id(poller), watched=watched)
+            except BaseException as stop:
+                if loop is not None or not raised_in_trio(stop):
+                    raise
         elif not found:
             ACTIVE.clock.wait_until(0)
         if len(found) > 1 and chance is not None:

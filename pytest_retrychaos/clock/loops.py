@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import heapq
+import math
 import random
 import sys
 from _thread import get_ident
 from collections.abc import Callable, MutableSequence
-from typing import Any
+from typing import Any, NoReturn
 
 from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.cpython import BuiltinSwap, TypePatch, following_twin
@@ -35,6 +36,9 @@ TRIO = "trio._core._run"
 RESOLUTION = 1e-6
 """Seconds: well above the spacing of floats at any monotonic reading, well below the millisecond of a selector."""
 
+LONGEST_WAIT = 24 * 3600 * SECOND
+"""Neither asyncio's loops nor trio wait for longer at once (``MAXIMUM_SELECT_TIMEOUT``, ``_MAX_TIMEOUT``)."""
+
 _resolutions: list[tuple[Loop, float, list[Any]]] = []  # Any: timers
 """Loops that ran under the clock, each with the resolution and the timers that it had."""
 
@@ -49,6 +53,33 @@ def prepare(loop: Loop) -> None:
         raise refused_loop(f"{type(loop).__module__}.{type(loop).__qualname__}")
     _resolutions.append((loop, loop._clock_resolution, list(loop._scheduled)))
     loop._clock_resolution = RESOLUTION
+
+
+def has_no_moment(loop: Loop | None) -> bool:
+    """Whether the loop that runs here waits for no moment at all, though for the longest time: it would wait anew."""
+    if loop is not None:
+        return bool(loop._scheduled) and loop._scheduled[0]._when == math.inf
+    runner = _trio_runner()
+    return runner is not None and runner.deadlines.next_deadline() == math.inf
+
+
+def raised_in_trio(error: BaseException) -> bool:
+    """Let trio's main task raise what ends its wait; whether it does. Out of trio it would leave that running."""
+    runner = _trio_runner()
+    task = None if runner is None else runner.main_task
+    if task is None or task._abort_func is None:
+        return False
+
+    def raise_error() -> NoReturn:
+        raise error
+
+    task._attempt_abort(raise_error)
+    return True
+
+
+def _trio_runner() -> Any:  # Any: trio's own, or None
+    trio = sys.modules.get(TRIO)
+    return None if trio is None else getattr(trio.GLOBAL_RUN_CONTEXT, "runner", None)
 
 
 def loops_go_home() -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import traceback
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_retrychaos.clock.active import is_ours, place
+from pytest_retrychaos.clock.active import is_foreign, is_ours, place
 from pytest_retrychaos.clock.errors import Deadlock, Stuck
 from pytest_retrychaos.clock.strands import Strand
+from pytest_retrychaos.clock.workers import coroutine_of, known_tasks
 from pytest_retrychaos.frames import thread_frames
 
 if TYPE_CHECKING:
     from pytest_retrychaos.clock.outside import Outside
     from pytest_retrychaos.clock.turn import Turn
 
+_TASKS = 20
+"""So many are shown."""
 _DEPTH = 12
 """Frames of each thread that are shown: its innermost."""
 
@@ -29,10 +32,12 @@ def deadlock(turn: Turn, outside: Outside) -> Deadlock:
             if older
             else "there is no other thread that could end the wait"
         )
-        return Deadlock(f"{_waits(turn.main)} without a limit, and {why}. Wait with a timeout.")
+        first = f"{_waits(turn.main)} without a limit, and {why}. Wait with a timeout."
+        return Deadlock("\n".join([first, *_tasks()]))
     lines = [f"{len(strands)} threads wait for each other without a limit, and nothing can wake one of them:"]
     lines += [f"  {one.name}: {_waits(one)}" for one in strands]
     lines.append("Release what is held before waiting, take locks in one order, or wait with a timeout.")
+    lines += _tasks()
     for one in strands:
         lines += ["", f"{one.name}:", *_stack(one.ident)]
     return Deadlock("\n".join(lines))
@@ -81,6 +86,28 @@ def left_running(strands: list[Strand]) -> str:
 
 def _waits(strand: Strand) -> str:
     return f"{place(thread_frames().get(strand.ident))} waits for {strand.waits_for}"
+
+
+def _tasks() -> list[str]:
+    """Say of each task where in the code's own lines it waits; a loop's thread shows the loop alone."""
+    waiting = [(coroutine_of(task), _awaits(coroutine_of(task))) for task in known_tasks()]
+    found = [f"  {getattr(one, '__qualname__', one)}: {place(frame)}" for one, frame in waiting if frame is not None]
+    more = [f"  and {len(found) - _TASKS} more"] if len(found) > _TASKS else []
+    return ["The tasks that wait:", *found[:_TASKS], *more] if found else []
+
+
+def _awaits(coroutine: Any) -> FrameType | None:  # Any: what a task runs
+    """Give the innermost frame of the code's own in which a coroutine waits."""
+    found: FrameType | None = None
+    while coroutine is not None:
+        frame, below = (
+            next((one for name in names if (one := getattr(coroutine, name, None)) is not None), None)
+            for names in (("cr_frame", "gi_frame", "ag_frame"), ("cr_await", "gi_yieldfrom", "ag_await"))
+        )
+        if frame is not None and not is_foreign(frame.f_code.co_filename):
+            found = frame
+        coroutine = below
+    return found
 
 
 def _called_by_us(frame: FrameType | None) -> FrameType | None:

@@ -195,7 +195,16 @@ class Scheduler:
         return False
 
     def _jump(self, due_ns: int) -> None:
-        """Move time to a moment and make everyone ready whose moment it is."""
+        """Move time to a moment and make everyone ready whose moment it is.
+
+        An event loop that meets silence has no line of its own to stand in: it is told where it waits for too long.
+        """
+        since_ns = self.clock.silent_since_ns
+        if since_ns is not None and due_ns - since_ns > LONGEST_SILENCE:
+            stop = self.clock.why_stuck(due_ns - LONGEST_SILENCE)
+            if stop is not None:
+                self._end_by(stop)
+                return
         self.clock.move_to(due_ns)
         while (item := self.deadlines.take(due_ns)) is not None:
             if isinstance(item, Strand):
@@ -206,11 +215,14 @@ class Scheduler:
 
     def _deadlocked(self) -> Strand:
         """Have the test's own thread raise why nobody can go on."""
-        main = self.turn.main
-        stop = self.clock.why_stuck()
+        stop = self.clock.why_stuck(None)
         if stop is None:
             stop = deadlock(self.turn, self._outside)
             self.clock.stops.append(stop)
+        return self._end_by(stop)
+
+    def _end_by(self, stop: BaseException) -> Strand:
+        main = self.turn.main
         main.error = stop
         self.waiting.remove(main)
         self.make_ready(main, Woke.BY_KEY)

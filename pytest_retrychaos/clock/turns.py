@@ -19,7 +19,7 @@ from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.functions import real
 from pytest_retrychaos.clock.lines import Alarm
 from pytest_retrychaos.clock.outside import Outside
-from pytest_retrychaos.clock.scheduler import Scheduler
+from pytest_retrychaos.clock.scheduler import LONGEST_SILENCE, Scheduler
 from pytest_retrychaos.clock.strands import Poller, Strand, Woke, tick
 from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.turn import Turn
@@ -121,6 +121,7 @@ class Turns:
             or not self.outside.is_quiet(turn)
             or turn.granted is not main
             or turn.is_over
+            or (clock.silent_since_ns is not None and deadline_ns - clock.silent_since_ns > LONGEST_SILENCE)
         ):
             return False
         if main.chance is not None:

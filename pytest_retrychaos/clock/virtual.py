@@ -68,6 +68,7 @@ class VirtualClock:
         "now_ns",
         "readings",
         "refused",
+        "silent_since_ns",
         "simulated_descriptors",
         "sleeper",
         "stalls",
@@ -99,8 +100,10 @@ class VirtualClock:
         """Descriptors that no one outside will ever make ready: a wait on them alone costs no real time."""
         self.alarm: Callable[[int, Callable[[], None]], None] = lambda _, __: None
         """Has something done when a moment comes, while there is a scheduler."""
-        self.why_stuck: Callable[[], BaseException | None] = lambda: None
-        """Says better than a deadlock's report why nobody can go on, where it knows."""
+        self.why_stuck: Callable[[int | None], BaseException | None] = lambda _: None
+        """Says better than a deadlock's report why nobody can go on, where it knows; of what began by a moment."""
+        self.silent_since_ns: int | None = None
+        """Since when, or later, an event loop has met silence; ``None`` where none has."""
         self.meets_silence: Callable[[], bool] = lambda: False
         """Whether `why_stuck` knows of something that will never come."""
         self.stalls: list[Stall] = []
@@ -182,6 +185,11 @@ class VirtualClock:
         self.watch_at = POLLS_ALLOWED
         self._spun_ns = 0
         self._graced = None
+
+    def note_silence(self) -> None:
+        """Say that an event loop meets silence from now on."""
+        if self.silent_since_ns is None:
+            self.silent_since_ns = self.now_ns
 
     def note_request(self) -> None:
         """Say that a request came, and when."""

@@ -97,6 +97,11 @@ def note_parent(task: object, parent: object) -> None:
         cancellations(task).is_inherited = True
 
 
+def known_tasks() -> list[Any]:  # Any: tasks of several libraries
+    """List the tasks that were begun under a clock and are still there, the oldest first."""
+    return sorted(_BORN, key=lambda task: _BORN.get(task, 0))
+
+
 def note_cancellation(task: object, asked_ns: int) -> None:
     """Remember that the test asked a task to end."""
     known = cancellations(task)

@@ -39,8 +39,13 @@ class Clock(Waiting, Protocol):
     def wait_for(self, key: int, deadline_ns: int | None, waits_for: str) -> bool | None:
         """Wait for a key or a moment; False where neither ever comes, ``None`` where virtual time has ended."""
 
-    why_stuck: Callable[[], BaseException | None]
-    """Asked when nobody can go on."""
+    why_stuck: Callable[[int | None], BaseException | None]
+    """Asked when nobody can go on, or an event loop has met silence by a moment and goes on by other things."""
+    silent_since_ns: int | None
+
+    def note_silence(self) -> None:
+        """Note that an event loop meets silence."""
+
     meets_silence: Callable[[], bool]
     """Asked before, as often as that may be."""
 
@@ -58,7 +63,7 @@ class Channel:
 
     __slots__ = ("_agenda", "_announced", "_clock", "_exchange", "_has_ended", "_is_deaf", "_queue", "_readers",
                  "_reset", "_silence", "_slept_ns", "_took_ns", "address", "conversation", "host", "is_closed", "port",
-                 "signal", "timed_out_text", "timeout")  # fmt: skip
+                 "signal", "silent_since_ns", "timed_out_text", "timeout")  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +85,8 @@ class Channel:
         self.is_closed = False
         self.signal: Signal | None = None
         """Shows an event loop that something can be read; only a client that does not block needs it."""
+        self.silent_since_ns: int | None = None
+        """Since when an event loop has waited for an answer that never comes."""
         self.timed_out_text = "timed out"
         self._agenda = Agenda(self.conversation, exchange, lambda: clock.now_ns)
         self._queue = self._agenda.items
@@ -128,6 +135,11 @@ class Channel:
         if self.signal is None:
             return
         self.signal.set(on=self.is_readable)
+        if not self.is_silent:
+            self.silent_since_ns = None
+        elif self.silent_since_ns is None:
+            self.silent_since_ns = self._clock.now_ns
+            self._clock.note_silence()
         due = self._agenda.ripen()
         if due is not None and due != self._announced:
             self._announced = due

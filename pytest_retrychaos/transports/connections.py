@@ -177,9 +177,17 @@ class Connections:
         """Whether a request is never answered."""
         return any(one.is_silent for one in self.channels())
 
-    def silent_peer(self) -> BaseException | None:
-        """Find the request that is never answered and on which no deadline lies: an event loop's."""
-        return next((error for one in self.channels() if (error := one.meet_silence()) is not None), None)
+    def silent_peer(self, by_ns: int | None) -> BaseException | None:
+        """Find the request that is never answered and on which no deadline lies: an event loop's.
+
+        ``by_ns`` is the moment by which it has to have met silence: a deadline may lie on a later one.
+        """
+        silent = [one for one in self.channels() if isinstance(one, Channel) and one.is_silent]
+        if by_ns is not None:
+            since = [one.silent_since_ns for one in silent if one.silent_since_ns is not None]
+            self._clock.silent_since_ns = min(since, default=None)
+            silent = [one for one in silent if one.silent_since_ns is not None and one.silent_since_ns <= by_ns]
+        return silent[0].meet_silence() if silent else None
 
     def own_descriptor(self, sock: socket.socket, channel: Channel | DeadEnd) -> int:
         """Give the descriptor of a socket that does not block, which an event loop is about to wait on."""

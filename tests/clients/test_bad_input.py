@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import re
 import socket
+from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 import requests
+import trio
 import urllib3
 
 from pytest_retrychaos import Chaos, NoTimeout
@@ -226,3 +230,75 @@ def test_a_target_over_the_limit_is_414_to_a_client_that_handles_an_error_meanwh
         requests.get(f"{chaos.url}/x", timeout=5)
     except requests.ConnectionError:
         assert requests.get(f"{chaos.url}/{'x' * 9000}", timeout=5).status_code == 414
+
+
+async def _ask_by_aiohttp(url: str) -> None:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
+        await session.get(url)
+
+
+async def _ask_by_httpx(url: str) -> None:
+    async with httpx.AsyncClient(timeout=None) as client:
+        await client.get(url)
+
+
+@pytest.mark.parametrize("ask", [_ask_by_aiohttp, _ask_by_httpx])
+@pytest.mark.parametrize("refreshes", [False, True], ids=["alone", "beside a refresher"])
+def test_silence_without_a_timeout_in_asyncio_is_told(chaos: Chaos, ask: Any, refreshes: bool) -> None:
+    """What else the loop does goes on for ever, and does not hide it."""
+    chaos.script("ok, timeout")
+
+    async def refresh() -> None:
+        while True:
+            await asyncio.sleep(60)
+
+    async def main() -> None:
+        refresher = asyncio.ensure_future(refresh()) if refreshes else None
+        for _ in range(2):
+            await ask(chaos.url)
+        assert refresher is None
+
+    with pytest.raises(NoTimeout):
+        asyncio.run(main())
+    assert chaos.clock.elapsed <= 3600
+
+
+@pytest.mark.parametrize("refreshes", [False, True], ids=["alone", "beside a refresher"])
+def test_silence_without_a_timeout_in_trio_is_told(chaos: Chaos, refreshes: bool) -> None:
+    """As above; the loop ends with it."""
+    chaos.script("ok, timeout")
+
+    async def refresh() -> None:
+        while True:
+            await trio.sleep(60)
+
+    async def main() -> None:
+        if refreshes:
+            trio.lowlevel.spawn_system_task(refresh)
+        for _ in range(2):
+            await _ask_by_httpx(chaos.url)
+
+    with pytest.raises(NoTimeout):
+        trio.run(main)
+    assert chaos.clock.elapsed <= 3600
+    assert trio.run(trio.sleep, 1) is None
+
+
+def test_a_long_timeout_beside_a_refresher_is_waited_for(chaos: Chaos) -> None:
+    """Half an hour of silence is over when the client says so."""
+    chaos.script("timeout")
+
+    async def refresh() -> None:
+        while True:
+            await asyncio.sleep(60)
+
+    async def main() -> None:
+        refresher = asyncio.ensure_future(refresh())
+        async with httpx.AsyncClient(timeout=1800) as client:
+            with pytest.raises(httpx.ReadTimeout):
+                await client.get(chaos.url)
+        await asyncio.sleep(7200)
+        refresher.cancel()
+
+    asyncio.run(main())
+    assert chaos.clock.elapsed == 9000

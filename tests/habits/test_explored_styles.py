@@ -201,7 +201,7 @@ async def sleeps_in_its_loop(url: str, **body: Any) -> Any:
             if answer.status_code != 503:
                 break
             time.sleep(2)
-        return answer.json()
+        return answer.raise_for_status().json()
 
 
 async def new_key_in_a_loop(url: str, **body: Any) -> Any:

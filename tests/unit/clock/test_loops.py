@@ -126,6 +126,52 @@ def test_a_loop_that_waits_for_nothing_is_a_deadlock(clock: VirtualClock) -> Non
         asyncio.run(asyncio.wait_for(asyncio.Event().wait(), None))
 
 
+async def _forever() -> None:
+    await trio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("run", "waits"),
+    [
+        (trio.run, _forever),
+        (trio.run, trio.sleep_forever),
+        (asyncio.run, lambda: asyncio.sleep(float("inf"))),
+    ],
+    ids=["an event of trio's", "trio for ever", "asyncio for ever"],
+)
+def test_a_loop_that_waits_for_no_moment_is_a_deadlock(
+    clock: VirtualClock, run: Callable[[Any], object], waits: Callable[[], Any]
+) -> None:
+    """Loops wait for a day at most, and then anew: that is no moment to jump to. Trio can be run again afterwards."""
+    with pytest.raises(Deadlock):
+        run(waits if run is trio.run else waits())
+    assert clock.now_ns == 0
+    assert trio.run(trio.sleep, 3) is None
+    assert clock.now_ns == 3 * SECOND
+
+
+def test_a_deadlock_of_tasks_says_where_each_waits(clock: VirtualClock) -> None:
+    """The thread shows its loop alone."""
+
+    async def take(lock: asyncio.Lock, other: asyncio.Lock) -> None:
+        async with lock:
+            await asyncio.sleep(1)
+            async with other:
+                pass
+
+    async def main() -> None:
+        one, two = asyncio.Lock(), asyncio.Lock()
+        await asyncio.gather(take(one, two), take(two, one))
+
+    with pytest.raises(Deadlock) as caught:
+        asyncio.run(main())
+    _, *tasks = str(caught.value).splitlines()
+    assert tasks[0] == "The tasks that wait:"
+    names = [line.partition(":")[0].rpartition(".")[2] for line in tasks[1:]]
+    assert names == ["main", "take", "take"]
+    assert all("test_loops.py:" in line for line in tasks[1:])
+
+
 def test_a_clock_can_begin_inside_a_running_loop() -> None:
     """As where a coroutine uses it as a context manager."""
 
