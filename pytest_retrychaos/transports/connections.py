@@ -213,8 +213,8 @@ class Connections:
         return self._names.address(host)
 
     def addresses(self, host: object, *arguments: Any, **named: Any) -> list[Any] | None:  # Any: as getaddrinfo's
-        """Answer for an event loop, which would ask a thread; ``None`` where the real network is meant."""
-        if self.rules.is_real(host) or not self.rules.is_mine():
+        """Answer for an event loop, which would ask a thread or a resolver in C; ``None`` for the real network."""
+        if self.rules.is_real(host):
             return None
         text = host.decode("ascii") if isinstance(host, bytes) else str(host)
         return addresses(self.look_up(text), *arguments, **named)

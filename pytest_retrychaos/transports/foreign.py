@@ -29,6 +29,10 @@ _CARES = (
     "asks the real network's name servers by sockets of its own. Look names up by socket.getaddrinfo or the event "
     "loop's getaddrinfo, as clients do by default, or use transport='loopback'"
 )
+_OWN_LOOP = (
+    "keeps its own time: only asyncio's own loops and trio are on virtual time. Use asyncio's loop in this test, or "
+    "transport='loopback', a real server on real time"
+)
 _GREENLETS = f"waits by an event loop of its own, in real time. {_LOOPBACK}"
 
 
@@ -61,6 +65,8 @@ _DOORS = (
     _Door("gevent", _GREENLETS, "gevent.hub", "Hub", ("__init__", "switch", "wait")),
     _Door("eventlet", _GREENLETS, "eventlet.hubs.hub", "BaseHub", ("switch", "run")),
     _Door("eventlet", _GREENLETS, "eventlet.greenio.base", "GreenSocket", ("__init__",)),
+    # Refused any later, from within, it would take itself for a loop that runs, and could not be closed.
+    _Door("uvloop", _OWN_LOOP, "uvloop.loop", "Loop", ("run_forever", "run_until_complete")),
 )
 """What begins is refused: a channel that is made, and a call on one that was made before."""
 

@@ -145,8 +145,8 @@ USES = {
         loop.run_forever()
         """,
         (
-            "use runs an event loop (uvloop.Loop) that keeps its own time: only asyncio's own loops and trio are on "
-            "virtual time. Use asyncio's loop in this test, or transport='loopback', a real server on real time."
+            "use uses uvloop, which keeps its own time: only asyncio's own loops and trio are on virtual time. Use "
+            "asyncio's loop in this test, or transport='loopback', a real server on real time."
         ),
     ),
 }
@@ -185,6 +185,30 @@ OLDER = {
     ),
     "uvloop": ("import uvloop; loop = uvloop.new_event_loop(); loop.call_soon(loop.stop)", "loop.run_forever()"),
 }
+
+
+def test_uvloop_leaves_nothing_where_it_is_refused() -> None:
+    """The loop can be closed, and the error is the refusal itself."""
+    lines = run(
+        """
+import asyncio, os, uvloop
+from pytest_retrychaos import Chaos
+uvloop.run(asyncio.sleep(0))  # libuv keeps a pipe for the process
+before = len(os.listdir("/proc/self/fd"))
+with Chaos() as chaos:
+    coroutine = asyncio.sleep(1)
+    try:
+        uvloop.run(coroutine)
+    except Exception as refused:
+        print(type(refused).__name__)
+    coroutine.close()
+    chaos.clock._virtual.refused.clear()
+print(asyncio._get_running_loop(), len(os.listdir("/proc/self/fd")) - before)
+print(uvloop.run(asyncio.sleep(0.01, 5)))
+"""
+    )
+
+    assert lines == ["Refused", "None 0", "5"]
 
 
 @pytest.mark.parametrize(("library", "before", "use"), [(name, *rest) for name, rest in OLDER.items()], ids=list(OLDER))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
 import re
@@ -10,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import aiohttp
 import pytest
 import requests
 
@@ -107,6 +109,26 @@ def test_an_older_thread_lets_no_request_out() -> None:
         with pytest.raises(RuntimeError, match="which was there before chaos began"):
             chaos.judge.finish()
     older.join()
+
+
+def test_a_loop_in_an_older_thread_asks_no_name_server() -> None:
+    """aiohttp's resolver in C would: what it asks leaves the machine, and its error looks like the service's."""
+
+    async def call() -> int:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
+            return (await session.get("http://api.example.com/")).status
+
+    loop = asyncio.new_event_loop()
+    older = threading.Thread(target=loop.run_forever)
+    older.start()
+    with Chaos() as chaos:
+        with pytest.raises(RuntimeError, match=r"was there before chaos began, called api\.example\.com"):
+            asyncio.run_coroutine_threadsafe(call(), loop).result(20)
+        with pytest.raises(RuntimeError, match="which was there before chaos began"):
+            chaos.judge.finish()
+    loop.call_soon_threadsafe(loop.stop)
+    older.join()
+    loop.close()
 
 
 def test_a_signals_handler_lets_no_request_out_while_another_thread_has_the_turn() -> None:
