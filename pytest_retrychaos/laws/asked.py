@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Unreadable
 from pytest_retrychaos.laws.ends import ASKING, TOLERANCE_NS, Ended, asked_by
-from pytest_retrychaos.laws.lookback import LOOK_AHEAD, distinct, two_operations
+from pytest_retrychaos.laws.lookback import LOOK_AHEAD, distinct, may_begin_another, two_operations
 from pytest_retrychaos.laws.policy import Asking
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
@@ -31,9 +31,9 @@ def bk04(view: View, terms: Terms) -> LawResult:
       a day. Neither *late* nor *huge* where a connection to that host failed meanwhile: it may have come when it was
       asked to. Values that are past, negative or unreadable are as if absent. Giving up is allowed.
     - Does not apply where the retry went to another host, until one comes back to the host that asked; where it could
-      not be sent (refused, say), and a request that was not sent before came later: it may have been that one; where it
-      came before a fraction of seconds (`1.5`) had passed: RFC 9110 knows whole seconds only, so a client may ignore
-      it.
+      not be sent (refused, say), and none of its operation was sent after it, or a request that was not sent before
+      came later: it may have been another; where it came before a fraction of seconds (`1.5`) had passed: RFC 9110
+      knows whole seconds only, so a client may ignore it.
     - With a policy: a policy that does not respect `Retry-After` is not judged.
     - Why: The server said when it will be ready; who comes sooner is turned away again, or banned.
     - Fix: Wait for the greater of back-off and `Retry-After`; read seconds and dates; give up beyond a maximum.
@@ -53,9 +53,10 @@ def bk04(view: View, terms: Terms) -> LawResult:
                 if left is not None and _judge_asked(view, operation, _after(left, retry), tally, is_back=True):
                     break
             if retry.before.attempt.status is not None:
-                asked = retry.before if _may_be_anothers(view, retry) else None
+                is_unclear = may_begin_another(operation, retry) or _may_be_anothers(view, retry)
+                asked = retry.before if is_unclear else None
                 if asked is not None:
-                    tally.pass_over("nothing was sent, and another request came later: it may have been that one")
+                    tally.pass_over("nothing was sent: it may have been another request that was not to wait")
                 elif _judge_asked(view, operation, retry, tally):
                     break
         if asked_by(operation.last) is not None:

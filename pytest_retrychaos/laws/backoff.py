@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.retry_after import Asked
 from pytest_retrychaos.laws.ends import CUT, STATUS, TOLERANCE_NS, Ended, asked_by
-from pytest_retrychaos.laws.lookback import distinct, two_operations
+from pytest_retrychaos.laws.lookback import distinct, may_begin_another, two_operations
 from pytest_retrychaos.laws.policy import FOR_EVER_NS
 from pytest_retrychaos.laws.tally import Tally, Terms, finding
 from pytest_retrychaos.laws.view import OperationView, Retry, View
@@ -46,7 +46,7 @@ def bk01(view: View, terms: Terms) -> LawResult:
     """
     tally = Tally("BK01")
     for operation in view.operations:
-        judged = list(_returns(operation))
+        judged = [retry for retry in _returns(operation) if not may_begin_another(operation, retry)]
         if not judged:
             continue
         hot, is_unclear = _first_hot(judged, terms.policy, view.trace.resolution_ns)

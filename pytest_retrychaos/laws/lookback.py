@@ -72,8 +72,22 @@ def _equal(view: View, failed: Attempt) -> tuple[list[Attempt], list[Attempt]]:
     return before, after
 
 
+def may_begin_another(operation: OperationView, retry: Retry) -> bool:
+    """Tell whether what was not sent may have been another request: nothing of its operation was sent after it."""
+    later = (one for one in operation.attempts if one.was_sent and one.index > retry.attempt.index)
+    return not retry.attempt.was_sent and retry.led_by.was_sent and next(later, None) is None
+
+
 def was_refused_afterwards(view: View, failed: Attempt) -> bool:
-    """Tell whether connections to the same host that belong to no request failed later: its own retries, perhaps."""
+    """Tell whether a connection to the same host failed later that may have been its own retry.
+
+    It belongs to no request, or it was the next thing that its lineage did, whatever request came after that.
+    """
+    nearby = view.trace.attempts[failed.index : failed.index + LOOK_AHEAD]
+    own = (one for one in nearby if one.scope == failed.scope and view.trace.are_related(one.lineage, failed.lineage))
+    following = next(own, None)
+    if following is not None and not following.was_sent and following.host == failed.host:
+        return True
     unsent = view.unsent.get((failed.host, failed.scope), ())
     place = bisect_left(unsent, failed.index, key=lambda one: one.index)
     later = unsent[place : place + LOOK_AHEAD]

@@ -145,7 +145,9 @@ class Homes:
         if latest is None:  # a task that only connects, begun after the failure, by whatever others in between
             above = (self._index.latest(one) for one in islice(lineage.line(), DEEPEST))
             latest = next((one for one in above if one is not None), None)
-            if latest is not None and lineage.branch_beside(latest.last.lineage).born <= latest.last.ended_as:
+            if latest is None or not (latest.last.lineage.has_ended or lineage.is_begun_by(latest.last.lineage)):
+                return None  # the other goes on by itself
+            if lineage.branch_beside(latest.last.lineage).born <= latest.last.ended_as:
                 return None
         elif latest is not None and latest.last.lineage is not lineage and not latest.last.lineage.has_ended:
             return None  # another task of its own

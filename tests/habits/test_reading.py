@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -517,4 +518,63 @@ def test_a_safe_method_of_another_standard(chaos: Chaos, method: str) -> None:
         return 0
 
     assert client() == 200
+    chaos.verify()
+
+
+@pytest.mark.parametrize("script", ["503, refuse", "reset, connect-timeout", "429 retry-after=2, refuse", "503, dns"])
+def test_a_batch_whose_retry_cannot_be_sent(chaos: Chaos, script: str) -> None:
+    """The next item comes right after it: whose attempt it was, the trace does not tell."""
+    chaos.script(script)
+
+    def fetch(item: int) -> int:
+        for number in range(2):
+            with contextlib.suppress(requests.ConnectionError):
+                answer = requests.get(f"{chaos.url}/items/{item}", timeout=5)
+                if answer.ok:
+                    return answer.status_code
+            if number == 0:
+                time.sleep(10)
+        return 0
+
+    def client() -> list[int]:
+        return [fetch(item) for item in range(3)]
+
+    assert chaos.call(client) == [0, 200, 200]
+    chaos.verify()
+
+
+@pytest.mark.parametrize(
+    "script", ["429 retry-after=90, refuse", "429 retry-after=90, refuse x2", "503 retry-after=90, down=30s"]
+)
+def test_one_that_gives_up_before_another_that_is_refused(chaos: Chaos, script: str) -> None:
+    """It need not wait for what the first was told; nothing more is sent that would show which it is."""
+    chaos.script(script, strict=False)
+
+    def client() -> None:
+        requests.get(f"{chaos.url}/a", timeout=5)
+        for _ in range(2):
+            with contextlib.suppress(requests.ConnectionError):
+                requests.put(f"{chaos.url}/b", timeout=5)
+                break
+
+    chaos.call(client)
+    chaos.verify(ignore=("RT01",))
+
+
+def test_workers_of_one_call_that_cannot_connect_are_told_apart(chaos: Chaos) -> None:
+    """Each waits between its own tries, and is on a thread of its own."""
+    chaos.script("down=30s")
+
+    def fetch(item: int) -> None:
+        for _ in range(4):
+            with contextlib.suppress(requests.ConnectionError):
+                requests.get(f"{chaos.url}/items/{item}", timeout=5)
+                break
+            time.sleep(3)
+
+    def client() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(fetch, range(2)))
+
+    chaos.call(client)
     chaos.verify()
