@@ -114,6 +114,8 @@ class Judge:
                 f"with the service's address ({self._run.url}), or any other but loopback"
             )
         self._run.settle()
+        if self._run.is_over:
+            terms = replace(terms, scripts="all")  # nothing fires any more
         self._terms = terms
         verdict = self._judge(terms, only=only, ignore=ignore)
         self._raise_swallowed()

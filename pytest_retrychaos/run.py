@@ -150,6 +150,11 @@ class Run:
                 self._effects = ()  # the handler that goes on keeps the store to itself
             self._stack.close()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended: nothing happens in it any more."""
+        return self._has_begun and Run.active is not self
+
     def _close_service(self) -> None:
         if not self._is_lost:
             self.service.close()

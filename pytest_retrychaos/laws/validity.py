@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def nv01(view: View, terms: Terms) -> LawResult:
     """Judge that every scripted fault fired; with ``scripts="closed"`` only of scripts replaced or closed.
 
+    - Asked at the end of a test; by `chaos.verify()` in the middle only of scripts that were replaced, and of all once
+      the run is over (`with Chaos(…) as chaos: …`, and then `chaos.verify()`).
     - A fault that was scripted and never fired fails the test, unless it is repeated for ever (`*`), the script says
       `strict=False`, or the test failed already.
     - Why: A test whose faults do not happen proves nothing.

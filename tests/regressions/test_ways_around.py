@@ -247,3 +247,12 @@ def test_a_host_that_no_request_could_have_is_refused(host: str) -> None:
     """A port, a wildcard or a scheme would never match."""
     with pytest.raises(ValueError, match="is no host name"):
         Chaos(hosts=(host,))
+
+
+def test_once_a_run_is_over_no_fault_of_its_script_may_fire_yet() -> None:
+    """Outside pytest nobody else asks at its end."""
+    with Chaos("503 x3, reset after-commit") as chaos:
+        requests.get(chaos.url, timeout=1)
+        chaos.verify(only=("NV01",))
+    with pytest.raises(AssertionError, match=r"^NV01 cannot tell: .503. \(1 of 3 times\)"):
+        chaos.verify(only=("NV01",))
