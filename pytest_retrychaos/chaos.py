@@ -72,7 +72,7 @@ class Chaos(RunAssertions):
         known: Known | None = None,
         **options: Any,  # Any: checked one by one by Options
     ) -> None:
-        self.options = Options.read(options)
+        self.options = Options.read(options, alone=test_code is None)
         if test_code is None and self.options.loop is not None:
             raise ValueError(
                 f"loop={self.options.loop!r} of Chaos used alone: it runs no test, and cancels none; run async code by "
@@ -93,6 +93,16 @@ class Chaos(RunAssertions):
         if given is not None:
             self._run.given_script = given
             self.script(given, strict=self.options.strict)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if "judge" in self.__dict__ and not hasattr(self, name):  # made, and no such thing
+            if hasattr(self.service, name):
+                raise AttributeError(f"chaos.{name} = {value!r}: that is the service's; write chaos.service.{name} = …")
+            raise AttributeError(
+                f"chaos.{name} = {value!r}: there is no such setting. Options stand in @pytest.mark.chaos(…), or are "
+                "given to Chaos(…); what the service does is set on chaos.service"
+            )
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         count = len(self._recorder.sheets)

@@ -231,6 +231,11 @@ class Judge:
         if unused and self._options.strict:
             sheets = self._run.recorder.sheets
             arrived = dict.fromkeys(f"{one.method} {one.host}{one.target}" for one in sheets if one.method)
+            if unused[0] in self._run.service.routes_given_again:
+                raise CannotTell(
+                    f"the route {redact.current().text(unused[0])!r} was given again, and the later handler takes its "
+                    "requests: the first was never asked. Take one of them out"
+                )
             raise CannotTell(
                 f"no request matched the route {redact.current().text(unused[0])!r}: its handler was never asked. "
                 f"What arrived: {redact.current().text(', '.join(list(arrived)[:5])) or 'nothing'}. "

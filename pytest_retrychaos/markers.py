@@ -8,7 +8,7 @@ Laws of this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,24 +34,28 @@ def read_markers(node: pytest.Item) -> Marked | None:
 
     scripts: list[Script] = []
     giver: tuple[object, pytest.Mark] | None = None
-    options = _options(marker for _, marker in found)
+    options = _options(node, [marker for _, marker in found])
     for owner, marker in found:
         try:
             given = [parse(script) for script in marker.args]
         except ScriptError as error:
-            raise pytest.fail.Exception(f"@pytest.mark.chaos: {error}", pytrace=False) from None
+            raise _wrong(node, str(error)) from None
         if given and giver is not None and owner is giver[0] and _is_own(owner, marker) and _is_own(*giver):
-            pytest.fail(f"@pytest.mark.chaos: {_twice(scripts, given)}", pytrace=False)
+            raise _wrong(node, _twice(scripts, given))
         if given and giver is None:
             scripts, giver = given, (owner, marker)
     return Marked(scripts, options)
 
 
-def _options(nearest_first: Iterable[pytest.Mark]) -> dict[str, Any]:  # Any: what the user wrote
-    """Put the options of all markers together; those of each have to be right alone, or else beside the others'."""
+def _wrong(node: pytest.Item, what: str) -> BaseException:
+    """Say what is wrong with a marker, and of which test: one that makes several tests fails the collection."""
+    return pytest.fail.Exception(f"@pytest.mark.chaos: {what}\non {node.nodeid}", pytrace=False)
+
+
+def _options(node: pytest.Item, markers: list[pytest.Mark]) -> dict[str, Any]:  # Any: what the user wrote
+    """Put the options of markers together, the nearest first; those of each have to be right, alone or with others'."""
     from pytest_retrychaos.options import Options
 
-    markers = list(nearest_first)
     options: dict[str, Any] = {}
     for marker in reversed(markers):
         options.update(marker.kwargs)
@@ -63,7 +67,7 @@ def _options(nearest_first: Iterable[pytest.Mark]) -> dict[str, Any]:  # Any: wh
                 Options.read({**options, **marker.kwargs})
         Options.read(options)
     except (TypeError, ValueError) as error:  # pytest shows what it came from, too: the same, once or twice more
-        raise pytest.fail.Exception(f"@pytest.mark.chaos: {error}", pytrace=False) from None
+        raise _wrong(node, str(error)) from None
     return options
 
 

@@ -86,11 +86,16 @@ class Options:
         return tuple([Option(name, _written(value)) for name, value, default in values if value != default])
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Options:  # Any: what a user wrote
-        """Check options by name, type and value; `TypeError` or `ValueError` names what is wrong."""
+    def read(cls, given: Mapping[str, Any], *, alone: bool = False) -> Options:  # Any: what a user wrote
+        """Check options by name, type and value; `TypeError` or `ValueError` names what is wrong.
+
+        ``alone``: they are those of a `Chaos` outside pytest, which has others as well and runs no test.
+        """
         names = [field.name for field in fields(cls)]
         for name in given:
             if name not in names:
+                if alone:
+                    names = [*(one for one in names if one not in OF_A_TEST), *OF_CHAOS]
                 near = difflib.get_close_matches(name, names, n=1)
                 hint = f", did you mean {near[0]!r}?" if near else "."
                 raise TypeError(f"unknown chaos option {name!r}{hint} The options are: {', '.join(names)}")
@@ -135,6 +140,10 @@ class Options:
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
 
+
+OF_A_TEST: Final = frozenset({"loop", "cancel"})
+OF_CHAOS: Final = ("name", "database", "watchdog")
+"""What `Chaos` takes besides, outside pytest."""
 
 _DEFAULTS: Final = tuple([(one.name, one.default) for one in fields(Options) if one.name != "seed"])
 

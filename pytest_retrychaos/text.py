@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos import redact
@@ -20,10 +21,11 @@ from pytest_retrychaos.laws.ends import ANSWER, CUT, IN_FLIGHT, RAISED, STATUS, 
 from pytest_retrychaos.laws.guarded import silent_scopes
 from pytest_retrychaos.laws.words import counted, grouped, seconds
 from pytest_retrychaos.model import SECOND
+from pytest_retrychaos.trace import Trace
 
 if TYPE_CHECKING:
     from pytest_retrychaos.laws.verdict import Finding, LawResult, Verdict
-    from pytest_retrychaos.trace import Attempt, Option, Scope, Trace
+    from pytest_retrychaos.trace import Attempt, Option, Scope
 
 MOST_LINES: Final = 24
 """A timeline of more attempts is elided in the middle; marked attempts and their neighbours stay."""
@@ -309,3 +311,6 @@ def summary(trace: Trace, verdict: Verdict | None) -> str:
     if verdict is not None and trace.attempts:
         lines.append(f"held   {', '.join(result.code for result in verdict.held) or 'none: no law applied'}")
     return "\n".join(lines)
+
+
+Trace.drawn_by = partial(summary, verdict=None)

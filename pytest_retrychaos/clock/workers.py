@@ -115,7 +115,8 @@ def end_cancellation(task: object) -> None:
     known = _CANCELLED.get(task)
     if known is None:
         return
-    known.called_off_ns = None
+    if known.called_off_ns is not None:  # a deadline of the code's own, around a block that is left
+        known.roused_ns, known.called_off_ns = known.called_off_ns, None
     if not known.is_inherited:
         known.is_open = False
 

@@ -155,10 +155,10 @@ def _may_end(view: View, operation: OperationView, failed: Ended, longest_s: flo
         return "the code ended in an error of its own (RT06)"
     if _was_called_off(view, failed):
         return "the code itself cancelled the task that would have sent it again"
-    if _was_stopped(view, failed):
-        return "the code itself stopped the worker while it waited"
     if _was_deadline(operation, failed):
         return "a deadline of the code's own ended it while it waited"
+    if _was_stopped(view, failed):
+        return "the code itself ended the worker's wait: it was told to stop, or a deadline came"
     if _ended_elsewhere(view, operation):
         return "the code was ended by another operation's failure before it came back to this one"
     if operation.first_sent is None:
@@ -212,7 +212,7 @@ def _was_stopped(view: View, failed: Ended) -> bool:
     """Whether the worker's wait after the failure was ended by another one, and it sent nothing more."""
     lineages, mine = view.trace.lineages, failed.attempt.lineage
     roused_ns = lineages[mine].roused_ns if mine < len(lineages) else None
-    if roused_ns is None or roused_ns < (failed.at_ns or 0):
+    if roused_ns is None or roused_ns <= (failed.at_ns or 0):  # at once: a limit of the attempt's own
         return False
     return _sent_nothing_more(view, failed)
 

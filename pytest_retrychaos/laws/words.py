@@ -19,6 +19,10 @@ def plural(noun: str) -> str:
 
 def singular(noun: str) -> str:
     """Write the singular of a collection's name: ``payments`` → ``payment``."""
+    if noun in ("news", "series", "species"):
+        return noun
+    if noun in ("caches", "analyses"):
+        return {"caches": "cache", "analyses": "analysis"}[noun]
     if noun.endswith("ies") and len(noun) > 4 and not noun.endswith(("cookies", "movies", "calories")):
         return f"{noun[:-3]}y"
     if noun.endswith(("sses", "xes", "ches", "shes")):

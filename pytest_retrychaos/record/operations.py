@@ -131,7 +131,7 @@ class Index:
         """List what an attempt may belong to; a redirect is followed at once or never."""
         kind = sheet.kind
         row = self._rows.get((kind, sheet.lineage)) or _EMPTY
-        equal = row.equal.get(sheet.content)
+        equal = row.equal.get(sheet.alike)
         similar = [one for one in row.recent if not one.attempts[-1].went_well and one is not equal]
         if equal is not None and not equal.attempts[-1].went_well:
             similar.insert(0, equal)
@@ -179,7 +179,7 @@ class Index:
         row = self._rows.get((kind, sheet.lineage))
         if row is None:
             row = self._rows[kind, sheet.lineage] = Row()
-        row.equal[sheet.content] = operation
+        row.equal[sheet.alike] = operation
         if not row.recent or row.recent[0] is not operation:
             row.recent.insert(0, operation)
             del row.recent[RECENT:]

@@ -157,7 +157,7 @@ class Recorder:
                 one.is_task,
                 one.cancelled_ns,
                 one.called_off_ns,
-                one.roused_ns if one.roused_ns is not None else stopped.get(one),
+                max([moment for moment in (one.roused_ns, stopped.get(one)) if moment is not None], default=None),
             )
             for one in self.lineages.all
         )

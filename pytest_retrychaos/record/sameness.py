@@ -10,6 +10,7 @@ Laws of this module:
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -111,6 +112,24 @@ def content(body: bytes, leave_out: Iterable[str] = ()) -> bytes:
         if len(value) >= SHORTEST and spelled in body:
             found[spelled] = b""
     return replaced(body, found) if found else body
+
+
+def alike(headers: Headers, body: bytes, equal: bytes) -> bytes | str:
+    """Give what a body has in common with others of its request, short volatile values left out as well.
+
+    ``equal`` is what `content` gives: values that may stand elsewhere by chance are in it.
+    """
+    if len(body) > WHOLE:
+        return equal
+    kind = media_type(headers.by_name)
+    if kind == JSON and _may_be_named(body):
+        kept = without_volatile(fields_of(kind, body))
+        return json.dumps(kept, sort_keys=True) if kept else equal
+    if kind == FORM:
+        form = _form(body)
+        kept = without_volatile(form)
+        return json.dumps(kept, sort_keys=True) if 0 < len(kept) < len(form) else equal
+    return equal
 
 
 def relate(earlier: tuple[Headers, bytes], later: tuple[Headers, bytes]) -> str:

@@ -44,7 +44,7 @@ class Sheet:
 
     # fmt: off
     __slots__ = (
-        "_answer", "_frozen", "_kept_body", "_now", "_on_end", "_on_redirect", "_wall", "announced",
+        "_answer", "_frozen", "_kept_body", "_now", "_on_end", "_on_redirect", "_wall", "alike", "announced",
         "arrived_ns", "began_ns", "call", "cancelled_ns", "committed", "content", "credentials", "cut", "due_ns",
         "effects", "ended_as", "ended_ns", "error", "fault", "full_body", "headers", "headers_ns", "host", "identity",
         "index", "is_damaged", "is_guarded", "is_read", "joined", "key", "key_carrier", "key_conflict", "kind",
@@ -94,6 +94,8 @@ class Sheet:
         self.full_body = b""
         """Kept while a later attempt may be compared with it."""
         self.content: bytes | str = b""
+        self.alike: bytes | str = b""
+        """By which others with the same body are found, whatever number of attempt it holds."""
         """What its body is known by: itself without key and volatile values, or the digest of a long one."""
         self.sent_body = b""
         self._kept_body: Body | None = None
@@ -145,8 +147,9 @@ class Sheet:
         self.announced = announced
         self._kept_body = None
         self.content = sameness.content(said, self.leave_out)
+        self.alike = sameness.alike(self.headers, said, self.content)
         if len(said) > WHOLE or len(body) > WHOLE:
-            self.content = self.kept_body.sha256
+            self.alike = self.content = self.kept_body.sha256
             self.sent_body = b""
 
     @property

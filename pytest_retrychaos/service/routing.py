@@ -142,6 +142,14 @@ class Router:
         """The routes that no request took, in the order in which they are tried."""
         return tuple(route for route in self._routes if route not in self._used)
 
+    @property
+    def given_again(self) -> tuple[Route, ...]:
+        """The routes that stand behind another for the same requests, and are never tried."""
+        first: dict[tuple[object, ...], Route] = {}
+        for route in self._routes:
+            first.setdefault((route.method, route.host, route.pattern), route)
+        return tuple(route for route in self._routes if route not in first.values())
+
 
 def _params(route: Route, match: re.Match[str]) -> dict[str, str]:
     return dict(zip(route.names, [unquote(value) for value in match.groups()], strict=True))

@@ -206,6 +206,11 @@ class Service:
         """The routes that no request has taken."""
         return tuple(str(route) for route in self.answering.router.unused)
 
+    @property
+    def routes_given_again(self) -> frozenset[str]:
+        """The routes that a later one, which is the same, has taken the place of."""
+        return frozenset(str(route) for route in self.answering.router.given_again)
+
     def close(self) -> None:
         """Let a mounted app shut down, and close the store; its file keeps what was committed."""
         try:

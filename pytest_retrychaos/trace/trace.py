@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from pytest_retrychaos import redact
 from pytest_retrychaos.frozen import changed, quick
@@ -60,6 +61,13 @@ class Trace:
     """What blocked a running event loop."""
     herds: tuple[HerdRecord, ...] = ()
     """The herds, in the order in which they began."""
+
+    drawn_by: ClassVar[Callable[[Trace], str]] = repr
+    """Writes it for ``print``: the timeline, once the module that draws it is loaded, as it is with any `Chaos`."""
+
+    def __str__(self) -> str:
+        return type(self).drawn_by(self)
+
     resolution_ns: int = RESOLUTION_NS
     """By so much a measured time may exceed what the client meant: on real time, where scheduling adds to it, more."""
 

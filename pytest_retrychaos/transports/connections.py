@@ -14,6 +14,7 @@ from pytest_retrychaos.model import Wire
 from pytest_retrychaos.transports.channel import Channel, Clock, os_error
 from pytest_retrychaos.transports.greeting import handshake_failure
 from pytest_retrychaos.transports.names import Names, addresses, is_address, is_loopback
+from pytest_retrychaos.transports.proxies import way_out_text
 from pytest_retrychaos.transports.seam import Exchange, Unsent
 from pytest_retrychaos.transports.signals import DeadEnd, Signal
 from pytest_retrychaos.transports.sockets import REAL
@@ -57,6 +58,13 @@ class Connections:
             return False
         self.refuse_others(host)
         return True
+
+    def refuse_proxies(self, address: object) -> None:
+        """Let no real connection be made to a proxy that was put into the environment meanwhile."""
+        if isinstance(address, tuple) and self.rules.is_mine():
+            text = way_out_text(str(address[0]), int(address[1]))
+            if text is not None:
+                raise self.exchange.refuse(text)
 
     def refuse_others(self, host: object) -> None:
         """Let no request out that would be neither simulated nor on virtual time: an older thread's, a handler's."""

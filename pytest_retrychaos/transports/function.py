@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from pytest_retrychaos.engine.retry_after import retry_after
 from pytest_retrychaos.faults.errors import nearest
 from pytest_retrychaos.model import Response
+from pytest_retrychaos.service.handlers import takes
 from pytest_retrychaos.transports import greeting
 from pytest_retrychaos.transports.arguments import as_request, deadline_of, name_of
 from pytest_retrychaos.transports.calls import Awaited, Call, Carrier, Results, carry, carry_async
@@ -136,11 +137,14 @@ class Errors:
     """Which exception stands for which fault."""
 
     def __init__(self, given: Mapping[str, ErrorSource]) -> None:
+        if not isinstance(given, Mapping):
+            raise TypeError(f"errors={given!r}: give a mapping of words to errors, as in {{'timeout': TimeoutError}}")
         for word, source in given.items():
             _check_word(word)
-            if not isinstance(source, BaseException) and not callable(source):
+            if not _makes_errors(source):
                 raise TypeError(
-                    f"errors[{word!r}] = {source!r}: give an exception, its class, or a function that makes it"
+                    f"errors[{word!r}] = {source!r}: give an exception, its class, or a function of nothing that "
+                    "makes it; a class that needs arguments in a lambda"
                 )
         self._given = dict(given)
 
@@ -164,6 +168,13 @@ class Errors:
         if not isinstance(made, BaseException):
             raise TypeError(f"errors[{word!r}] made {made!r}, which is no exception: return one")
         return made
+
+
+def _makes_errors(source: object) -> bool:
+    """Whether it is an exception, or gives one when it is called, as far as that can be told."""
+    if isinstance(source, type):
+        return issubclass(source, BaseException) and takes(source)
+    return isinstance(source, BaseException) or (callable(source) and takes(source))
 
 
 def _check_word(word: object) -> None:

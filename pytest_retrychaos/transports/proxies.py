@@ -28,6 +28,20 @@ class HiddenProxies:
         self._hidden.clear()
 
 
+def way_out_text(host: str, port: int) -> str | None:
+    """Say that a connection on this machine goes to a proxy that was put there meanwhile, if it does."""
+    places = (f"{host}:{port}", f"localhost:{port}") if host.startswith(("127.", "::1")) else (f"{host}:{port}",)
+    name = next((one for one in os.environ for place in places if _names(one, os.environ[one], place)), None)
+    if name is None:
+        return None
+    value = redact.current().text(os.environ[name])
+    return (
+        f"a connection to {host}:{port}, the proxy of {name}={value!r}, would let requests out past the simulated "
+        "network: it was put into the environment after chaos began. Take it out for this test; what is set before "
+        "chaos begins is ignored"
+    )
+
+
 def tunnel_text(target: str, proxy: str) -> str:
     """Say that a tunnel through a proxy cannot be simulated, and who led the client there."""
     hide = redact.current().text

@@ -28,12 +28,14 @@ def socket_methods(connections: Connections, ends: tuple[int, ...]) -> Iterator[
 
     def connect(sock: socket.socket, address: Any) -> None:  # Any: an address of whatever family
         if not isinstance(address, tuple) or not connections.is_ours(sock, address[0]):
+            connections.refuse_proxies(address)
             real["connect"](sock, address)
             return
         connections.open(sock, address)
 
     def connect_ex(sock: socket.socket, address: Any) -> int:  # Any: as above
         if not isinstance(address, tuple) or not connections.is_ours(sock, address[0]):
+            connections.refuse_proxies(address)
             return real["connect_ex"](sock, address)  # type: ignore[no-any-return]  # the real one's
         try:
             connections.open(sock, address)

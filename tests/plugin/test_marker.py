@@ -269,6 +269,7 @@ def test_a_bad_marker_is_told_at_collection(pytester: pytest.Pytester, arguments
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(lines, consecutive=True)
+    result.stdout.fnmatch_lines(["on test_a_bad_marker_is_told_at_collection.py::test_it"])
     result.stdout.no_fnmatch_line("During handling of*")
 
 

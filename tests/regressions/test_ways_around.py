@@ -7,6 +7,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -256,3 +257,79 @@ def test_once_a_run_is_over_no_fault_of_its_script_may_fire_yet() -> None:
         chaos.verify(only=("NV01",))
     with pytest.raises(AssertionError, match=r"^NV01 cannot tell: .503. \(1 of 3 times\)"):
         chaos.verify(only=("NV01",))
+
+
+def test_a_trace_prints_as_its_timeline() -> None:
+    """Whatever became of the test."""
+    with Chaos("503 retry-after=2, ok") as chaos:
+        assert str(chaos.trace) == "  nothing was sent"
+        requests.get(f"{chaos.url}/a", timeout=1)
+    assert str(chaos.trace) == "  t+0.00s  #1  GET /a   503, Retry-After: 2   (503 retry-after=2)"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("latency", "chaos.latency = 5: that is the service's; write chaos.service.latency = …"),
+        (
+            "strict",
+            "chaos.strict = 5: there is no such setting. Options stand in @pytest.mark.chaos(…), or are given to ",
+        ),
+    ],
+)
+def test_a_setting_that_is_none_is_refused(name: str, told: str) -> None:
+    """It would be taken and do nothing."""
+    with Chaos() as chaos, pytest.raises(AttributeError, match=re.escape(told)):
+        setattr(chaos, name, 5)
+
+
+def test_an_option_of_chaos_alone_is_known_to_its_hint() -> None:
+    """It has some that a marker has not, and none of those that run a test."""
+    with pytest.raises(
+        TypeError, match=r"'datbase', did you mean 'database'\? .* listen, name, database, watchdog$"
+    ) as told:
+        Chaos(datbase="x")
+    assert "loop" not in str(told.value)
+
+
+def test_a_route_that_was_given_again_is_told(pytester: pytest.Pytester) -> None:
+    """The later one takes its requests: what arrived matches, and yet it was never asked."""
+    pytester.makepyfile(
+        """
+        import requests
+
+        def test_it(chaos):
+            chaos.service.route("GET", "/p/{id}", lambda request: {"first": True})
+            chaos.service.route("GET", "/p/{number}", lambda request: {"first": False})
+            assert requests.get(chaos.url + "/p/1", timeout=5).json() == {"first": False}
+        """
+    )
+    run(pytester).stdout.fnmatch_lines(["*the route 'GET /p/{id}' was given again, and the later handler takes its *"])
+
+
+def test_a_proxy_of_this_machine_that_is_named_meanwhile_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would send for real what the client sends to it, unseen."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy, Chaos() as chaos, socket.socket() as client:
+        monkeypatch.setenv("http_proxy", f"http://localhost:{proxy.getsockname()[1]}")
+        with pytest.raises(
+            RuntimeError, match=r"the proxy of http_proxy='http://localhost:\d+', would let requests out"
+        ):
+            client.connect(proxy.getsockname())
+        with pytest.raises(RuntimeError, match="would let requests out past the simulated network"):
+            chaos.judge.finish()
+
+
+def test_a_row_of_messages_may_be_as_long_as_it_likes() -> None:
+    """Each says in its body which attempt it is; the first fails, and comes again when all others have been sent."""
+    with Chaos("503, ok") as chaos:
+
+        def deliver(waiting: list[int]) -> None:
+            for attempt in range(2):
+                for message in list(waiting):
+                    body = {"message": message, "attempt": attempt}
+                    if requests.post(f"{chaos.url}/events", json=body, timeout=5).ok:
+                        waiting.remove(message)
+                time.sleep(10)
+
+        chaos.call(deliver, list(range(20)))
+        chaos.verify()

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -524,3 +525,23 @@ def test_what_is_no_function_is_refused(run: Chaos) -> None:
     """A value cannot meet a script."""
     with pytest.raises(TypeError, match=r"chaos.faulty\(3\): give a function"):
         run.faulty(3)  # type: ignore[arg-type]  # what is refused
+
+
+class _Needy(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        (5, "errors=5: give a mapping of words to errors"),
+        ({"timeout": _Needy}, "a class that needs arguments in a lambda"),
+        ({"timeout": int}, "give an exception, its class, or a function of nothing"),
+        ({"timeout": lambda code: _Needy(code)}, "give an exception, its class, or a function of nothing"),
+    ],
+)
+def test_errors_that_could_not_be_made_are_refused_when_they_are_given(errors, told):
+    """Raised into the client they would look like its own."""
+    with Chaos() as chaos, pytest.raises(TypeError, match=re.escape(told)):
+        chaos.faulty(len, errors=errors)
