@@ -102,7 +102,7 @@ def _takes_back(real: Method) -> Method:
     def uncancel(task: Any) -> Any:  # Any: the number that are left
         left = real(task)
         if not left:
-            workers.end_cancellation(task)
+            workers.end_cancellation(task, ends_wait=stopping.is_own_block(sys._getframe(1)))
         return left
 
     return uncancel
@@ -148,7 +148,7 @@ def _trio_closes(real: Method) -> Method:
     def close(scope: Any, error: BaseException | None) -> Any:  # Any: what is left of the error
         left = real(scope, error)
         if scope.cancelled_caught:
-            workers.end_cancellation(workers.here())
+            workers.end_cancellation(workers.here(), ends_wait=stopping.is_own_block(sys._getframe(1)))
         return left
 
     return close

@@ -27,8 +27,12 @@ _THREADS_WAIT: Final = threading.Event.wait.__code__
 _WAIT_FOR: Final = ("asyncio.tasks", "wait_for")
 _IN_BETWEEN: Final = frozenset({"asyncio", "anyio", "contextlib"})
 """Packages by which code waits in its own name."""
+_BLOCKS: Final = _IN_BETWEEN | {"trio", "async_timeout", "pytest_retrychaos"}
+"""Packages by which code sets a deadline in its own name."""
 _STEP: Final = "Handle._run"
 """By which asyncio lets a task go on: below lies who runs the loop."""
+_STEPS: Final = frozenset({_STEP, "unrolled_run", "sleep_until"})
+"""The same, and trio's; and trio's sleep."""
 
 _latest: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # Any: tasks and deadlines of several kinds
 """By task: the deadline of the block that its own code began last."""
@@ -65,6 +69,20 @@ def _is_own(frame: FrameType | None) -> bool | None:
             return False
         frame = frame.f_back
     return frame is not None
+
+
+def is_own_block(frame: FrameType | None) -> bool:
+    """Whether a block whose deadline has come is one of the code under test.
+
+    It is none where a library sets it for a read, nor where trio sleeps, which it does by one.
+    """
+    while frame is not None and frame.f_code.co_qualname not in _STEPS:
+        if not is_foreign(frame.f_code.co_filename):
+            return True
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in _BLOCKS:
+            return False
+        frame = frame.f_back
+    return False
 
 
 def _stoppable(frame: FrameType | None) -> object:

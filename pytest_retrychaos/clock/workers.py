@@ -110,13 +110,14 @@ def note_cancellation(task: object, asked_ns: int) -> None:
     known.is_open = True
 
 
-def end_cancellation(task: object) -> None:
-    """Remember that a task is no longer asked to end."""
+def end_cancellation(task: object, *, ends_wait: bool) -> None:
+    """Remember that a task is no longer asked to end; ``ends_wait``: by a deadline of the code's own."""
     known = _CANCELLED.get(task)
     if known is None:
         return
-    if known.called_off_ns is not None:  # a deadline of the code's own, around a block that is left
-        known.roused_ns, known.called_off_ns = known.called_off_ns, None
+    if ends_wait and known.called_off_ns is not None:
+        known.roused_ns = known.called_off_ns
+    known.called_off_ns = None
     if not known.is_inherited:
         known.is_open = False
 

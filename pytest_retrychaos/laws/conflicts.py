@@ -88,8 +88,10 @@ def _sent_under_another_key(view: View, conflict: Attempt) -> Attempt | None:
             and later.scope == conflict.scope
             and view.trace.are_related(later.lineage, conflict.lineage)
         ):
-            is_known = later.key is not None and _first_with_key(view)[later.key] < conflict.index
-            return None if is_known else later
+            if later.key == conflict.key:
+                return None
+            if later.key is None or _first_with_key(view)[later.key] > conflict.index:
+                return later
     return None
 
 

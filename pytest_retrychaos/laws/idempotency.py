@@ -44,8 +44,8 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     tally = Tally("ID01")
     for operation in view.operations:
         retries = [retry for retry in operation.retries if is_unsafe(retry.attempt)]
-        bares = [retry for retry in retries if _is_bare(operation, retry)]
-        blind = (one for one in bares if not looked(view, one.led_by, until=one.attempt.index))
+        bares = [(retry, done) for retry in retries if (done := _may_be_done(operation, retry)) is not None]
+        blind = (retry for retry, done in bares if not looked(view, done, until=retry.attempt.index))
         bare = next(blind, None)
         if bares and bare is None:
             tally.pass_over("the client looked whether the request had been carried out before it sent it again")
@@ -66,20 +66,20 @@ def id01(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
     )
 
 
-def _is_bare(operation: OperationView, retry: Retry) -> bool:
-    """Whether an unsafe request without a key was sent again though it may have been carried out.
+def _may_be_done(operation: OperationView, retry: Retry) -> Attempt | None:
+    """Give the attempt that may have been carried out when it was sent again without a key, if there is one.
 
-    After an attempt that was not sent it may have been by the one before that.
+    After an attempt that was not sent it is the one before that.
     """
     if retry.attempt.key and retry.led_by.key:
-        return False
+        return None
     before = retry.before
     if not retry.led_by.was_sent:
         earlier = [end for end in operation.ends if end.attempt.was_sent and end.attempt.index < retry.led_by.index]
-        return bool(earlier) and not earlier[-1].attempt.key and _leaves_open(earlier[-1])
-    if retry.led_by.status == 303:
-        return before.attempt.failed
-    return _leaves_open(before)
+        is_open = bool(earlier) and not earlier[-1].attempt.key and _leaves_open(earlier[-1])
+        return earlier[-1].attempt if is_open else None
+    is_open = before.attempt.failed if retry.led_by.status == 303 else _leaves_open(before)
+    return retry.led_by if is_open else None
 
 
 def _leaves_open(end: Ended) -> bool:

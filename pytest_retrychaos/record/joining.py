@@ -67,7 +67,7 @@ def decide(sheet: Sheet, candidates: Candidates, *, is_sender_known: bool = True
             return Decision(candidates.of_key, reason)
     follows: OperationSheet | None = None
     for operation in candidates.similar:
-        against = _as_retry(operation, sheet, candidates.latest)
+        against = _as_retry(operation, sheet, candidates.recent)
         if against is None:
             if is_sender_known or _is_only_one(operation, sheet, candidates):
                 return Decision(operation, "retry")
@@ -231,10 +231,10 @@ def is_retry(operation: OperationSheet, sheet: Sheet) -> bool:
     return operation.counterpart(sheet) is not None and _as_retry(operation, sheet) is None
 
 
-def _as_retry(operation: OperationSheet, sheet: Sheet, latest: OperationSheet | None = None) -> Against | str | None:
+def _as_retry(operation: OperationSheet, sheet: Sheet, recent: Sequence[OperationSheet] = ()) -> Against | str | None:
     """Say what keeps an attempt from being a retry of an operation; ``None``: nothing.
 
-    ``latest`` is what its lineage has done last.
+    ``recent`` is what its lineage has sent to the same place lately.
     """
     last = operation.last
     if not last.failed or not had_ended(operation, sheet):
@@ -246,7 +246,7 @@ def _as_retry(operation: OperationSheet, sheet: Sheet, latest: OperationSheet | 
     if against is Against.POSITION:
         return against
     kind = relation(earlier, sheet)
-    if kind == DIFFERENT or (_is_smaller(kind, sheet) and _is_meant(operation, kind, sheet, latest)):
+    if kind == DIFFERENT or (_is_smaller(kind, sheet) and _is_meant(operation, kind, sheet, recent)):
         return "another body"
     if against is Against.LINE and kind not in (SAME, VOLATILE):
         return "another body"
@@ -260,11 +260,11 @@ def _is_smaller(kind: str, sheet: Sheet) -> bool:
     return bool(sheet.full_body) and media_type(sheet.headers.by_name) not in (JSON, MULTIPART, XML)
 
 
-def _is_meant(operation: OperationSheet, kind: str, sheet: Sheet, latest: OperationSheet | None) -> bool:
+def _is_meant(operation: OperationSheet, kind: str, sheet: Sheet, recent: Sequence[OperationSheet]) -> bool:
     """Whether a smaller body is another request, and not what is left of the earlier one by mistake."""
     if _was_refused(operation.last) or _had_kept_another_key(operation, sheet):
         return True
-    return kind == REST and _is_split(operation, latest)
+    return kind == REST and _is_split(operation, sheet, recent)
 
 
 def _had_kept_another_key(operation: OperationSheet, sheet: Sheet) -> bool:
@@ -273,9 +273,14 @@ def _had_kept_another_key(operation: OperationSheet, sheet: Sheet) -> bool:
     return len(keys) > 1 and len({*keys}) == 1 and None not in (keys[0], sheet.key) and sheet.key != keys[0]
 
 
-def _is_split(operation: OperationSheet, latest: OperationSheet | None) -> bool:
-    """Whether another body has gone to the same place since it failed: the first half of a batch, as it seems."""
-    return latest not in (None, operation) and latest.last.identity == operation.last.identity
+def _is_split(operation: OperationSheet, sheet: Sheet, recent: Sequence[OperationSheet]) -> bool:
+    """Whether the lines that are missing have gone to the same place since it failed: another part of the batch."""
+    earlier = operation.counterpart(sheet)
+    if earlier is None:
+        return False
+    missing = earlier.full_body.removesuffix(sheet.full_body).splitlines()
+    since = [one for one in recent if one is not operation and one.attempts[0].index > operation.last.index]
+    return bool(missing) and {*missing} <= {line for one in since for line in one.last.full_body.splitlines()}
 
 
 def _was_refused(last: Sheet) -> bool:

@@ -91,6 +91,8 @@ class Candidates(NamedTuple):
     """The latest with its key, method and path."""
     similar: Sequence[OperationSheet] = ()
     """Of its method and path, unless the last attempt went well: the latest with an equal body first, then any."""
+    recent: Sequence[OperationSheet] = ()
+    """The latest of its method and path on its lineage, however they went."""
     latest: OperationSheet | None = None
     """The last one on its lineage."""
     orphans: Callable[[], Sequence[OperationSheet]] | None = None
@@ -138,7 +140,8 @@ class Index:
         of_key = None if sheet.key is None else self._of_key.get(kind, {}).get(sheet.key)
         latest = self._latest.get(sheet.lineage)
         orphans = (lambda: self._orphans(sheet)) if self._failed.get(kind) else None
-        return Candidates(self._redirected(sheet) if self._expected else None, of_key, similar, latest, orphans)
+        redirected = self._redirected(sheet) if self._expected else None
+        return Candidates(redirected, of_key, similar, row.recent, latest, orphans)
 
     def note_failure(self, operation: OperationSheet) -> None:
         """Note that the last attempt of an operation failed: another lineage may go on with it."""
