@@ -95,7 +95,8 @@ class Chaos(RunAssertions):
             self.script(given, strict=self.options.strict)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if "judge" in self.__dict__ and not hasattr(self, name):  # made, and no such thing
+        is_own = name.startswith("_") or getattr(getattr(type(self), name, None), "fset", None) is not None
+        if "judge" in self.__dict__ and not is_own:  # made
             if hasattr(self.service, name):
                 raise AttributeError(f"chaos.{name} = {value!r}: that is the service's; write chaos.service.{name} = …")
             raise AttributeError(

@@ -87,9 +87,7 @@ class Run:
             inherited=workers.inherited,
             sees_callers=not is_remote,
         )
-        self.exchange = Exchange(
-            self.board, self.service, self.recorder, now, wall, self.clock.note_request, self.clock.aside
-        )
+        self.exchange = Exchange(self.board, self.service, self.recorder, now, wall, self.clock.note_traffic)
         self.exchange.keeps_alive = options.keep_alive
         self.caller = Caller(options.cancels_at_ns, options.cancels_in)
         """Who runs an async test, and cancels it."""

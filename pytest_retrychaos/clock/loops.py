@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import heapq
-import math
 import random
 import sys
+import weakref
 from _thread import get_ident
 from collections.abc import Callable, MutableSequence
+from types import FrameType
 from typing import Any, NoReturn
 
 from pytest_retrychaos.clock.active import ACTIVE
@@ -38,6 +39,11 @@ RESOLUTION = 1e-6
 
 LONGEST_WAIT = 24 * 3600 * SECOND
 """Neither asyncio's loops nor trio wait for longer at once (``MAXIMUM_SELECT_TIMEOUT``, ``_MAX_TIMEOUT``)."""
+_NEVER = 1e10
+"""Seconds: what lies three hundred years ahead is no moment to wait for, a day at a time."""
+
+_told: weakref.WeakSet[Any] = weakref.WeakSet()  # Any: runners of trio's
+"""Those whose main task was told that nobody can go on."""
 
 _resolutions: list[tuple[Loop, float, list[Any]]] = []  # Any: timers
 """Loops that ran under the clock, each with the resolution and the timers that it had."""
@@ -58,23 +64,40 @@ def prepare(loop: Loop) -> None:
 def has_no_moment(loop: Loop | None) -> bool:
     """Whether the loop that runs here waits for no moment at all, though for the longest time: it would wait anew."""
     if loop is not None:
-        return bool(loop._scheduled) and loop._scheduled[0]._when == math.inf
+        return bool(loop._scheduled) and loop._scheduled[0]._when - loop.time() > _NEVER
     runner = _trio_runner()
-    return runner is not None and runner.deadlines.next_deadline() == math.inf
+    if runner is None:
+        return False
+    seconds: float = runner.clock.deadline_to_sleep_time(runner.deadlines.next_deadline())
+    return seconds > _NEVER
 
 
 def raised_in_trio(error: BaseException) -> bool:
     """Let trio's main task raise what ends its wait; whether it does. Out of trio it would leave that running."""
     runner = _trio_runner()
-    task = None if runner is None else runner.main_task
-    if task is None or task._abort_func is None:
+    if runner is None:
         return False
+    task = runner.main_task
+    if task is None or task._abort_func is None or runner in _told:
+        _abandon(sys._getframe(1))
+        return False
+    _told.add(runner)
 
     def raise_error() -> NoReturn:
         raise error
 
     task._attempt_abort(raise_error)
     return True
+
+
+def _abandon(frame: FrameType | None) -> None:
+    """End a run of trio's from which an error is about to be raised: a shielded task would keep it from ending."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == TRIO and frame.f_code.co_name == "run" and "gen" in frame.f_locals:
+            with contextlib.suppress(BaseException):  # it calls that an error of its own
+                frame.f_locals["gen"].close()
+            return
+        frame = frame.f_back
 
 
 def _trio_runner() -> Any:  # Any: trio's own, or None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 
-from pytest_retrychaos.clock.aside import NoTime
 from pytest_retrychaos.clock.errors import Refused
 
 RESOLUTION_NS = 100_000_000
@@ -52,9 +51,7 @@ class RealClock:
         """The wall clock: nanoseconds since 1970."""
         return self.epoch_ns + self.now_ns
 
-    aside = NoTime
-
-    def note_request(self) -> None:
+    def note_traffic(self) -> None:
         """Do nothing: no one is watched for polling a clock that moves by itself."""
 
     def advance(self, ns: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_retrychaos.clock.active import is_foreign, is_ours, place
 from pytest_retrychaos.clock.errors import Deadlock, Stuck
 from pytest_retrychaos.clock.strands import Strand
-from pytest_retrychaos.clock.workers import coroutine_of, known_tasks
+from pytest_retrychaos.clock.workers import coroutine_of, tasks_since
 from pytest_retrychaos.frames import thread_frames
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def deadlock(turn: Turn, outside: Outside) -> Deadlock:
             else "there is no other thread that could end the wait"
         )
         first = f"{_waits(turn.main)} without a limit, and {why}. Wait with a timeout."
-        return Deadlock("\n".join([first, *_tasks()]))
+        return Deadlock("\n".join([first, *_tasks(turn)]))
     lines = [f"{len(strands)} threads wait for each other without a limit, and nothing can wake one of them:"]
     lines += [f"  {one.name}: {_waits(one)}" for one in strands]
     lines.append("Release what is held before waiting, take locks in one order, or wait with a timeout.")
-    lines += _tasks()
+    lines += _tasks(turn)
     for one in strands:
         lines += ["", f"{one.name}:", *_stack(one.ident)]
     return Deadlock("\n".join(lines))
@@ -88,9 +88,9 @@ def _waits(strand: Strand) -> str:
     return f"{place(thread_frames().get(strand.ident))} waits for {strand.waits_for}"
 
 
-def _tasks() -> list[str]:
+def _tasks(turn: Turn) -> list[str]:
     """Say of each task where in the code's own lines it waits; a loop's thread shows the loop alone."""
-    waiting = [(coroutine_of(task), _awaits(coroutine_of(task))) for task in known_tasks()]
+    waiting = [(coroutine_of(task), _awaits(coroutine_of(task))) for task in tasks_since(turn.main.born)]
     found = [f"  {getattr(one, '__qualname__', one)}: {place(frame)}" for one, frame in waiting if frame is not None]
     more = [f"  and {len(found) - _TASKS} more"] if len(found) > _TASKS else []
     return ["The tasks that wait:", *found[:_TASKS], *more] if found else []

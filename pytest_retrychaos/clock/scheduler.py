@@ -29,6 +29,8 @@ _WINDOW = 64
 LONGEST_SILENCE = 3600 * SECOND
 """So long one waits without a limit while others go on: a refresher may tick for ever. Time-outs of clients and of
 who waits for them are shorter (the longest default of a client in the tests is 600 s)."""
+LONGEST_SILENCE_IN_LOOPS = 24 * LONGEST_SILENCE
+"""The same for what an event loop has asked: whether a timer of its own lies on that is not known, so it gets a day."""
 
 
 class Scheduler:
@@ -200,8 +202,8 @@ class Scheduler:
         An event loop that meets silence has no line of its own to stand in: it is told where it waits for too long.
         """
         since_ns = self.clock.silent_since_ns
-        if since_ns is not None and due_ns - since_ns > LONGEST_SILENCE:
-            stop = self.clock.why_stuck(due_ns - LONGEST_SILENCE)
+        if since_ns is not None and due_ns - since_ns > LONGEST_SILENCE_IN_LOOPS:
+            stop = self.clock.why_stuck(due_ns - LONGEST_SILENCE_IN_LOOPS)
             if stop is not None:
                 self._end_by(stop)
                 return

@@ -19,7 +19,7 @@ from pytest_retrychaos.clock.active import ACTIVE
 from pytest_retrychaos.clock.functions import real
 from pytest_retrychaos.clock.lines import Alarm
 from pytest_retrychaos.clock.outside import Outside
-from pytest_retrychaos.clock.scheduler import LONGEST_SILENCE, Scheduler
+from pytest_retrychaos.clock.scheduler import LONGEST_SILENCE_IN_LOOPS, Scheduler
 from pytest_retrychaos.clock.strands import Poller, Strand, Woke, tick
 from pytest_retrychaos.clock.switches import Switches
 from pytest_retrychaos.clock.turn import Turn
@@ -121,7 +121,7 @@ class Turns:
             or not self.outside.is_quiet(turn)
             or turn.granted is not main
             or turn.is_over
-            or (clock.silent_since_ns is not None and deadline_ns - clock.silent_since_ns > LONGEST_SILENCE)
+            or (clock.silent_since_ns is not None and deadline_ns - clock.silent_since_ns > LONGEST_SILENCE_IN_LOOPS)
         ):
             return False
         if main.chance is not None:
@@ -147,7 +147,8 @@ class Turns:
         me = self.turn.granted
         if me.ident != get_ident():  # the turn was taken from this thread a moment ago
             return Woke.BY_END
-        self.clock.share()
+        if self.clock.asides:
+            self.clock.share()
         scheduler = self._scheduler
         outer = scheduler.set_aside(me)
         since = self.clock.now_ns, tick()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from _thread import get_ident
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -118,8 +119,8 @@ class VirtualClock:
         """What `wait_for` does."""
         self.wake: Callable[[int], None] = lambda _: None
         """Announces a key that someone waits for by `wait_for`, while there is a scheduler."""
-        self.asides: list[Aside] = []
-        """What is done beside the run just now, the innermost last."""
+        self.asides: dict[int, Aside] = {}
+        """By thread: what it does beside the run just now, if anything."""
         self._spun_ns = 0
         self._graced: weakref.WeakSet[Any] | None = None  # Any: tasks of several libraries
         self._places: set[str] = set()
@@ -144,7 +145,14 @@ class VirtualClock:
             self.note_traffic()
         else:
             self.readings += 1
-        self.sleeper(deadline_ns)
+        self._sleep(deadline_ns)
+
+    def _sleep(self, deadline_ns: int) -> None:
+        aside = self.asides.get(get_ident()) if self.asides else None
+        if aside is None:
+            self.sleeper(deadline_ns)
+        else:
+            aside.sleep(deadline_ns)
 
     def wait_for(self, key: int, deadline_ns: int | None, waits_for: str) -> bool | None:
         """Wait until another thread announces a key, or a moment comes; whether it may have.
@@ -161,14 +169,15 @@ class VirtualClock:
         self.move_to(deadline_ns)
         return True
 
-    def aside(self) -> Aside:
-        """Let what is done meanwhile sleep by itself: a context manager that tells how long it took."""
-        return Aside(self)
+    def aside(self, until_ns: int | None) -> Aside:
+        """Let what this thread does meanwhile sleep aside from a moment on: a context manager that tells how long."""
+        return Aside(self, until_ns)
 
     def share(self) -> None:
-        """Let others see what time it is: what is done aside ends there."""
-        while self.asides:
-            self.asides.pop().end()
+        """Let others see what time it is for this thread."""
+        aside = self.asides.get(get_ident())
+        if aside is not None:
+            aside.share()
 
     def alone(self) -> None:
         """Wait by itself again: the scheduler has gone."""
@@ -190,11 +199,6 @@ class VirtualClock:
         """Say that an event loop meets silence from now on."""
         if self.silent_since_ns is None:
             self.silent_since_ns = self.now_ns
-
-    def note_request(self) -> None:
-        """Say that a request came, and when."""
-        self.note_traffic()
-        self.share()
 
     def polled(self, place: str, task: object = None) -> None:
         """Move time for a loop that polls the clock at a place; raise `ClockPolled` after a day of that.
@@ -219,7 +223,7 @@ class VirtualClock:
         step = max(MILLISECOND, self._spun_ns // 20)
         self._spun_ns += step
         self.watch_at = self.readings + POLLS_A_STEP  # before others run, whose first look at the clock is no poll
-        self.sleeper(self.now_ns + step)
+        self._sleep(self.now_ns + step)
         if self._spun_ns > POLLED_TOO_LONG:
             self.note_traffic()
             stop = ClockPolled(

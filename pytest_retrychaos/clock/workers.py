@@ -8,6 +8,7 @@ import sys
 import weakref
 from _thread import get_ident
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from pytest_retrychaos.clock.active import ACTIVE
@@ -97,9 +98,10 @@ def note_parent(task: object, parent: object) -> None:
         cancellations(task).is_inherited = True
 
 
-def known_tasks() -> list[Any]:  # Any: tasks of several libraries
-    """List the tasks that were begun under a clock and are still there, the oldest first."""
-    return sorted(_BORN, key=lambda task: _BORN.get(task, 0))
+def tasks_since(moment: int) -> list[Any]:  # Any: tasks of several libraries
+    """List the tasks that were begun since a moment, as `tick` counts, and are still there, the oldest first."""
+    born = [(since, task) for task, since in list(_BORN.items()) if since > moment]
+    return [task for _, task in sorted(born, key=itemgetter(0))]
 
 
 def note_cancellation(task: object, asked_ns: int) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytest_retrychaos import redact
-from pytest_retrychaos.clock.aside import Aside, NoTime
 from pytest_retrychaos.clock.errors import Refused
 from pytest_retrychaos.exchange.board import ActiveScript, Board, strikes_at_connecting
 from pytest_retrychaos.exchange.outcomes import Outcomes, T, Work
@@ -46,9 +45,7 @@ class Exchange:
         now: Callable[[], int],
         wall: Callable[[], int],
         traffic: Callable[[], None] = lambda: None,
-        aside: Callable[[], Aside | NoTime] = NoTime,
     ) -> None:
-        """``traffic`` is told of each attempt; what is done within ``aside`` takes time of its own."""
         self.board = board
         self.service = service
         self.recorder = recorder
@@ -63,7 +60,6 @@ class Exchange:
         self.wall_ns = wall
         """Reads the wall clock."""
         self._traffic = traffic
-        self._aside = aside
         self._outcomes = Outcomes(service, now, wall, self.refuse, self._handler_failed)
         self._steps = Steps(board, recorder, now)
 
@@ -186,18 +182,13 @@ class Exchange:
             self._meet(sheet, arrival, arrival.active.of(id(sheet.operation)))
         if not sheet.reached:
             return Outcome(Wire.EOF)
-        work = self._outcomes.of(sheet, request, arrival.step or OK)
-        if request.answerer is not None:  # the client's own: the time is the client's
-            outcome = yield from work
-            return None if outcome is None else self._late(outcome)
-        with self._aside() as aside:
-            outcome = yield from work
-        return None if outcome is None else self._late(outcome, aside.ns)
+        outcome = yield from self._outcomes.of(sheet, request, arrival.step or OK)
+        return None if outcome is None else self._late(outcome)
 
-    def _late(self, outcome: Outcome, took_ns: int = 0) -> Outcome:
-        """Add the round trip that every answer takes, and what the service took for this one."""
-        late_ns = self.service.latency_ns + took_ns
-        return outcome._replace(delay_ns=outcome.delay_ns + late_ns) if late_ns else outcome
+    def _late(self, outcome: Outcome) -> Outcome:
+        """Add the round trip that every answer takes."""
+        latency_ns = self.service.latency_ns
+        return outcome._replace(delay_ns=outcome.delay_ns + latency_ns) if latency_ns else outcome
 
     def _note_request(self, sheet: Sheet, request: Request) -> None:
         traits = self.service.answering.traits(request)

@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
+from pytest_retrychaos.clock.aside import Aside
 from pytest_retrychaos.transports import greeting
-from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Send
+from pytest_retrychaos.transports.actions import ALL_SEEN, HEADERS_SEEN, Action, End, Send, Wait
 from pytest_retrychaos.transports.agenda import Agenda
 from pytest_retrychaos.transports.http1 import Conversation
 from pytest_retrychaos.transports.seam import Exchange
@@ -42,6 +43,13 @@ class Clock(Waiting, Protocol):
     why_stuck: Callable[[int | None], BaseException | None]
     """Asked when nobody can go on, or an event loop has met silence by a moment and goes on by other things."""
     silent_since_ns: int | None
+    asides: dict[int, Aside]
+
+    def aside(self, until_ns: int | None) -> Aside:
+        """Let what is done meanwhile sleep aside from a moment on."""
+
+    def share(self) -> None:
+        """Let others see the time that it is for this thread."""
 
     def note_silence(self) -> None:
         """Note that an event loop meets silence."""
@@ -109,11 +117,22 @@ class Channel:
         content = bytes(data)
         if content:
             self._took_ns = None
-            before = self._clock.now_ns
-            self._agenda.add(self._answer(content))
-            self._slept_ns = self._clock.now_ns - before
+            self._serve(content)
             self.show()
         return len(content)
+
+    def _serve(self, content: bytes) -> None:
+        """Let the service take what was written; what it sleeps over it the client waits for, as long as it would."""
+        clock = self._clock
+        if clock.asides:  # one of its handlers sends it, and others see the time
+            clock.share()
+        before = clock.now_ns
+        with clock.aside(None if self.timeout is None else before + round(self.timeout * 1e9)) as aside:
+            actions = self._answer(content)
+        if aside.ns:
+            actions.insert(0, Wait(aside.ns))
+        self._agenda.add(actions)
+        self._slept_ns = clock.now_ns - before
 
     def _answer(self, content: bytes) -> list[Action]:
         """Hand what the client wrote to the server; a TLS greeting is answered by plain text or refused."""
@@ -135,7 +154,7 @@ class Channel:
         if self.signal is None:
             return
         self.signal.set(on=self.is_readable)
-        if not self.is_silent:
+        if not self.is_silent or self.conversation.is_reading:
             self.silent_since_ns = None
         elif self.silent_since_ns is None:
             self.silent_since_ns = self._clock.now_ns

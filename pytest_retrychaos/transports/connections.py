@@ -59,10 +59,11 @@ class Connections:
         self.refuse_others(host)
         return True
 
-    def refuse_proxies(self, address: object) -> None:
+    def refuse_proxies(self, address: Any) -> None:  # Any: an address of whatever family
         """Let no real connection be made to a proxy that was put into the environment meanwhile."""
-        if isinstance(address, tuple) and self.rules.is_mine():
-            text = way_out_text(str(address[0]), int(address[1]))
+        is_place = isinstance(address, tuple) and len(address) > 1 and isinstance(address[1], int)
+        if is_place and self.rules.is_mine():
+            text = way_out_text(str(address[0]), address[1])
             if text is not None:
                 raise self.exchange.refuse(text)
 
@@ -87,6 +88,8 @@ class Connections:
 
     def open(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
         """Connect a socket of the client's to the service, or fail as the script says."""
+        if self._clock.asides:
+            self._clock.share()
         host, port = self._names.host(str(address[0])), int(address[1])
         if sock.type != socket.SOCK_STREAM:
             raise self.exchange.refuse(

@@ -89,6 +89,11 @@ class Conversation:
         self._out: list[Action] = []
         self._raised: BaseException | None = None  # by what the parser called
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether a request has begun and not arrived whole."""
+        return self._reading is not None
+
     # what a driver calls
 
     def receive(self, data: bytes) -> list[Action]:

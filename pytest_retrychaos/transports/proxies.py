@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 from pytest_retrychaos import redact
 
 VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy"})
 """In lower case: clients read either spelling."""
+
+
+_LEADING = VARIABLES - {"no_proxy"}
 
 
 class HiddenProxies:
@@ -30,8 +34,10 @@ class HiddenProxies:
 
 def way_out_text(host: str, port: int) -> str | None:
     """Say that a connection on this machine goes to a proxy that was put there meanwhile, if it does."""
-    places = (f"{host}:{port}", f"localhost:{port}") if host.startswith(("127.", "::1")) else (f"{host}:{port}",)
-    name = next((one for one in os.environ for place in places if _names(one, os.environ[one], place)), None)
+    hosts = {host, "localhost", "0.0.0.0"} if host.startswith(("127.", "::1")) else {host}
+    name = next(
+        (one for one in os.environ if one.lower() in _LEADING and _place_of(os.environ[one], port) in hosts), None
+    )
     if name is None:
         return None
     value = redact.current().text(os.environ[name])
@@ -56,5 +62,14 @@ def tunnel_text(target: str, proxy: str) -> str:
     )
 
 
+def _place_of(value: str, port: int) -> str | None:
+    """Give the host of a proxy, written as a URL or without its scheme, if it listens on a port."""
+    try:
+        parts = urlsplit(value if "://" in value else f"//{value}")
+        return parts.hostname if parts.port == port else None
+    except ValueError:
+        return None
+
+
 def _names(variable: str, value: str, proxy: str) -> bool:
-    return variable.lower() in VARIABLES - {"no_proxy"} and proxy.lower() in value.lower()
+    return variable.lower() in _LEADING and proxy.lower() in value.lower()

@@ -260,7 +260,7 @@ def test_silence_without_a_timeout_in_asyncio_is_told(chaos: Chaos, ask: Any, re
 
     with pytest.raises(NoTimeout):
         asyncio.run(main())
-    assert chaos.clock.elapsed <= 3600
+    assert chaos.clock.elapsed <= 24 * 3600
 
 
 @pytest.mark.parametrize("refreshes", [False, True], ids=["alone", "beside a refresher"])
@@ -280,7 +280,7 @@ def test_silence_without_a_timeout_in_trio_is_told(chaos: Chaos, refreshes: bool
 
     with pytest.raises(NoTimeout):
         trio.run(main)
-    assert chaos.clock.elapsed <= 3600
+    assert chaos.clock.elapsed <= 24 * 3600
     assert trio.run(trio.sleep, 1) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_retrychaos.clock.aside import Aside
 from pytest_retrychaos.exchange import Board, Exchange
 from pytest_retrychaos.model import SECOND
 from pytest_retrychaos.record import Recorder, Sheet
@@ -22,6 +23,8 @@ class Line:
 
     def __init__(self, script: str | None = None, host: str = "service.test") -> None:
         self.now_ns = 0
+        self.asides: dict[int, Aside] = {}
+        self.sleeper = self.move_to = self.wait_until
         self.host = host
         self.board = Board()
         self.service = Service(now=lambda: self.now_ns, wall=self.wall_ns)
@@ -36,6 +39,10 @@ class Line:
     def wait_until(self, deadline_ns: int) -> None:
         """Let virtual time pass: the clock that a channel needs."""
         self.now_ns = max(self.now_ns, deadline_ns)
+
+    def aside(self, until_ns: int | None) -> Aside:
+        """Let what is done meanwhile sleep aside from a moment on."""
+        return Aside(self, until_ns)  # type: ignore[arg-type]  # the part of a clock that it needs
 
     def wait_for(self, _key: int, deadline_ns: int | None, _waits_for: str) -> bool:
         """The same for who has a limit; one without has nobody to wait for."""
