@@ -6,7 +6,7 @@ What may differ is known by its name, never by its look: a UUID may as well be t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 _SIGNED_TOKEN: Final = re.compile(r"eyJ[\w-]*\.[\w-]*\.[\w-]*|J\d+")
@@ -34,8 +34,6 @@ FIELDS: Final = frozenset(
         "oauth_timestamp",
         "oauth_signature",
         "signature",  # AWS Signature 2
-        "sign",  # Alipay, WeChat Pay
-        "protected",  # JSON Web Signature (RFC 7515, 7.2): ACME's nonce stands in it (RFC 8555, 6.5)
         "idempotency_key",  # Square
         "idempotencykey",  # Adyen, Worldpay
         "idempotency-key",
@@ -84,9 +82,24 @@ FIELDS: Final = frozenset(
 )
 """Fields of a query, a form or a JSON object, in lower case."""
 
+_BESIDE: Final = {
+    "sign": frozenset({"timestamp", "nonce", "nonce_str", "sign_type"}),  # Alipay, WeChat Pay
+    "protected": frozenset({"payload", "signature"}),  # RFC 7515, 7.2: ACME's nonce stands in it (RFC 8555, 6.5)
+}
+"""Fields that may differ where one of others stands beside them: alone they may be anything."""
+
+NAMES: Final = FIELDS | _BESIDE.keys()
+"""All names of fields that may differ."""
+
+DATA_INSIDE: Final = frozenset(
+    {"created_at", "createdat", "attempt", "attempts", "attempt_count", "attemptcount", "attempt_number"}
+    | {"attemptnumber", "delivery_attempt", "deliveryattempt", "retry", "retries", "retry_count", "retrycount"}
+)
+"""Fields that may differ at the top of a JSON object; in one inside it they are sooner what it is about."""
+
 ELEMENTS: Final = FIELDS | {
-    "created",  # WS-Security, UsernameToken and Timestamp
-    "expires",
+    "wsu:created",  # WS-Security, UsernameToken and Timestamp
+    "wsu:expires",
     "messageid",  # WS-Addressing
     "msgid",  # ISO 20022, group header: names the message, not the payment in it
     "credttm",
@@ -105,9 +118,15 @@ SIGNED: Final = frozenset(
 """Fields that may differ where they stand in a query beside a signature: it is signed for each attempt."""
 
 
-def is_volatile(name: str) -> bool:
-    """Tell whether a field may differ on every sending, by its name."""
-    return name.lower() in FIELDS
+def is_volatile(name: str, beside: Collection[str] = ()) -> bool:
+    """Tell whether a field may differ on every sending, by its name and the names beside it."""
+    lowered = name.lower()
+    others = _BESIDE.get(lowered)
+    return lowered in FIELDS or (others is not None and any(one.lower() in others for one in beside))
+
+
+def _is_volatile_inside(name: str, beside: Collection[str]) -> bool:
+    return is_volatile(name, beside) and name.lower() not in DATA_INSIDE
 
 
 DEEPEST: Final = 4
@@ -120,21 +139,23 @@ def without_volatile(fields: Mapping[str, object], depth: int = DEEPEST) -> dict
     An item of a list is left as it is: one of many is told from the next by when it was made.
     """
     kept: dict[str, object] = {}
+    leaves_out = is_volatile if depth == DEEPEST else _is_volatile_inside
     for name, value in fields.items():
         if isinstance(value, dict) and value and depth > 1:
             value = without_volatile(value, depth - 1)
             if not value:
                 continue
-        if not is_volatile(name):
+        if not leaves_out(name, fields):
             kept[name] = value
     return kept
 
 
 def volatile_in(value: object, depth: int = DEEPEST) -> Iterator[object]:
     """List the values of volatile fields in a JSON object and in those in it."""
+    leaves_out = is_volatile if depth == DEEPEST else _is_volatile_inside
     if isinstance(value, dict) and depth:
         for name, one in value.items():
-            if is_volatile(name):
+            if leaves_out(name, value):
                 yield one
             else:
                 yield from volatile_in(one, depth - 1)
@@ -157,8 +178,9 @@ def canonical_target(target: str) -> str:
     if not mark:
         return target
     fields = query.split("&")
+    names = [_name(field) for field in fields]
     volatile = FIELDS | SIGNED if _signs(fields) else FIELDS
-    kept = [field for field in fields if _name(field) not in volatile]
+    kept = [field for field in fields if not (_name(field) in volatile or is_volatile(_name(field), names))]
     return target if len(kept) == len(fields) else path + ("?" + "&".join(kept) if kept else "")
 
 
@@ -242,13 +264,15 @@ _CREDENTIAL_ENDINGS: Final = (
     "auth-key",  # X-Auth-Key (Cloudflare)
     "subscription-key",  # Ocp-Apim-Subscription-Key (Azure API Management)
     "secret",  # X-IBM-Client-Secret
+    "x-authorization",
+    "x-auth",
+)
+_SESSION_ENDINGS: Final = (
     "session",
     "session-id",  # vmware-api-session-id
     "sessionid",
     "sessionkey",  # X-HP3PAR-WSAPI-SessionKey
     "ticket",  # OTCSTicket (OpenText)
-    "x-authorization",
-    "x-auth",
 )
 _NO_CREDENTIALS: Final = (
     *("client-token", "request-token", "creation-token", "retry-token", "idempotency-token"),
@@ -262,4 +286,10 @@ _NO_CREDENTIALS: Final = (
 def is_credential(name: str) -> bool:
     """Tell whether a header says who is calling: by the table, or as providers name theirs."""
     lowered = name.lower().replace("_", "-")
-    return lowered in CREDENTIALS or (lowered.endswith(_CREDENTIAL_ENDINGS) and not lowered.endswith(_NO_CREDENTIALS))
+    is_named = lowered.endswith(_CREDENTIAL_ENDINGS) and not lowered.endswith(_NO_CREDENTIALS)
+    return lowered in CREDENTIALS or is_named or is_session(lowered)
+
+
+def is_session(name: str) -> bool:
+    """Tell whether a header names a session: one of a login where nothing else says who is calling, or of a visit."""
+    return name.lower().replace("_", "-").endswith(_SESSION_ENDINGS)

@@ -46,10 +46,14 @@ def bk01(view: View, terms: Terms) -> LawResult:
     """
     tally = Tally("BK01")
     for operation in view.operations:
-        judged = [retry for retry in _returns(operation) if not may_begin_another(operation, retry)]
+        judged = list(_returns(operation))
         if not judged:
             continue
         hot, is_unclear = _first_hot(judged, terms.policy, view.trace.resolution_ns)
+        own = [retry for retry in judged if not may_begin_another(operation, retry)]
+        if hot is not None and _first_hot(own, terms.policy, view.trace.resolution_ns)[0] is None:
+            tally.pass_over("nothing was sent: what failed to connect at once may have been another request")
+            continue
         if hot is None and is_unclear:
             least = seconds(view.trace.resolution_ns)
             tally.pass_over(f"in real time a wait of less than {least} cannot be told from none")

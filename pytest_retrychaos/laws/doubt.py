@@ -19,7 +19,8 @@ _LOST: Final = re.compile(r"time_?d?_?out|gateway", re.IGNORECASE)
 bases: urllib3's refused connection is a ``TimeoutError`` too.
 """
 _DOUBT: Final = re.compile(
-    r"indeterminate|undetermined|uncertain|unconfirmed|ambiguous|in_?doubt|maybe|reconcil"
+    r"indeterminate|undetermined|uncertain|ambiguous|in_?doubt"
+    rf"|(unconfirmed|maybe)_?({_WHAT})|({_WHAT})s?_?(unconfirmed|maybe|needs?_?reconcil)"
     r"|(?<=.)unknown(_?(error|exception|failure))?$|unknown_?(outcome|result|state|status)",
     re.IGNORECASE,
 )
@@ -37,11 +38,12 @@ _FIELD: Final = re.compile(
 )
 """Fields of a value that say it: ``status: unknown``, ``outcome: pending``."""
 _FLAG: Final = re.compile(
-    r"\w*(unknown|uncertain|unconfirmed|ambiguous|in_?doubt|(inde|unde)terminate\w*|maybe\w*): true"
-    r"|(\w*_)?(known|certain|definite|definitive|conclusive|final): false",
+    rf"(is_)?(({_WHAT})_)?(is_)?(unknown|uncertain|unconfirmed|ambiguous|in_?doubt|indeterminate|undetermined): true"
+    rf"|maybe_(done|made|charged|paid|committed|applied|processed|sent): true"
+    rf"|(is_)?(({_WHAT})_)?(is_)?(known|certain|definite|definitive|conclusive): false",
     re.IGNORECASE,
 )
-"""Fields of a value that say it by true or false: ``outcome_unknown: true``, ``is_final: false``."""
+"""Fields of a value that say it by true or false: ``outcome_unknown: true``, ``is_definitive: false``."""
 _NAME: Final = re.compile(r"\w+: ([\w.-]+)")
 """A field that holds one word: the name of an error, or a code."""
 _NO_ANSWER: Final = re.compile(

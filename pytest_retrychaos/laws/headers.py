@@ -86,15 +86,19 @@ MAY_DIFFER_PREFIXES: Final[dict[str, str]] = {
 
 MAY_DIFFER_WORDS: Final[frozenset[str]] = frozenset(
     {"attempt", "attempts", "retry", "retries", "timestamp", "nonce", "trace", "span"}
-    | {"requestid", "correlation", "interaction", "invocation"}  # x-fapi-interaction-id (OpenID FAPI); Azure; AWS
-    | {"date", "time", "ts", "at", "sent", "expires"}
-    | {"signature", "sig", "sign", "hmac", "mac", "digest"}  # API-Sign (Kraken), CB-ACCESS-SIGN (Coinbase)
+    | {"requestid", "date", "time", "ts", "at", "sent", "expires", "signature", "sig", "hmac"}
     | {"deadline", "timeout"}  # what is left of it, told to the service: Google SRE book, 22, "deadline propagation"
 )
 """Words in a field's name that say the same of fields which no standard names (``X-Acme-Retry-Count``)."""
 
-_REQUEST_ID: Final = frozenset({"request", "id"})
-"""Words that say so together: ``client-request-id`` (Microsoft Graph), ``X-Client-Request-Id`` (OpenAI)."""
+_LAST_WORDS: Final = frozenset({"sign", "mac", "digest"})
+"""Words that say so at the end of a name: ``API-Sign`` (Kraken), ``CB-ACCESS-SIGN`` (Coinbase)."""
+
+_NUMBERED: Final = frozenset({"correlation", "interaction", "invocation"})
+"""What an id at the end of a name may be one of: ``x-fapi-interaction-id`` (OpenID FAPI)."""
+
+_SENDERS: Final = frozenset({"x", "client", "ms", "sap", "amz", "amzn", "goog", "api", "http", "correlation"})
+"""Words that may stand before ``request-id``: ``client-request-id`` (Microsoft Graph); any other may name a thing."""
 
 SIGNING_SCHEMES: Final[frozenset[str]] = frozenset(
     {"aws4-hmac-sha256", "aws4-ecdsa-p256-sha256", "digest", "oauth", "hawk", "hmac", "signature", "sharedkey"}
@@ -111,5 +115,9 @@ def may_differ(name: str) -> bool:
     lowered = name.lower()
     if lowered in MAY_DIFFER or lowered.startswith(tuple(MAY_DIFFER_PREFIXES)):
         return True
-    words = frozenset(lowered.replace("_", "-").split("-"))
-    return not words.isdisjoint(MAY_DIFFER_WORDS) or words >= _REQUEST_ID
+    *words, last = lowered.replace("_", "-").split("-")
+    if last in _LAST_WORDS or not MAY_DIFFER_WORDS.isdisjoint([*words, last]):
+        return True
+    if last != "id" or not words:
+        return False
+    return words[-1] in _NUMBERED or (words[-1] == "request" and _SENDERS.issuperset(words[:-1]))

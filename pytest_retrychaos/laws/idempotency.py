@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_retrychaos.engine.classify import Kind
 from pytest_retrychaos.laws.calls import if_a_read, key_of, noun_of, one_key, subject_of, taker_of
+from pytest_retrychaos.laws.conflicts import MISMATCH
 from pytest_retrychaos.laws.ends import CUT, is_unsafe, path_of
 from pytest_retrychaos.laws.lookback import looked
 from pytest_retrychaos.laws.ownid import is_known_by_its_id
@@ -165,7 +166,7 @@ def id03(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         before = None if earlier is None else next((a for a in earlier.attempts if a.key == first.key), None)
         if earlier is None or before is None or before.host != first.host:
             keyed += 1
-        elif before.body.sha256 != first.body.sha256:
+        elif before.body.sha256 != first.body.sha256 or first.key_conflict == MISMATCH:
             tally.accuse(_shared_key(operation, before, first, "body", "with another body"))
         elif _are_named_apart(earlier, operation):
             is_call = not _have_other_names(earlier, operation)

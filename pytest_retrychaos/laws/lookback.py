@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 ASSERTIONS: Final = frozenset({"assertion", "client_assertion"})
 """Fields that say by a signed token who asks, or for whom (RFC 7521, 4)."""
 
-_FIGURE: Final = re.compile(rb"(:\s*)-?\d[\d.]*(?=\s*[,)}\s])")
-"""A number that is a field's value or an argument's, in JSON and in a query's text in it; none of a text."""
+_FIGURE: Final = re.compile(
+    rb"\b((?:page_?)?size|first|last|limit|count|top|take|rows|(?:max|page|per|batch)_?\w*|from|offset|skip|start|page)"
+    rb'("?\s*:\s*)\d+',
+    re.IGNORECASE,
+)
+"""A number that says which part of a list is asked for, in JSON and in a query's text in it: ``orders(first: 100)``."""
 
 LOOK_AHEAD: Final = 50
 """How many later attempts are searched for one that goes on."""
@@ -87,7 +92,12 @@ def was_refused_afterwards(view: View, failed: Attempt) -> bool:
     own = (one for one in nearby if one.scope == failed.scope and view.trace.are_related(one.lineage, failed.lineage))
     following = next(own, None)
     if following is not None and not following.was_sent and following.host == failed.host:
-        return True
+        again = (one for one in nearby if one.operation == following.operation and one.index > following.index)
+        after = next(again, None)
+        # Where a wait came after it and none before, it is of what was sent then.
+        is_of_the_next = after is not None and after.began_ns > (following.ended_ns or 0)
+        if not is_of_the_next or following.began_ns > (failed.ended_ns or 0):
+            return True
     unsent = view.unsent.get((failed.host, failed.scope), ())
     place = bisect_left(unsent, failed.index, key=lambda one: one.index)
     later = unsent[place : place + LOOK_AHEAD]
@@ -104,33 +114,33 @@ def was_sent_in_parts(view: View, failed: Attempt) -> bool:
     """Tell whether all that failed went into later, smaller requests of the same method and path: halves of a batch."""
     items = _items(failed)
     parts = [part for part in _items_at_its_place(view, failed) if part < items]
-    return len(parts) > 1 and frozenset[object]().union(*parts) == items
+    return len(parts) > 1 and items <= sum(parts, Counter())
 
 
 def differs_in_numbers(failed: Attempt, later: Attempt) -> bool:
-    """Tell whether two JSON bodies differ in numbers alone: another page, or a smaller one, of a read by POST."""
+    """Tell whether two bodies differ in the numbers of a page alone: another, or a smaller one, of a read by POST."""
     items = [_items(one, holds_figures=False) for one in (failed, later)]
-    return items[0] == items[1] != frozenset() and failed.body.sha256 != later.body.sha256
+    return bool(items[0]) and items[0] == items[1] and failed.body.sha256 != later.body.sha256
 
 
-def _items_at_its_place(view: View, failed: Attempt) -> list[frozenset[object]]:
+def _items_at_its_place(view: View, failed: Attempt) -> list[Counter[object]]:
     place = (failed.method, failed.host, path_of(failed))
     later = (one for one in _later(view, failed, None) if (one.method, one.host, path_of(one)) == place)
     return [_items(one) for one in later]
 
 
-def _items(attempt: Attempt, *, holds_figures: bool = True) -> frozenset[object]:
-    """Give what a body consists of, each part once: of JSON its values, of any other text its lines.
+def _items(attempt: Attempt, *, holds_figures: bool = True) -> Counter[object]:
+    """Count what a body consists of: of JSON its values, of any other text its lines.
 
-    Without figures all numbers are one, those in a query's text, too: ``orders(first: 100)``.
+    Without figures it does not matter which part of a list is asked for.
     """
     if not attempt.body.is_whole:
-        return frozenset()
-    text = attempt.body.start if holds_figures else _FIGURE.sub(rb"\g<1>0", attempt.body.start)
+        return Counter()
+    text = attempt.body.start if holds_figures else _FIGURE.sub(rb"\g<1>\g<2>0", attempt.body.start)
     try:
-        return frozenset(_values(json.loads(text)))
+        return Counter(_values(json.loads(text)))
     except (ValueError, RecursionError):
-        return frozenset(text.splitlines())
+        return Counter(text.splitlines())
 
 
 def _values(value: object, *place: str) -> Iterator[object]:
@@ -142,6 +152,8 @@ def _values(value: object, *place: str) -> Iterator[object]:
             yield from _values(value[name], *place, name)
     elif isinstance(value, list):
         yield from ((place, json.dumps(item, sort_keys=True)) for item in value)
+        if not value:
+            yield place, "[]"
     else:
         yield place, json.dumps(value)
 

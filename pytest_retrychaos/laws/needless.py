@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_retrychaos.engine.classify import Kind
@@ -34,12 +33,10 @@ MISSING: Final = frozenset({404, 410})
 """Those that a write can change."""
 
 LOGINS: Final = frozenset(
-    {"login", "logon", "signin", "sign-in", "sso", "token", "tokens", "oauth", "oauth2", "session", "sessions"}
+    {"login", "logon", "signin", "sign-in", "sso", "token", "tokens", "access_token", "session", "sessions"}
     | {"auth", "authenticate", "authentication", "authorize", "refresh"}
 )
-"""Parts of a path by which a login is known."""
-
-_PATH: Final = re.compile("[/.]")
+"""Last parts of a path by which a login is known."""
 
 MANY: Final = 500
 """How many attempts before a retry are searched for what may have changed the answer."""
@@ -68,10 +65,11 @@ def rt02(view: View, terms: Terms) -> LawResult:  # noqa: ARG001 - every law is 
         refused = [r for r in followed if not _is_led_elsewhere(r)]
         not_anew = [r for r in refused if not _was_begun_anew(view, r)]
         repeated = [r for r in not_anew if not _was_written(view, r)]
-        again = next((r for r in repeated if not _was_login_tried(view, r)), None)
-        if again is not None and _has_logged_in(view, again):
+        blind = [r for r in repeated if not _was_login_tried(view, r)]
+        again = next((r for r in blind if not _has_logged_in(view, r)), None)
+        if blind and again is None:
             tally.pass_over(
-                "a login went well in between, and gave the same credentials: does the real one give others?"
+                "a login went well in between, and the same credentials were sent: does the real one give others?"
             )
         elif again is not None:
             tally.accuse(_sent_after_refusal(operation, again))
@@ -122,7 +120,10 @@ def _was_login_tried(view: View, retry: Retry) -> bool:
 
 def _has_logged_in(view: View, retry: Retry) -> bool:
     """Whether a request between a demand for a login and the retry was a login by its path, and went well."""
-    return any(not LOGINS.isdisjoint(_PATH.split(path_of(between).lower())) for between in _made_for(view, retry))
+    return any(
+        between.method == "POST" and path_of(between).rstrip("/").rpartition("/")[2].lower() in LOGINS
+        for between in _made_for(view, retry)
+    )
 
 
 def _made_for(view: View, retry: Retry) -> Iterator[Attempt]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pytest_retrychaos.laws.ends import CUT, LOGIN, Ended, Endings, request_of
 from pytest_retrychaos.trace import Attempt, Operation, Scope, Trace
-from pytest_retrychaos.volatile import CREDENTIALS, is_credential
+from pytest_retrychaos.volatile import CREDENTIALS, is_credential, is_session
 
 
 class Retry(NamedTuple):
@@ -51,6 +51,8 @@ def _credentials(attempt: Attempt) -> tuple[object, ...]:
     """Give what a request says of who is calling, under whatever name."""
     apart = (*CREDENTIALS, (attempt.key_carrier or "").lower())  # a key names the operation, whatever its header
     named = [pair for pair in attempt.headers.pairs if pair[0].lower() not in apart and is_credential(pair[0])]
+    if attempt.credentials is not None:
+        named = [pair for pair in named if not is_session(pair[0])]
     return attempt.credentials, *named
 
 

@@ -23,7 +23,7 @@ from pytest_retrychaos.trace.tokens import replaced
 from pytest_retrychaos.volatile import (
     CREDENTIALS,
     ELEMENTS,
-    FIELDS,
+    NAMES,
     SHORTEST,
     is_volatile,
     volatile_in,
@@ -53,10 +53,10 @@ CURSORS: Final = frozenset(
 """Fields that say which page is meant, in lower case, without ``_`` and ``-``."""
 
 _CREDENTIALS: Final = frozenset(CREDENTIALS)
-_NAMES: Final = frozenset(name.encode() for name in FIELDS)
+_NAMES: Final = frozenset(name.encode() for name in NAMES)
 """The names of volatile fields as JSON writes them between quotes, unless it escapes a letter."""
-_ELEMENT: Final = re.compile(rb"(<(?:[\w.-]+:)?([\w.-]+)(?:\s[^<>]*)?>)([^<]+)(?=</)")
-"""An element of XML that holds text alone: its tag, its local name, its text."""
+_ELEMENT: Final = re.compile(rb"(<((?:[\w.-]+:)?[\w.-]+)(?:\s[^<>]*)?>)([^<]+)(?=</)")
+"""An element of XML that holds text alone: its tag, its name, its text."""
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
 
 
@@ -162,9 +162,11 @@ def _may_be_named(body: bytes) -> bool:
 def _spelled(query: str) -> list[str]:
     """List volatile values of a query or form: as sent, and decoded where that differs."""
     found = []
-    for field in query.split("&"):
+    fields = query.split("&")
+    names = [field.partition("=")[0] for field in fields]
+    for field in fields:
         name, _, value = field.partition("=")
-        if is_volatile(name):
+        if is_volatile(name, names):
             found += [value, unquote_plus(value)]
     return found
 
@@ -194,7 +196,8 @@ def _without_elements(body: bytes) -> bytes:
 
 
 def _is_element(name: bytes) -> bool:
-    return name.decode("latin-1").lower() in ELEMENTS
+    written = name.decode("latin-1").lower()
+    return written in ELEMENTS or written.rpartition(":")[2] in ELEMENTS
 
 
 def _form(body: bytes) -> dict[str, list[str]]:
@@ -206,11 +209,12 @@ def _form(body: bytes) -> dict[str, list[str]]:
 
 
 def _relate_fields(old: Mapping[str, object], new: Mapping[str, object]) -> str | None:
+    lost = any(not is_volatile(name, old) for name in old.keys() - new.keys())
     old, new = without_volatile(old), without_volatile(new)
     if not old:
         return None  # nothing but volatile fields: they are the content
     if old == new:
-        return VOLATILE
+        return PART if lost else VOLATILE
     if not all(name in old and old[name] == value for name, value in new.items()):
         return None
     return DIFFERENT if any(_is_cursor(name) for name in old.keys() - new.keys()) else PART

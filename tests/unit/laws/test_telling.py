@@ -399,7 +399,7 @@ def value(*said, held=()):
         "phase: unknown",
         "outcome_unknown: true",
         "uncertain: true",
-        "is_final: false",
+        "is_definitive: false",
     ],
 )
 def test_id05_is_held_when_a_field_of_the_value_says_that_it_is_unknown(run, ruling, said):
@@ -439,7 +439,11 @@ def test_id05_does_not_apply_where_a_field_of_the_value_may_say_that_it_is_unkno
         "code: 7",
         "error: unknown",
         "outcome_unknown: false",
-        "is_final: true",
+        "is_definitive: true",
+        "customer_known: false",
+        "maybe_fraud: true",
+        "is_final: false",
+        "reason: reconciled",
         "error: UnknownCard",
         "message: unknown error",
         "message: payment failed, try again",
