@@ -9,6 +9,8 @@ READY  := $(VENV)/.ready
 
 # The suite starts some hundred new processes: each module is compiled once, whatever the machine's own setting.
 export PYTHONDONTWRITEBYTECODE :=
+# And they write as those of users do.
+export PYTHONUNBUFFERED :=
 
 .PHONY: demo test lint types pytest tools test-all bench bench-counted conformance clients mutation format clean
 

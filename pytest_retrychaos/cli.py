@@ -7,9 +7,10 @@ server, ``run`` runs a command of any language against it.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from pytest_retrychaos.explaining import explain, fault_lines, law_lines, script_lines
 from pytest_retrychaos.faults import ScriptError, parse
@@ -79,10 +80,18 @@ def _tell(lines: Iterable[str]) -> int:
         sys.stdout.write(text.encode(code, "backslashreplace").decode(code))
         sys.stdout.flush()
     except BrokenPipeError:  # a pager that was left
-        pass
+        _let_go(sys.stdout)
     except OSError as error:
+        _let_go(sys.stdout)
         raise UsageError(f"cannot write to the standard output: {error.strerror}") from error
     return HELD
+
+
+def _let_go(file: TextIO) -> None:
+    """Let what could not be written go nowhere, or Python tries once more at its end, and fails."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, file.fileno())
+    os.close(nowhere)
 
 
 def _add_merge(commands: Any) -> None:  # Any: argparse names the type nowhere

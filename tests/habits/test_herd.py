@@ -394,7 +394,6 @@ def test_fixed_delays_are_synchronised_and_full_jitter_is_not(chaos):
 def test_herd_that_runs_out_of_descriptors_is_told_so():
     """Clients would take the system's error for one of the network, retry, and prove nothing."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    used = len(os.listdir("/proc/self/fd"))
 
     async def client():
         async with (
@@ -404,6 +403,7 @@ def test_herd_that_runs_out_of_descriptors_is_told_so():
             await asyncio.sleep(1)
 
     with Chaos() as chaos:
+        used = len(os.listdir("/proc/self/fd"))  # those that watch older threads among them
         resource.setrlimit(resource.RLIMIT_NOFILE, (used + 60, hard))
         try:
             herd = chaos.herd(100, client)
